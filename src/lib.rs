@@ -1,0 +1,12 @@
+//! sslsock: turn a live TCP socket into TLS in mid-conversation and go on using plain `send` and
+//! `recv` on the same descriptor.
+//!
+//! The C ABI (`include/sslsock.h`, generated from [`abi`]) is the specification. The modules are
+//! the layers of `docs/architecture.md`; a layer calls only the ones listed below it.
+
+#![deny(unsafe_code)]
+
+pub mod error;
+pub mod relay;
+pub mod sys;
+pub mod verify;

@@ -1,0 +1,1 @@
+//! Transparent mode: the swap of the descriptor and the relay behind it.

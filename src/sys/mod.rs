@@ -1,0 +1,1 @@
+//! System-call wrappers: with `abi` the only place where `unsafe` may stand.

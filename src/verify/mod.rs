@@ -1,0 +1,1 @@
+//! Who the peer is: trust sources, names, the verifier and its report.
