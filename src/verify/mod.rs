@@ -1,1 +1,13 @@
 //! Who the peer is: trust sources, names, the verifier and its report.
+
+mod chain;
+mod facts;
+pub mod name;
+pub mod report;
+mod signature;
+mod text;
+pub mod trust;
+pub mod verifier;
+
+#[cfg(test)]
+mod tests;

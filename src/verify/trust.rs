@@ -1,0 +1,379 @@
+//! Whom to believe: the sources of trust anchors.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use aws_lc_rs::digest;
+use rustls::RootCertStore;
+use rustls::pki_types::pem::{self, PemObject, SectionKind};
+use rustls::pki_types::{CertificateDer, TrustAnchor};
+
+use super::facts::Facts;
+use crate::error::{Code, Error, Result, quote};
+
+/// Trust sources. The default is the built-in list of public roots (webpki-roots); the first
+/// `add_*` call replaces it, later ones add.
+#[derive(Clone, Default)]
+pub struct Trust {
+    /// By their digest, so that order and repetition make no difference to [`Trust::key`].
+    /// Nothing in it stands for the built-in roots: no `add_*` call succeeds with nothing.
+    added: BTreeMap<[u8; 32], TrustAnchor<'static>>,
+}
+
+impl Trust {
+    /// Adds every CERTIFICATE block of `pem`. On an error nothing is changed.
+    ///
+    /// Blocks of other kinds are passed over. So are certificates that can be no trust anchor, as
+    /// long as there is another that can: bundles carry some ancient ones.
+    pub fn add_pem(&mut self, pem: &[u8]) -> Result<()> {
+        self.add(pem, "the trusted certificates")
+    }
+
+    /// Adds every CERTIFICATE block of the PEM file at `path`, as [`Trust::add_pem`].
+    pub fn add_file(&mut self, path: &Path) -> Result<()> {
+        let quoted = quote(path.as_os_str().as_bytes());
+        let content = read(path).map_err(|error| match error.raw_os_error() {
+            Some(errno) => Error {
+                code: Code::IO,
+                ..Error::system(&format!("read the trust file {quoted}"), errno)
+            },
+            None => {
+                Error::new(Code::IO, format!("could not read the trust file {quoted}: {error}"))
+            }
+        })?;
+        self.add(&content, &format!("the trust file {quoted}"))
+    }
+
+    /// Adds the roots of the operating system, which `SSL_CERT_FILE` and `SSL_CERT_DIR` override.
+    pub fn add_system(&mut self) -> Result<()> {
+        if runs_with_foreign_rights()
+            && VARIABLES.iter().any(|name| std::env::var_os(name).is_some())
+        {
+            return Err(Error::new(
+                Code::STATE,
+                "the system's trust store is not read while SSL_CERT_FILE or SSL_CERT_DIR is set \
+                 in a program that runs with more rights than its user: whoever starts it could \
+                 choose whom it trusts",
+            ));
+        }
+        let found = rustls_native_certs::load_native_certs();
+        let anchors = found.certs.iter().filter_map(anchor).collect::<Vec<_>>();
+        if anchors.is_empty() {
+            let detail = match found.errors.first() {
+                Some(error) => format!(" ({})", quote(error.to_string().as_bytes())),
+                None => String::new(),
+            };
+            return Err(Error::new(
+                Code::IO,
+                format!(
+                    "the system has no trusted certificates{detail}: install the package \
+                     ca-certificates, or set SSL_CERT_FILE to a PEM file"
+                ),
+            ));
+        }
+        self.extend(anchors);
+        Ok(())
+    }
+
+    /// A digest of the content: equal trust has an equal key, whatever the order of the calls.
+    pub fn key(&self) -> [u8; 32] {
+        let mut context = digest::Context::new(&digest::SHA256);
+        context.update(if self.added.is_empty() { b"built-in" } else { b"explicit" });
+        for digest in self.added.keys() {
+            context.update(digest);
+        }
+        finish(context)
+    }
+
+    pub(super) fn roots(&self) -> Arc<RootCertStore> {
+        Arc::new(match self.added.is_empty() {
+            true => webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect(),
+            false => self.added.values().cloned().collect(),
+        })
+    }
+
+    fn add(&mut self, content: &[u8], source: &str) -> Result<()> {
+        // Windows editors put a byte-order mark in front.
+        let content = content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(content);
+        let bad = |what: &str| Err(Error::new(Code::BAD_DATA, format!("{source}: {what}")));
+
+        let mut certificates = 0_usize;
+        let mut other = None;
+        let mut anchors = Vec::new();
+        for section in <(SectionKind, Vec<u8>)>::pem_slice_iter(content) {
+            match section {
+                Ok((SectionKind::Certificate, der)) => {
+                    certificates += 1;
+                    anchors.extend(anchor(&CertificateDer::from(der)));
+                }
+                Ok((kind, _)) => other = other.or(Some(kind)),
+                Err(error) => {
+                    return bad(&format!("a PEM block is damaged: {}", damage(&error)));
+                }
+            }
+        }
+        if anchors.is_empty() {
+            return match (certificates, other) {
+                (1.., _) => bad("what stands in the CERTIFICATE block is no certificate"),
+                (0, Some(kind)) => bad(&format!("{} but no certificate", describe(kind))),
+                (0, None) => bad(what_else(content)),
+            };
+        }
+        self.extend(anchors);
+        Ok(())
+    }
+
+    fn extend(&mut self, anchors: Vec<TrustAnchor<'static>>) {
+        self.added.extend(anchors.into_iter().map(|anchor| (digest_of(&anchor), anchor)));
+    }
+}
+
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut content = Vec::new();
+    File::open(path)?.take(FILE_LIMIT + 1).read_to_end(&mut content)?;
+    if content.len() as u64 > FILE_LIMIT {
+        return Err(io::Error::other("it is larger than 64 MiB"));
+    }
+    Ok(content)
+}
+
+/// Whether the environment may come from somebody with fewer rights than this process.
+fn runs_with_foreign_rights() -> bool {
+    use rustix::process::{getegid, geteuid, getgid, getuid};
+    getuid() != geteuid() || getgid() != getegid()
+}
+
+fn anchor(certificate: &CertificateDer<'_>) -> Option<TrustAnchor<'static>> {
+    webpki::anchor_from_trusted_cert(certificate).ok().map(|anchor| anchor.to_owned())
+}
+
+fn digest_of(anchor: &TrustAnchor<'_>) -> [u8; 32] {
+    let mut context = digest::Context::new(&digest::SHA256);
+    let constraints = anchor.name_constraints.as_ref().map(AsRef::as_ref);
+    for part in [Some(anchor.subject.as_ref()), Some(&anchor.subject_public_key_info), constraints]
+    {
+        match part {
+            // The length in front keeps the parts apart.
+            Some(part) => {
+                context.update(&(part.len() as u64).to_be_bytes());
+                context.update(part);
+            }
+            None => context.update(&u64::MAX.to_be_bytes()),
+        }
+    }
+    finish(context)
+}
+
+fn finish(context: digest::Context) -> [u8; 32] {
+    let mut key = [0; 32];
+    key.copy_from_slice(context.finish().as_ref());
+    key
+}
+
+fn describe(kind: SectionKind) -> &'static str {
+    match kind {
+        SectionKind::RsaPrivateKey | SectionKind::PrivateKey | SectionKind::EcPrivateKey => {
+            "a private key"
+        }
+        SectionKind::PublicKey => "a public key",
+        SectionKind::Crl => "a revocation list",
+        SectionKind::Csr => "a certificate request",
+        _ => "something else",
+    }
+}
+
+fn damage(error: &pem::Error) -> String {
+    match error {
+        pem::Error::MissingSectionEnd { .. } => "it has no END line".to_owned(),
+        pem::Error::IllegalSectionStart { .. } => "its BEGIN line is wrong".to_owned(),
+        pem::Error::Base64Decode(detail) => format!("its base64 is wrong ({detail})"),
+        error => quote(error.to_string().as_bytes()),
+    }
+}
+
+/// What a file without any PEM block that we know may be.
+fn what_else(content: &[u8]) -> &'static str {
+    match content {
+        [] => "empty",
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => "UTF-16 text: save it as ASCII or UTF-8",
+        [0x30, ..] if Facts::parse(content).is_some() => {
+            "a DER certificate, where PEM is wanted: convert it with \
+             openssl x509 -inform DER -in FILE -out FILE.pem"
+        }
+        [0x30, 0x80..=0x84, ..] => {
+            "binary (DER, PKCS #7 or PKCS #12), where PEM is wanted: convert it with openssl"
+        }
+        _ if content.windows(26).any(|part| part == b"BEGIN TRUSTED CERTIFICATE-") => {
+            "an OpenSSL TRUSTED CERTIFICATE: convert it with openssl x509 -in FILE -out FILE.pem"
+        }
+        _ if content.windows(12).any(|part| part == b"BEGIN PKCS7-") => {
+            "PKCS #7: convert it with openssl pkcs7 -print_certs -in FILE -out FILE.pem"
+        }
+        _ => "no PEM block (-----BEGIN CERTIFICATE-----) in it",
+    }
+}
+
+const VARIABLES: [&str; 2] = ["SSL_CERT_FILE", "SSL_CERT_DIR"];
+/// Far above the largest bundle; keeps a device file from filling the memory.
+const FILE_LIMIT: u64 = 64 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_trust_has_an_equal_key() {
+        let (a, b) = (root("A"), root("B"));
+        let key = |parts: &[&str]| {
+            let mut trust = Trust::default();
+            parts.iter().for_each(|part| trust.add_pem(part.as_bytes()).unwrap());
+            trust.key()
+        };
+        assert_eq!(key(&[]), Trust::default().key());
+        assert_eq!(key(&[&a, &b]), key(&[&b, &a, &a]));
+        assert_eq!(key(&[&a, &b]), key(&[&format!("{a}{b}")]));
+        assert_ne!(key(&[&a]), key(&[&b]));
+        assert_ne!(key(&[&a]), key(&[&root("A")]), "the same name with another key");
+        assert_ne!(key(&[&a]), key(&[&a, &b]));
+        assert_ne!(key(&[&a]), key(&[]));
+    }
+
+    #[test]
+    fn the_first_addition_replaces_the_built_in_roots() {
+        let mut trust = Trust::default();
+        assert_eq!(trust.roots().len(), webpki_roots::TLS_SERVER_ROOTS.len());
+        trust.add_pem(root("A").as_bytes()).unwrap();
+        assert_eq!(trust.roots().len(), 1);
+        trust.add_pem(root("B").as_bytes()).unwrap();
+        assert_eq!(trust.roots().len(), 2);
+    }
+
+    #[test]
+    fn what_holds_no_certificate_is_refused_and_changes_nothing() {
+        let pem = root("A");
+        let der = CertificateDer::from_pem_slice(pem.as_bytes()).unwrap();
+        let key = rcgen::KeyPair::generate().unwrap().serialize_pem();
+        let cut = pem.split("-----END").next().unwrap().to_owned();
+        let block = |label: &str| format!("-----BEGIN {label}-----\nAAAA\n-----END {label}-----\n");
+        for (content, text) in [
+            (b"".to_vec(), "empty"),
+            (b"hello".to_vec(), "no PEM block (-----BEGIN CERTIFICATE-----) in it"),
+            (key.into_bytes(), "a private key but no certificate"),
+            (block("PUBLIC KEY").into_bytes(), "a public key but no certificate"),
+            (block("CERTIFICATE REQUEST").into_bytes(), "a certificate request but no certificate"),
+            (
+                block("CERTIFICATE").into_bytes(),
+                "what stands in the CERTIFICATE block is no certificate",
+            ),
+            (
+                block("PKCS7").into_bytes(),
+                "PKCS #7: convert it with openssl pkcs7 -print_certs -in FILE -out FILE.pem",
+            ),
+            (
+                block("TRUSTED CERTIFICATE").into_bytes(),
+                "an OpenSSL TRUSTED CERTIFICATE: convert it with \
+                 openssl x509 -in FILE -out FILE.pem",
+            ),
+            (
+                der.to_vec(),
+                "a DER certificate, where PEM is wanted: convert it with \
+                 openssl x509 -inform DER -in FILE -out FILE.pem",
+            ),
+            (
+                b"\x30\x82\x01\x00rest".to_vec(),
+                "binary (DER, PKCS #7 or PKCS #12), where PEM is wanted: convert it with openssl",
+            ),
+            (b"\xff\xfe-\0-\0".to_vec(), "UTF-16 text: save it as ASCII or UTF-8"),
+            (cut.into_bytes(), "a PEM block is damaged: it has no END line"),
+        ] {
+            let mut trust = Trust::default();
+            let error = trust.add_pem(&content).unwrap_err();
+            assert_eq!(error.code, Code::BAD_DATA);
+            assert_eq!(error.text, format!("the trusted certificates: {text}"));
+            assert_eq!(trust.key(), Trust::default().key());
+        }
+    }
+
+    #[test]
+    fn certificates_are_found_between_other_things() {
+        let key = rcgen::KeyPair::generate().unwrap().serialize_pem();
+        let junk = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        let pem = format!("\u{feff}{}\r\nsubject: A\n{key}{junk}{}", root("A"), root("B"));
+        let mut trust = Trust::default();
+        trust.add_pem(pem.as_bytes()).unwrap();
+        assert_eq!(trust.roots().len(), 2);
+    }
+
+    #[test]
+    fn an_unreadable_file_names_its_path_and_errno() {
+        let error = Trust::default().add_file(Path::new("/no/such\n.pem")).unwrap_err();
+        assert_eq!((error.code, error.sys_errno), (Code::IO, libc::ENOENT));
+        assert_eq!(
+            error.text,
+            "could not read the trust file \"/no/such\": No such file or directory (os error 2)"
+        );
+        let error = Trust::default().add_file(Path::new("/")).unwrap_err();
+        assert_eq!((error.code, error.sys_errno), (Code::IO, libc::EISDIR));
+        let error = Trust::default().add_file(Path::new("/dev/null")).unwrap_err();
+        assert_eq!(error.text, "the trust file \"/dev/null\": empty");
+        let error = Trust::default().add_file(Path::new("/dev/zero")).unwrap_err();
+        assert_eq!(
+            error.text,
+            "could not read the trust file \"/dev/zero\": it is larger than 64 MiB"
+        );
+    }
+
+    #[test]
+    fn the_systems_roots_are_read_or_asked_for() {
+        // The environment cannot be changed safely in a process with threads.
+        let file = std::env::temp_dir().join(format!("sslsock-roots-{}", std::process::id()));
+        std::fs::write(&file, root("A") + &root("B")).unwrap();
+        let run = |path: &Path, found: &str| {
+            std::process::Command::new(std::env::current_exe().unwrap())
+                .args(["--exact", "--ignored", "verify::trust::tests::with_the_environment"])
+                .env("SSL_CERT_FILE", path)
+                .env("ROOTS_EXPECTED", found)
+                .env_remove("SSL_CERT_DIR")
+                .output()
+                .unwrap()
+        };
+        for (path, found) in [(&*file, "2"), (Path::new("/dev/null"), "0")] {
+            let output = run(path, found);
+            let printed = String::from_utf8_lossy(&output.stdout);
+            assert!(output.status.success() && printed.contains("1 passed"), "{printed}");
+        }
+        std::fs::remove_file(&file).unwrap();
+    }
+
+    #[test]
+    #[ignore = "run by the test above"]
+    fn with_the_environment() {
+        let mut trust = Trust::default();
+        match std::env::var("ROOTS_EXPECTED").unwrap().parse().unwrap() {
+            0 => {
+                let error = trust.add_system().unwrap_err();
+                assert_eq!(
+                    error.text,
+                    "the system has no trusted certificates: install the package \
+                     ca-certificates, or set SSL_CERT_FILE to a PEM file"
+                );
+                assert_eq!(trust.key(), Trust::default().key());
+            }
+            found => {
+                trust.add_system().unwrap();
+                assert_eq!(trust.roots().len(), found);
+            }
+        }
+    }
+
+    fn root(name: &str) -> String {
+        let mut params = rcgen::CertificateParams::default();
+        params.distinguished_name.push(rcgen::DnType::CommonName, name);
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        params.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap().pem()
+    }
+}

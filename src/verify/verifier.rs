@@ -1,0 +1,160 @@
+//! The verifier that rustls calls, and the report that it leaves.
+
+use std::cell::Cell;
+use std::sync::Arc;
+
+use ::aws_lc_rs::digest;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{WebPkiSupportedAlgorithms, aws_lc_rs};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{CertificateError, DigitallySignedStruct, OtherError, RootCertStore, SignatureScheme};
+
+use super::chain::Examination;
+use super::facts::{Facts, public_key};
+use super::report::{
+    CAUSE_EXPIRED, CAUSE_ISSUER_UNKNOWN, CAUSE_MALFORMED, CAUSE_NAME, CAUSE_NOT_YET_VALID,
+    CAUSE_REVOKED, CAUSE_SIGNATURE, CAUSE_USAGE, PRESENTED_LIMIT, Report, conclude, main_cause,
+};
+use super::signature::{verify_tls12, verify_tls13};
+use super::trust::Trust;
+use crate::error::{Code, Error, Result};
+
+/// Who decides about a chain that is not trusted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// The verifier: the handshake ends with the fitting alert.
+    Reject,
+    /// The program, beside rustls: the handshake goes on, the report tells what is wrong. The
+    /// signatures of the handshake are checked all the same.
+    Provisional,
+}
+
+/// Verifies server certificates and leaves a [`Report`] of each verification.
+#[derive(Debug)]
+pub struct Verifier {
+    roots: Arc<RootCertStore>,
+    supported: WebPkiSupportedAlgorithms,
+    mode: Mode,
+}
+
+impl Verifier {
+    /// A verifier for one set of trusted certificates.
+    pub fn new(trust: &Trust, mode: Mode) -> Result<Self> {
+        let supported = aws_lc_rs::default_provider().signature_verification_algorithms;
+        let roots = trust.roots();
+        match roots.is_empty() {
+            true => Err(Error::internal("there are no trusted certificates")),
+            false => Ok(Self { roots, supported, mode }),
+        }
+    }
+
+    /// Verification alone, without the handshake's signatures: also used on resumption, where the
+    /// peer proves its identity by the resumed secret.
+    pub fn examine(
+        &self,
+        chain: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        now: UnixTime,
+    ) -> Report {
+        let mut report = Report {
+            // Of an empty chain.
+            causes: CAUSE_MALFORMED | CAUSE_ISSUER_UNKNOWN | CAUSE_NAME,
+            expected: Some(name.to_str().into_owned()),
+            presented: Vec::new(),
+            subject: String::new(),
+            issuer: String::new(),
+            not_before: 0,
+            not_after: 0,
+            chain: chain.iter().map(|certificate| certificate.to_vec()).collect(),
+            spki_sha256: [0; 32],
+            error: None,
+        };
+        let Some(leaf) = chain.first() else {
+            report.error = Some(Error::new(Code::NO_CERT, "the peer sent no certificate"));
+            return report;
+        };
+        let facts = Facts::parse(leaf);
+        if let Some(facts) = &facts {
+            let names = facts.names.iter().take(PRESENTED_LIMIT);
+            report.presented = names.map(|name| name.text.clone()).collect();
+            report.subject.clone_from(&facts.subject);
+            report.issuer.clone_from(&facts.issuer);
+            (report.not_before, report.not_after) = (facts.not_before, facts.not_after);
+        }
+        if let Some(key) = public_key(leaf) {
+            let digest = digest::digest(&digest::SHA256, &key);
+            report.spki_sha256.copy_from_slice(digest.as_ref());
+        }
+        let (roots, supported) = (&*self.roots, &self.supported);
+        let examination = Examination { roots, supported, chain, name, now, facts: facts.as_ref() };
+        (report.causes, report.error) = conclude(examination.findings(leaf));
+        report
+    }
+}
+
+impl ServerCertVerifier for Verifier {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> std::result::Result<ServerCertVerified, rustls::Error> {
+        let chain: Vec<_> = [end_entity].into_iter().chain(intermediates).cloned().collect();
+        let report = self.examine(&chain, server_name, now);
+        let answer = match (&report.error, self.mode) {
+            (Some(error), Mode::Reject) => Err(refusal(&report, error).into()),
+            (None, _) | (_, Mode::Provisional) => Ok(ServerCertVerified::assertion()),
+        };
+        // Only in a thread that is ending can there be no place for it.
+        _ = REPORT.try_with(|place| place.set(Some(report)));
+        answer
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12(message, cert, dss, &self.supported)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13(message, cert, dss, &self.supported)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.supported.supported_schemes()
+    }
+}
+
+/// Takes the report that the last verification on this thread has left.
+pub fn take_report() -> Option<Report> {
+    REPORT.try_with(Cell::take).ok().flatten()
+}
+
+/// What makes rustls send the alert that fits the most important finding.
+fn refusal(report: &Report, error: &Error) -> CertificateError {
+    match main_cause(report.causes) {
+        Some(CAUSE_MALFORMED) => CertificateError::BadEncoding,
+        Some(CAUSE_SIGNATURE) => CertificateError::BadSignature,
+        Some(CAUSE_ISSUER_UNKNOWN) => CertificateError::UnknownIssuer,
+        Some(CAUSE_REVOKED) => CertificateError::Revoked,
+        Some(CAUSE_EXPIRED) => CertificateError::Expired,
+        Some(CAUSE_NOT_YET_VALID) => CertificateError::NotValidYet,
+        Some(CAUSE_NAME) => CertificateError::NotValidForName,
+        Some(CAUSE_USAGE) => CertificateError::InvalidPurpose,
+        _ => CertificateError::Other(OtherError(Arc::new(error.clone()))),
+    }
+}
+
+thread_local! {
+    static REPORT: Cell<Option<Report>> = const { Cell::new(None) };
+}
