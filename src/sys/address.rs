@@ -1,0 +1,64 @@
+//! Socket addresses as the kernel's own bytes, for programs that have their own structures.
+
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+use crate::error::{Error, Result};
+
+/// A `struct sockaddr` of any family.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Address(Vec<u8>);
+
+impl Address {
+    pub fn new(bytes: Vec<u8>) -> Self {
+        Self(bytes)
+    }
+
+    pub fn peer(fd: BorrowedFd<'_>) -> Result<Self> {
+        read("find the peer's address", |address, length| {
+            // SAFETY: `address` points to `length` writable bytes, as `getpeername` requires.
+            unsafe { libc::getpeername(fd.as_raw_fd(), address, length) }
+        })
+    }
+
+    pub fn local(fd: BorrowedFd<'_>) -> Result<Self> {
+        read("find the local address", |address, length| {
+            // SAFETY: `address` points to `length` writable bytes, as `getsockname` requires.
+            unsafe { libc::getsockname(fd.as_raw_fd(), address, length) }
+        })
+    }
+
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Starts to connect. `Ok(false)`: under way, wait until the socket can be written.
+    pub fn connect(&self, fd: BorrowedFd<'_>) -> Result<bool> {
+        let length = self.0.len() as libc::socklen_t;
+        // SAFETY: the pointer and the length describe the bytes of `self`.
+        let outcome = unsafe { libc::connect(fd.as_raw_fd(), self.0.as_ptr().cast(), length) };
+        if outcome == 0 {
+            return Ok(true);
+        }
+        match last_errno() {
+            // After EINTR the kernel goes on connecting; a second call would say EALREADY.
+            libc::EINPROGRESS | libc::EINTR => Ok(false),
+            errno => Err(Error::system("connect", errno)),
+        }
+    }
+}
+
+fn read(
+    what: &str,
+    call: impl FnOnce(*mut libc::sockaddr, *mut libc::socklen_t) -> libc::c_int,
+) -> Result<Address> {
+    let mut storage = [0_u8; size_of::<libc::sockaddr_storage>()];
+    let mut length = storage.len() as libc::socklen_t;
+    if call(storage.as_mut_ptr().cast(), &mut length) != 0 {
+        return Err(Error::system(what, last_errno()));
+    }
+    Ok(Address(storage[..storage.len().min(length as usize)].to_vec()))
+}
+
+fn last_errno() -> i32 {
+    std::io::Error::last_os_error().raw_os_error().unwrap_or(0)
+}

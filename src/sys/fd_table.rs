@@ -1,0 +1,214 @@
+//! Every descriptor of this process: which ones refer to a socket, and which are epoll instances.
+
+use std::ffi::CStr;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+
+use rustix::fs::{CWD, Mode, OFlags, RawDir, openat, readlinkat_raw};
+
+use super::failed;
+use super::identity::{Identity, stat};
+use super::private_fd::is_private;
+use crate::error::{Code, Error, Result};
+
+/// What one walk over the descriptors found. Nothing in it belongs to the library.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Survey {
+    /// The numbers that refer to the socket, in ascending order.
+    pub numbers: Vec<RawFd>,
+    /// The epoll instances; one that the program duplicated is there once per number.
+    pub epolls: Vec<RawFd>,
+}
+
+/// Looks at every descriptor of this process.
+///
+/// `known` is a private duplicate of the socket: a walk that does not come across it has not seen
+/// everything, which is an error. It is not itself among the answers.
+pub fn survey(identity: Identity, known: BorrowedFd<'_>) -> Result<Survey> {
+    survey_in(&open_table()?, identity, known)
+}
+
+/// The program's descriptors that refer to `identity`, in ascending order.
+pub fn numbers_of(identity: Identity, known: BorrowedFd<'_>) -> Result<Vec<RawFd>> {
+    Ok(survey(identity, known)?.numbers)
+}
+
+// Not /proc/self/fd, which is silently empty once the main thread has called pthread_exit.
+const TABLE: &CStr = c"/proc/thread-self/fd";
+
+fn open_table() -> Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    openat(CWD, TABLE, flags, Mode::empty())
+        .map_err(failed("list the open descriptors (/proc/thread-self/fd; is /proc mounted?)"))
+}
+
+fn survey_in(table: &OwnedFd, identity: Identity, known: BorrowedFd<'_>) -> Result<Survey> {
+    let mut survey = Survey::default();
+    let mut seen = false;
+    let mut buffer = [const { MaybeUninit::uninit() }; 16 * 1024];
+    let mut entries = RawDir::new(table, &mut buffer);
+    while let Some(entry) = entries.next() {
+        let entry = entry.map_err(failed("list the open descriptors"))?;
+        let name = entry.file_name();
+        let Some(number) = name.to_str().ok().and_then(|name| name.parse::<RawFd>().ok()) else {
+            continue;
+        };
+        if number == known.as_raw_fd() {
+            seen = true;
+            continue;
+        }
+        if is_private(number) {
+            continue;
+        }
+        // Closed since: not to be swapped any more.
+        let Some(stat) = stat(number) else { continue };
+        if Identity::from(&stat) == identity {
+            survey.numbers.push(number);
+        } else if stat.st_mode & libc::S_IFMT == 0 && is_epoll(table.as_fd(), name) {
+            survey.epolls.push(number);
+        }
+    }
+    if !seen {
+        return Err(Error::new(
+            Code::IO,
+            format!(
+                "could not list the open descriptors: /proc/thread-self/fd does not show \
+                 descriptor {}, which is open",
+                known.as_raw_fd()
+            ),
+        ));
+    }
+    survey.numbers.sort_unstable();
+    Ok(survey)
+}
+
+/// Whether an anonymous inode (which has no file type, and which eventfd, timerfd and others
+/// share) is an epoll instance.
+fn is_epoll(table: BorrowedFd<'_>, name: &CStr) -> bool {
+    const TARGET: &[u8] = b"anon_inode:[eventpoll]";
+    // One byte more, so that a longer name is not taken for it.
+    let mut buffer = [const { MaybeUninit::uninit() }; TARGET.len() + 1];
+    readlinkat_raw(table, name, &mut buffer).is_ok_and(|(target, _)| target == TARGET)
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::event::{EventfdFlags, epoll, eventfd};
+    use rustix::io::dup;
+
+    use super::*;
+    use crate::sys::epoll_registration::registrations_of;
+    use crate::sys::private_fd::PrivateFd;
+    use crate::sys::test_sockets::{in_child, raise_descriptor_limit, tcp_pair, unix_pair};
+
+    #[test]
+    fn finds_every_duplicate_but_the_library_s_own() {
+        let (socket, _peer) = tcp_pair();
+        let identity = Identity::of(socket.as_fd()).unwrap();
+        let known = PrivateFd::duplicate_of(socket.as_fd()).unwrap();
+        let _second = PrivateFd::duplicate_of(socket.as_fd()).unwrap();
+        let again = dup(&socket).unwrap();
+        let mut expected = [socket.as_raw_fd(), again.as_raw_fd()];
+        expected.sort_unstable();
+        assert_eq!(numbers_of(identity, known.as_fd()).unwrap(), expected);
+    }
+
+    #[test]
+    fn known_is_left_out_even_if_it_is_not_listed_as_private() {
+        let (socket, _peer) = unix_pair();
+        let identity = Identity::of(socket.as_fd()).unwrap();
+        let known = dup(&socket).unwrap();
+        assert_eq!(numbers_of(identity, known.as_fd()).unwrap(), [socket.as_raw_fd()]);
+    }
+
+    #[test]
+    fn tells_epoll_instances_from_other_anonymous_inodes() {
+        let (socket, _peer) = unix_pair();
+        let identity = Identity::of(socket.as_fd()).unwrap();
+        let known = PrivateFd::duplicate_of(socket.as_fd()).unwrap();
+        let mine = epoll::create(epoll::CreateFlags::CLOEXEC).unwrap();
+        let private = PrivateFd::adopt(dup(&mine).unwrap()).unwrap();
+        let event = eventfd(0, EventfdFlags::CLOEXEC).unwrap();
+        let epolls = survey(identity, known.as_fd()).unwrap().epolls;
+        assert!(epolls.contains(&mine.as_raw_fd()));
+        assert!(!epolls.contains(&private.as_raw_fd()));
+        assert!(!epolls.contains(&event.as_raw_fd()));
+        assert!(!epolls.contains(&socket.as_raw_fd()));
+    }
+
+    #[test]
+    fn many_descriptors_are_all_seen() {
+        raise_descriptor_limit();
+        let (socket, _peer) = unix_pair();
+        let identity = Identity::of(socket.as_fd()).unwrap();
+        let known = PrivateFd::duplicate_of(socket.as_fd()).unwrap();
+        let more: Vec<_> = (0..2000).map(|_| dup(&socket).unwrap()).collect();
+        let found = numbers_of(identity, known.as_fd()).unwrap();
+        assert_eq!(found.len(), more.len() + 1);
+        assert!(more.iter().all(|fd| found.binary_search(&fd.as_raw_fd()).is_ok()));
+    }
+
+    #[test]
+    fn works_after_the_main_thread_has_ended() {
+        let (socket, _peer) = unix_pair();
+        let identity = Identity::of(socket.as_fd()).unwrap();
+        let number = socket.as_raw_fd();
+        let known = PrivateFd::duplicate_of(socket.as_fd()).unwrap();
+        assert!(in_child(|| {
+            std::thread::spawn(move || {
+                let found = loop {
+                    // /proc/self/fd is empty from the moment that the main thread is gone.
+                    match std::fs::read_dir("/proc/self/fd").map(|entries| entries.count()) {
+                        Ok(1..) => std::thread::yield_now(),
+                        _ => break numbers_of(identity, known.as_fd()),
+                    }
+                };
+                let fine = found.is_ok_and(|found| found == [number]);
+                // SAFETY: ends the child.
+                unsafe { libc::_exit(if fine { 0 } else { 1 }) };
+            });
+            // SAFETY: ends the child's main thread alone; nothing after it is reached.
+            unsafe { libc::syscall(libc::SYS_exit, 0) };
+            false
+        }));
+    }
+
+    #[test]
+    fn works_in_an_unprivileged_process_that_may_not_be_dumped() {
+        let (socket, _peer) = unix_pair();
+        let identity = Identity::of(socket.as_fd()).unwrap();
+        let known = PrivateFd::duplicate_of(socket.as_fd()).unwrap();
+        let instance = epoll::create(epoll::CreateFlags::CLOEXEC).unwrap();
+        let data = epoll::EventData::new_u64(1);
+        epoll::add(&instance, &socket, data, epoll::EventFlags::IN).unwrap();
+        assert!(in_child(|| {
+            // SAFETY: plain system calls; the first fails where there is no privilege to give up.
+            unsafe {
+                libc::syscall(libc::SYS_setresuid, 65534, 65534, 65534);
+                libc::prctl(libc::PR_SET_DUMPABLE, 0);
+            }
+            let Ok(found) = survey(identity, known.as_fd()) else { return false };
+            let epoll = instance.as_raw_fd();
+            found.numbers == [socket.as_raw_fd()]
+                && found.epolls.contains(&epoll)
+                && registrations_of(epoll, identity).is_ok_and(|found| found.len() == 1)
+        }));
+    }
+
+    #[test]
+    fn a_walk_that_misses_the_known_descriptor_is_an_error() {
+        let (socket, _peer) = unix_pair();
+        let identity = Identity::of(socket.as_fd()).unwrap();
+        let empty = openat(CWD, c"/", OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).unwrap();
+        let error = survey_in(&empty, identity, socket.as_fd()).unwrap_err();
+        assert_eq!(error.code, Code::IO);
+        assert_eq!(
+            error.text,
+            format!(
+                "could not list the open descriptors: /proc/thread-self/fd does not show \
+                 descriptor {}, which is open",
+                socket.as_raw_fd()
+            )
+        );
+    }
+}

@@ -1,0 +1,347 @@
+//! Socket options that rustix lacks, and what the program had set on its socket: its new
+//! descriptor has to have it too.
+
+use std::mem::size_of;
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+
+use libc::{c_int, c_void, socklen_t};
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+use rustix::net::sockopt::{self, Timeout};
+
+use super::failed;
+use super::identity::last_errno;
+use crate::error::{Error, Result};
+
+/// Gives the program's end of the inner pair what was set on its socket: O_NONBLOCK, timeouts,
+/// linger, keep-alive, inline urgent data, who is signalled, and buffer sizes only if the program
+/// had chosen them. FD_CLOEXEC belongs to each number and is kept by the swap.
+pub fn carry_over(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> Result<()> {
+    carry_socket_options(from, to).map_err(failed("carry the socket's options over"))?;
+    carry_buffer_sizes(from, to);
+    carry_signals(from, to)?;
+    let carried = OFlags::NONBLOCK | ASYNC;
+    let flags = fcntl_getfl(to).and_then(|own| {
+        fcntl_setfl(to, own.difference(carried) | fcntl_getfl(from)?.intersection(carried))
+    });
+    flags.map_err(failed("carry O_NONBLOCK over"))
+}
+
+/// Has SIGIO name `number`, which `fd` is open under by now: the kernel reports the number under
+/// which O_ASYNC was set. Does nothing without O_ASYNC.
+pub fn signal_as(number: RawFd, fd: BorrowedFd<'_>) -> Result<()> {
+    let flags = fcntl_getfl(fd).map_err(failed("read the status flags"))?;
+    if !flags.contains(ASYNC) {
+        return Ok(());
+    }
+    for flags in [flags.difference(ASYNC), flags] {
+        // The kernel takes int; the flags came from it.
+        fcntl(number, libc::F_SETFL, flags.bits() as c_int).map_err(failed("set O_ASYNC"))?;
+    }
+    Ok(())
+}
+
+/// No signal comes from this socket any more: neither SIGIO nor SIGURG.
+pub fn stop_signals(fd: BorrowedFd<'_>) -> Result<()> {
+    let flags = fcntl_getfl(fd).and_then(|flags| fcntl_setfl(fd, flags.difference(ASYNC)));
+    flags.map_err(failed("clear O_ASYNC"))?;
+    fcntl(fd.as_raw_fd(), libc::F_SETOWN, 0).map_err(failed("clear the socket's owner"))
+}
+
+/// Once this end of a TCP connection is closed, the peer is reset as soon as it has everything.
+///
+/// So the peer sees a hang-up where otherwise it could not tell a close from a half-close. A
+/// half-close stays one, and no TIME_WAIT is left behind. (TCP_LINGER2 = -1.)
+pub fn set_no_fin_wait(fd: BorrowedFd<'_>) -> Result<()> {
+    set(fd, libc::IPPROTO_TCP, libc::TCP_LINGER2, &(-1 as c_int)).map_err(failed("set TCP_LINGER2"))
+}
+
+/// Closing the last descriptor of this connection resets it and throws away what was not sent.
+pub fn set_abortive_close(fd: BorrowedFd<'_>) -> Result<()> {
+    let linger = libc::linger { l_onoff: 1, l_linger: 0 };
+    set(fd, libc::SOL_SOCKET, libc::SO_LINGER, &linger).map_err(failed("set SO_LINGER"))
+}
+
+/// How much was sent that the peer's side has not acknowledged (TCP) or read (AF_UNIX) yet.
+pub fn unsent_bytes(fd: BorrowedFd<'_>) -> Result<u32> {
+    count(fd, libc::TIOCOUTQ).map_err(failed("ask for the length of the send queue"))
+}
+
+/// How much can be read without waiting.
+pub fn readable_bytes(fd: BorrowedFd<'_>) -> Result<u32> {
+    count(fd, libc::FIONREAD).map_err(failed("ask for the length of the receive queue"))
+}
+
+fn carry_socket_options(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> rustix::io::Result<()> {
+    for timeout in [Timeout::Recv, Timeout::Send] {
+        sockopt::set_socket_timeout(to, timeout, sockopt::socket_timeout(from, timeout)?)?;
+    }
+    sockopt::set_socket_linger(to, sockopt::socket_linger(from)?)?;
+    sockopt::set_socket_keepalive(to, sockopt::socket_keepalive(from)?)?;
+    sockopt::set_socket_oobinline(to, sockopt::socket_oobinline(from)?)
+}
+
+/// Sizes are a matter of speed: what the kernel refuses or does not know (SO_BUF_LOCK came with
+/// Linux 5.14) is left at its default.
+fn carry_buffer_sizes(from: BorrowedFd<'_>, to: BorrowedFd<'_>) {
+    let chosen = get(from, SO_BUF_LOCK).unwrap_or(0);
+    for (lock, option) in [(SNDBUF_LOCK, libc::SO_SNDBUF), (RCVBUF_LOCK, libc::SO_RCVBUF)] {
+        if chosen & lock != 0
+            && let Ok(size) = get(from, option)
+        {
+            // The kernel doubles what is set and answers the double.
+            let _ = set(to, libc::SOL_SOCKET, option, &(size / 2));
+        }
+    }
+}
+
+fn carry_signals(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> Result<()> {
+    let mut owner = OwnerEx { kind: 0, id: 0 };
+    // SAFETY: the kernel fills in `owner`, which outlives the call.
+    if unsafe { libc::fcntl(from.as_raw_fd(), F_GETOWN_EX, &mut owner) } < 0 {
+        return Err(Error::system("ask for the socket's owner", last_errno()));
+    }
+    // SAFETY: as above; the kernel only reads it.
+    if owner.id != 0 && unsafe { libc::fcntl(to.as_raw_fd(), F_SETOWN_EX, &owner) } < 0 {
+        match last_errno() {
+            // The owner ended: nobody is signalled either way.
+            libc::ESRCH => {}
+            errno => return Err(Error::system("set the socket's owner", errno)),
+        }
+    }
+    // SAFETY: plain integers.
+    let signal = unsafe { libc::fcntl(from.as_raw_fd(), F_GETSIG) };
+    if signal < 0 {
+        return Err(Error::system("ask for the socket's signal", last_errno()));
+    }
+    fcntl(to.as_raw_fd(), F_SETSIG, signal).map_err(failed("set the socket's signal"))
+}
+
+fn fcntl(number: RawFd, command: c_int, argument: c_int) -> rustix::io::Result<()> {
+    // SAFETY: plain integers.
+    match unsafe { libc::fcntl(number, command, argument) } {
+        -1 => Err(rustix::io::Errno::from_raw_os_error(last_errno())),
+        _ => Ok(()),
+    }
+}
+
+fn count(fd: BorrowedFd<'_>, request: libc::Ioctl) -> rustix::io::Result<u32> {
+    let mut count: c_int = 0;
+    // SAFETY: both requests write one int.
+    match unsafe { libc::ioctl(fd.as_raw_fd(), request, &mut count) } {
+        -1 => Err(rustix::io::Errno::from_raw_os_error(last_errno())),
+        _ => Ok(count.unsigned_abs()),
+    }
+}
+
+/// An int option of the socket level.
+fn get(fd: BorrowedFd<'_>, option: c_int) -> rustix::io::Result<c_int> {
+    let mut value: c_int = 0;
+    let mut size = size_of::<c_int>() as socklen_t;
+    let into = (&raw mut value).cast::<c_void>();
+    // SAFETY: the kernel writes at most `size` bytes to `value`.
+    match unsafe { libc::getsockopt(fd.as_raw_fd(), libc::SOL_SOCKET, option, into, &mut size) } {
+        0 => Ok(value),
+        _ => Err(rustix::io::Errno::from_raw_os_error(last_errno())),
+    }
+}
+
+fn set<T>(fd: BorrowedFd<'_>, level: c_int, option: c_int, value: &T) -> rustix::io::Result<()> {
+    let size = size_of::<T>() as socklen_t;
+    let from = (&raw const *value).cast::<c_void>();
+    // SAFETY: the kernel reads at most `size` bytes of `value`, and refuses a wrong size.
+    match unsafe { libc::setsockopt(fd.as_raw_fd(), level, option, from, size) } {
+        0 => Ok(()),
+        _ => Err(rustix::io::Errno::from_raw_os_error(last_errno())),
+    }
+}
+
+/// `struct f_owner_ex`, which libc lacks, as the four commands and the lock bits below.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct OwnerEx {
+    kind: c_int,
+    id: libc::pid_t,
+}
+
+const F_SETSIG: c_int = 10;
+const F_GETSIG: c_int = 11;
+const F_SETOWN_EX: c_int = 15;
+const F_GETOWN_EX: c_int = 16;
+
+const SO_BUF_LOCK: c_int = 72;
+const SNDBUF_LOCK: c_int = 1;
+const RCVBUF_LOCK: c_int = 2;
+
+const ASYNC: OFlags = OFlags::from_bits_retain(libc::O_ASYNC as u32);
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::{AsFd, OwnedFd};
+    use std::time::Duration;
+
+    use rustix::event::PollFlags;
+    use rustix::net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown};
+
+    use super::*;
+    use crate::sys::test_sockets::{LONG, in_child, ready, tcp_pair, unix_pair};
+
+    fn owner_of(fd: &OwnedFd) -> (OwnerEx, c_int) {
+        let mut owner = OwnerEx { kind: -1, id: -1 };
+        // SAFETY: as in carry_signals.
+        let signal = unsafe {
+            assert_eq!(libc::fcntl(fd.as_raw_fd(), F_GETOWN_EX, &mut owner), 0);
+            libc::fcntl(fd.as_raw_fd(), F_GETSIG)
+        };
+        (owner, signal)
+    }
+
+    #[test]
+    fn everything_set_is_carried_over() {
+        for (to, _peer) in [tcp_pair(), unix_pair()] {
+            let (from, _other) = tcp_pair();
+            fcntl_setfl(&from, OFlags::NONBLOCK).unwrap();
+            let receive = Some(Duration::from_millis(1500));
+            sockopt::set_socket_timeout(&from, Timeout::Recv, receive).unwrap();
+            sockopt::set_socket_timeout(&from, Timeout::Send, Some(Duration::from_secs(7)))
+                .unwrap();
+            sockopt::set_socket_linger(&from, Some(Duration::ZERO)).unwrap();
+            sockopt::set_socket_keepalive(&from, true).unwrap();
+            sockopt::set_socket_oobinline(&from, true).unwrap();
+            sockopt::set_socket_send_buffer_size(&from, 30_000).unwrap();
+            carry_over(from.as_fd(), to.as_fd()).unwrap();
+
+            assert!(fcntl_getfl(&to).unwrap().contains(OFlags::NONBLOCK));
+            assert_eq!(sockopt::socket_timeout(&to, Timeout::Recv).unwrap(), receive);
+            let send = sockopt::socket_timeout(&to, Timeout::Send).unwrap();
+            assert_eq!(send, Some(Duration::from_secs(7)));
+            assert_eq!(sockopt::socket_linger(&to).unwrap(), Some(Duration::ZERO));
+            assert!(sockopt::socket_keepalive(&to).unwrap());
+            assert!(sockopt::socket_oobinline(&to).unwrap());
+            assert_eq!(sockopt::socket_send_buffer_size(&to).unwrap(), 60_000);
+            assert_eq!(get(to.as_fd(), SO_BUF_LOCK).unwrap(), SNDBUF_LOCK);
+        }
+    }
+
+    #[test]
+    fn defaults_stay_defaults() {
+        let (from, _other) = tcp_pair();
+        let (to, _peer) = tcp_pair();
+        let receive = sockopt::socket_recv_buffer_size(&to).unwrap();
+        fcntl_setfl(&to, OFlags::NONBLOCK).unwrap();
+        sockopt::set_socket_linger(&to, Some(Duration::from_secs(3))).unwrap();
+        sockopt::set_socket_keepalive(&to, true).unwrap();
+        carry_over(from.as_fd(), to.as_fd()).unwrap();
+        assert!(!fcntl_getfl(&to).unwrap().contains(OFlags::NONBLOCK));
+        assert_eq!(sockopt::socket_timeout(&to, Timeout::Recv).unwrap(), None);
+        assert_eq!(sockopt::socket_linger(&to).unwrap(), None);
+        assert!(!sockopt::socket_keepalive(&to).unwrap());
+        assert_eq!(sockopt::socket_recv_buffer_size(&to).unwrap(), receive);
+        assert_eq!(get(to.as_fd(), SO_BUF_LOCK).unwrap(), 0);
+        assert_eq!(owner_of(&to), (OwnerEx { kind: 0, id: 0 }, 0));
+    }
+
+    #[test]
+    fn owner_and_signal_move_and_the_old_socket_falls_silent() {
+        let (from, _other) = tcp_pair();
+        let (to, _peer) = tcp_pair();
+        // SIGURG is ignored by default, so that nothing can hit the test process.
+        let owner = OwnerEx { kind: 1, id: std::process::id() as libc::pid_t };
+        // SAFETY: as in carry_signals.
+        assert_eq!(unsafe { libc::fcntl(from.as_raw_fd(), F_SETOWN_EX, &owner) }, 0);
+        fcntl(from.as_raw_fd(), F_SETSIG, libc::SIGURG).unwrap();
+        fcntl_setfl(&from, ASYNC).unwrap();
+        carry_over(from.as_fd(), to.as_fd()).unwrap();
+        signal_as(to.as_raw_fd(), to.as_fd()).unwrap();
+        stop_signals(from.as_fd()).unwrap();
+        assert_eq!(owner_of(&to), (owner, libc::SIGURG));
+        assert!(fcntl_getfl(&to).unwrap().contains(ASYNC));
+        assert_eq!(owner_of(&from).0.id, 0);
+        assert!(!fcntl_getfl(&from).unwrap().contains(ASYNC));
+    }
+
+    #[test]
+    fn a_signal_names_the_new_number() {
+        let (socket, peer) = unix_pair();
+        assert!(in_child(|| {
+            let signal = libc::SIGRTMIN();
+            // SAFETY: plain system calls of a child of our own; the set and the times are local.
+            unsafe {
+                let mut set = std::mem::zeroed();
+                libc::sigaddset(&mut set, signal);
+                libc::sigprocmask(libc::SIG_BLOCK, &set, std::ptr::null_mut());
+                libc::fcntl(socket.as_raw_fd(), libc::F_SETOWN, libc::getpid());
+                libc::fcntl(socket.as_raw_fd(), F_SETSIG, signal);
+                libc::fcntl(socket.as_raw_fd(), libc::F_SETFL, libc::O_ASYNC);
+                let number = libc::dup(socket.as_raw_fd());
+                if signal_as(number, socket.as_fd()).is_err() {
+                    return false;
+                }
+                libc::write(peer.as_raw_fd(), c"x".as_ptr().cast(), 1);
+                let mut info: libc::siginfo_t = std::mem::zeroed();
+                let patience = libc::timespec { tv_sec: 20, tv_nsec: 0 };
+                let caught = libc::sigtimedwait(&set, &mut info, &patience);
+                // si_band is a long and follows three ints, aligned; si_fd follows it.
+                let named = (&raw const info).cast::<u8>().add(24).cast::<c_int>().read();
+                caught == signal && named == number
+            }
+        }));
+    }
+
+    #[test]
+    fn counts_what_is_queued() {
+        let (a, b) = unix_pair();
+        assert_eq!(unsent_bytes(a.as_fd()).unwrap(), 0);
+        send(&a, b"12345", SendFlags::NOSIGNAL).unwrap();
+        assert_eq!(readable_bytes(b.as_fd()).unwrap(), 5);
+        // For AF_UNIX this counts the memory that the queue takes up.
+        assert!(unsent_bytes(a.as_fd()).unwrap() >= 5);
+        recv(&b, &mut [0; 5], RecvFlags::empty()).unwrap();
+        assert_eq!(readable_bytes(b.as_fd()).unwrap(), 0);
+        assert_eq!(unsent_bytes(a.as_fd()).unwrap(), 0);
+    }
+
+    #[test]
+    fn counts_what_tcp_could_not_deliver() {
+        let (a, b) = tcp_pair();
+        fcntl_setfl(&a, OFlags::NONBLOCK).unwrap();
+        let mut sent = 0;
+        while let Ok(n) = send(&a, &[0; 65536], SendFlags::NOSIGNAL) {
+            sent += n as u32;
+        }
+        let arrived = readable_bytes(b.as_fd()).unwrap();
+        let unsent = unsent_bytes(a.as_fd()).unwrap();
+        assert!(unsent > 0 && arrived > 0 && unsent <= sent && arrived <= sent);
+    }
+
+    #[test]
+    fn an_abortive_close_resets_the_peer() {
+        let (a, b) = tcp_pair();
+        set_abortive_close(a.as_fd()).unwrap();
+        drop(a);
+        assert!(ready(b.as_fd(), PollFlags::IN, LONG).contains(PollFlags::HUP));
+        assert_eq!(recv(&b, &mut [0; 1], RecvFlags::empty()), Err(rustix::io::Errno::CONNRESET));
+    }
+
+    #[test]
+    fn without_fin_wait_a_close_hangs_up_and_a_half_close_does_not() {
+        let events = PollFlags::IN | PollFlags::RDHUP;
+        let (a, b) = tcp_pair();
+        set_no_fin_wait(a.as_fd()).unwrap();
+        shutdown(&a, Shutdown::Write).unwrap();
+        assert_eq!(ready(b.as_fd(), events, LONG), events);
+        drop(a);
+        let (a, b) = tcp_pair();
+        set_no_fin_wait(a.as_fd()).unwrap();
+        drop(a);
+        assert!(ready(b.as_fd(), PollFlags::empty(), LONG).contains(PollFlags::HUP));
+    }
+
+    #[test]
+    fn what_is_no_socket_is_an_error() {
+        let (file, _write) = rustix::pipe::pipe().unwrap();
+        let (to, _peer) = unix_pair();
+        assert_eq!(carry_over(file.as_fd(), to.as_fd()).unwrap_err().sys_errno, libc::ENOTSOCK);
+        assert_eq!(set_abortive_close(file.as_fd()).unwrap_err().sys_errno, libc::ENOTSOCK);
+        assert!(set_no_fin_wait(to.as_fd()).is_err());
+    }
+}
