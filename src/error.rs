@@ -5,6 +5,7 @@
 //! (names, dates, issuers) survives; it is never rebuilt from the number.
 
 use std::fmt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// A failure, as the handle keeps it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -141,8 +142,49 @@ pub enum Category {
     Internal = 7,
 }
 
+/// The error of one connection, shared by its handle and whoever carries its bytes.
+///
+/// A fatal error is kept for good: the kernel tells a program of a broken connection only once,
+/// and to whichever thread asks first.
+#[derive(Debug, Default)]
+pub struct ErrorSlot {
+    errors: Mutex<Errors>,
+}
+
+#[derive(Debug, Default)]
+struct Errors {
+    fatal: Option<Error>,
+    latest: Option<Error>,
+}
+
+impl ErrorSlot {
+    /// The connection is over because of `error`. The first one stays.
+    pub fn set_fatal(&self, error: Error) {
+        self.lock().fatal.get_or_insert(error);
+    }
+
+    /// One call failed; the connection goes on.
+    pub fn set_latest(&self, error: Error) {
+        self.lock().latest = Some(error);
+    }
+
+    pub fn fatal(&self) -> Option<Error> {
+        self.lock().fatal.clone()
+    }
+
+    /// The fatal error, or else that of the last call that failed.
+    pub fn get(&self) -> Option<Error> {
+        let errors = self.lock();
+        errors.fatal.clone().or_else(|| errors.latest.clone())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Errors> {
+        self.errors.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// The value of [`Error::tls_alert`] where no alert was involved (0 is close_notify).
-pub const NO_ALERT: i32 = -1;
+pub(crate) const NO_ALERT: i32 = -1;
 
 /// Peer-supplied bytes for a text: the first line, at most 80 bytes, non-printables as `\xNN`.
 pub fn quote(bytes: &[u8]) -> String {

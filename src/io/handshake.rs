@@ -1,0 +1,221 @@
+//! Drives the engine's handshake over a socket.
+
+use std::os::fd::BorrowedFd;
+use std::time::Duration;
+
+use super::deadline::Deadline;
+use super::transport::{self, Interest, Transfer, Wake};
+use crate::error::{Code, Error, Result, quote};
+use crate::tls::engine::{Engine, HandshakeStep};
+
+/// The surroundings of one handshake.
+pub struct Handshake<'a> {
+    pub transport: BorrowedFd<'a>,
+    /// A hang-up of this descriptor ends the handshake: the program has closed its end.
+    pub cancel: Option<BorrowedFd<'a>>,
+    /// `false`: answer WANT_READ or WANT_WRITE rather than wait; call again later.
+    pub blocking: bool,
+    /// The time limit as the program set it, for the text.
+    pub limit: Option<Duration>,
+    pub is_server: bool,
+}
+
+impl Handshake<'_> {
+    /// A TLS server never speaks first: what waits before our first byte was written by somebody
+    /// who wants it taken for part of the conversation under TLS (CVE-2011-0411 and its kin), or
+    /// was forgotten by the program.
+    pub fn refuse_early_data(&self) -> Result<()> {
+        let mut queued = [0; QUOTED];
+        match transport::peek(self.transport, &mut queued)? {
+            Transfer::WouldBlock => Ok(()),
+            Transfer::End => Err(Error::new(
+                Code::TRUNCATED,
+                "peer had closed the connection before the handshake was asked for",
+            )),
+            Transfer::Bytes(count) => Err(Error::new(
+                Code::EARLY_DATA,
+                format!(
+                    "peer sent {} before the handshake began: data in clear must not slip into \
+                     the encrypted conversation; read the whole answer to STARTTLS before \
+                     upgrading, and suspect an attack if you did",
+                    quote(&queued[..count])
+                ),
+            )),
+        }
+    }
+
+    /// Goes on until the handshake is complete and its last flight sent. `approve` is called once
+    /// in the client role, before the last flight leaves; its time does not count. On failure the
+    /// alert, if there is one, has been given a chance to leave.
+    pub fn run(
+        &self,
+        engine: &mut Engine,
+        deadline: &mut Deadline,
+        approve: &mut dyn FnMut(&mut Engine) -> Result<()>,
+    ) -> Result<()> {
+        let outcome = self.advance(engine, deadline, approve);
+        if let Err(error) = &outcome {
+            match error.code {
+                Code::WANT_READ | Code::WANT_WRITE => {}
+                // One try: the peer may be gone or not reading, and the failure is what counts.
+                _ => drop(self.flush_without_waiting(engine)),
+            }
+        }
+        outcome
+    }
+
+    fn advance(
+        &self,
+        engine: &mut Engine,
+        deadline: &mut Deadline,
+        approve: &mut dyn FnMut(&mut Engine) -> Result<()>,
+    ) -> Result<()> {
+        loop {
+            let step = engine.advance_handshake()?;
+            if !self.is_server && engine.approval_is_due(step) {
+                let verdict = deadline.paused(|| approve(engine));
+                engine.approved(verdict)?;
+            }
+            self.flush(engine, deadline)?;
+            if step == HandshakeStep::Complete {
+                return Ok(());
+            }
+            self.fill(engine, deadline)?;
+        }
+    }
+
+    fn flush(&self, engine: &mut Engine, deadline: &Deadline) -> Result<()> {
+        while !self.flush_without_waiting(engine)? {
+            if !self.blocking {
+                return Err(Error::new(
+                    Code::WANT_WRITE,
+                    "the handshake goes on when the connection can be written to",
+                ));
+            }
+            let interest = Interest { read: false, write: true };
+            self.wait(interest, deadline, "the peer to take what this side has to say")?;
+        }
+        Ok(())
+    }
+
+    /// Whether everything left.
+    fn flush_without_waiting(&self, engine: &mut Engine) -> Result<bool> {
+        while !engine.outgoing().is_empty() {
+            match transport::send(self.transport, engine.outgoing()).map_err(during_handshake)? {
+                Transfer::Bytes(count) => engine.sent(count),
+                Transfer::WouldBlock | Transfer::End => return Ok(false),
+            }
+        }
+        Ok(true)
+    }
+
+    fn fill(&self, engine: &mut Engine, deadline: &Deadline) -> Result<()> {
+        loop {
+            if self.fill_without_waiting(engine)? {
+                return Ok(());
+            }
+            if !self.blocking {
+                return Err(Error::new(
+                    Code::WANT_READ,
+                    "the handshake goes on when the connection can be read from",
+                ));
+            }
+            let awaited = match (self.is_server, engine.has_heard_from_peer()) {
+                (true, false) => "the client's first TLS record",
+                (false, false) => {
+                    "the server's first TLS record (does this port want STARTTLS first?)"
+                }
+                (_, true) => "the rest of the peer's handshake",
+            };
+            self.wait(Interest { read: true, write: false }, deadline, awaited)?;
+        }
+    }
+
+    /// Whether anything came.
+    fn fill_without_waiting(&self, engine: &mut Engine) -> Result<bool> {
+        let heard_before = engine.has_heard_from_peer();
+        let space = engine.receive_space(READ_SIZE)?;
+        match transport::receive(self.transport, space).map_err(during_handshake)? {
+            Transfer::WouldBlock => Ok(false),
+            Transfer::Bytes(count) => {
+                engine.received(count);
+                if !heard_before {
+                    self.refuse_plaintext(engine)?;
+                }
+                Ok(true)
+            }
+            Transfer::End => Err(Error::new(
+                Code::TRUNCATED,
+                if heard_before {
+                    "peer closed the connection in the middle of the handshake"
+                } else {
+                    "peer closed the connection instead of answering the handshake: it may not \
+                     speak TLS here, or not want this client"
+                },
+            )),
+        }
+    }
+
+    /// Says so if the peer's first bytes are no TLS record.
+    fn refuse_plaintext(&self, engine: &mut Engine) -> Result<()> {
+        if looks_like_tls(engine.incoming()) {
+            return Ok(());
+        }
+        // A line may still be on its way; a moment's patience makes a better text.
+        let patience = Deadline::after(Some(Duration::from_millis(200)));
+        while engine.incoming().len() < QUOTED && !engine.incoming().contains(&b'\n') {
+            let interest = Interest { read: true, write: false };
+            let wake = transport::wait(self.transport, interest, self.cancel, &patience)?;
+            if !self.blocking || wake != Wake::Ready {
+                break;
+            }
+            match transport::receive(self.transport, engine.receive_space(QUOTED)?) {
+                Ok(Transfer::Bytes(count)) => engine.received(count),
+                _ => break,
+            }
+        }
+        let said = quote(engine.incoming());
+        Err(Error::new(
+            Code::NOT_TLS,
+            if self.is_server {
+                format!("client sent {said} instead of a TLS record: it speaks in clear")
+            } else {
+                format!(
+                    "peer sent {said} instead of a TLS record: does this port want STARTTLS first?"
+                )
+            },
+        ))
+    }
+
+    fn wait(&self, interest: Interest, deadline: &Deadline, awaited: &str) -> Result<()> {
+        match transport::wait(self.transport, interest, self.cancel, deadline)? {
+            Wake::Ready => Ok(()),
+            Wake::Cancelled => Err(Error::new(
+                Code::IO,
+                "the program closed the descriptor while the handshake was running",
+            )),
+            Wake::TimedOut => {
+                let limit = self.limit.unwrap_or_default().as_millis();
+                Err(Error::new(
+                    Code::TIMEOUT,
+                    format!(
+                        "the handshake did not finish within {limit} ms: waited for {awaited} \
+                         (ssl_set_timeout changes the limit)"
+                    ),
+                ))
+            }
+        }
+    }
+}
+
+fn looks_like_tls(bytes: &[u8]) -> bool {
+    // ContentType change_cipher_spec to heartbeat, then the major version of every TLS.
+    matches!(bytes, [0x14..=0x18] | [0x14..=0x18, 0x03, ..])
+}
+
+fn during_handshake(error: Error) -> Error {
+    Error { text: format!("{} during the handshake", error.text), ..error }
+}
+
+const READ_SIZE: usize = 16 * 1024 + 512;
+const QUOTED: usize = 81;

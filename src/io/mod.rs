@@ -1,0 +1,6 @@
+//! Blocking, deadline and explicit input and output on a descriptor.
+
+pub mod deadline;
+pub mod explicit;
+pub mod handshake;
+pub mod transport;

@@ -1,0 +1,160 @@
+//! Non-blocking transfers and waiting on a socket, whatever its own `O_NONBLOCK` says.
+
+use std::os::fd::BorrowedFd;
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendFlags};
+
+use super::deadline::Deadline;
+use crate::error::{Code, Error, Result};
+
+/// What a transfer that may not wait came to.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Transfer {
+    Bytes(usize),
+    WouldBlock,
+    /// The peer will send no more (for a receive).
+    End,
+}
+
+pub fn receive(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<Transfer> {
+    receive_with(fd, buffer, RecvFlags::empty())
+}
+
+/// Looks at what is queued without taking it.
+pub fn peek(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<Transfer> {
+    receive_with(fd, buffer, RecvFlags::PEEK)
+}
+
+fn receive_with(fd: BorrowedFd<'_>, buffer: &mut [u8], flags: RecvFlags) -> Result<Transfer> {
+    loop {
+        return match rustix::net::recv(fd, &mut *buffer, flags | RecvFlags::DONTWAIT) {
+            Ok((0, _)) => Ok(Transfer::End),
+            Ok((count, _)) => Ok(Transfer::Bytes(count)),
+            Err(Errno::INTR) => continue,
+            Err(Errno::AGAIN) => Ok(Transfer::WouldBlock),
+            Err(errno) => Err(Error::system("receive from the peer", errno.raw_os_error())),
+        };
+    }
+}
+
+pub fn send(fd: BorrowedFd<'_>, bytes: &[u8]) -> Result<Transfer> {
+    loop {
+        return match rustix::net::send(fd, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
+            Ok(count) => Ok(Transfer::Bytes(count)),
+            Err(Errno::INTR) => continue,
+            Err(Errno::AGAIN) => Ok(Transfer::WouldBlock),
+            Err(errno) => Err(Error::system("send to the peer", errno.raw_os_error())),
+        };
+    }
+}
+
+/// How a call behaves, from `msg_flags` and the descriptor's own settings.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CallOptions {
+    pub dont_wait: bool,
+    pub peek: bool,
+    pub wait_all: bool,
+}
+
+/// Sends on the program's own descriptor, as blocking as that is.
+pub fn send_plain(fd: BorrowedFd<'_>, bytes: &[u8], dont_wait: bool) -> Result<usize> {
+    let mut flags = SendFlags::NOSIGNAL;
+    flags.set(SendFlags::DONTWAIT, dont_wait);
+    loop {
+        match rustix::net::send(fd, bytes, flags) {
+            Err(Errno::INTR) => {}
+            outcome => return outcome.map_err(|errno| plain(errno, Code::WANT_WRITE, "send")),
+        }
+    }
+}
+
+/// Receives on the program's own descriptor, as blocking as that is.
+pub fn receive_plain(fd: BorrowedFd<'_>, buffer: &mut [u8], options: CallOptions) -> Result<usize> {
+    let mut flags = RecvFlags::empty();
+    flags.set(RecvFlags::DONTWAIT, options.dont_wait);
+    flags.set(RecvFlags::PEEK, options.peek);
+    flags.set(RecvFlags::WAITALL, options.wait_all);
+    loop {
+        match rustix::net::recv(fd, &mut *buffer, flags) {
+            Err(Errno::INTR) => {}
+            Ok((count, _)) => return Ok(count),
+            Err(errno) => return Err(plain(errno, Code::WANT_READ, "receive")),
+        }
+    }
+}
+
+/// Whether the descriptor's `O_NONBLOCK` is set.
+pub fn is_non_blocking(fd: BorrowedFd<'_>) -> bool {
+    rustix::fs::fcntl_getfl(fd).is_ok_and(|flags| flags.contains(rustix::fs::OFlags::NONBLOCK))
+}
+
+fn plain(errno: Errno, would_block: Code, what: &str) -> Error {
+    match errno {
+        Errno::AGAIN => Error {
+            sys_errno: libc::EAGAIN,
+            ..Error::new(would_block, format!("would block: cannot {what} now"))
+        },
+        errno => Error::system(what, errno.raw_os_error()),
+    }
+}
+
+/// What to wait for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Interest {
+    pub read: bool,
+    pub write: bool,
+}
+
+/// Why a wait ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wake {
+    /// The transport is ready, or broken: the next transfer tells.
+    Ready,
+    /// The watched descriptor hung up.
+    Cancelled,
+    TimedOut,
+}
+
+/// Waits for the transport, for a hang-up of `cancel`, or for the deadline. Signals do not end it.
+pub fn wait(
+    fd: BorrowedFd<'_>,
+    interest: Interest,
+    cancel: Option<BorrowedFd<'_>>,
+    deadline: &Deadline,
+) -> Result<Wake> {
+    let mut events = PollFlags::empty();
+    events.set(PollFlags::IN, interest.read);
+    events.set(PollFlags::OUT, interest.write);
+    loop {
+        let remaining = deadline.remaining();
+        let mut entries = [
+            PollFd::from_borrowed_fd(fd, events),
+            PollFd::from_borrowed_fd(cancel.unwrap_or(fd), PollFlags::empty()),
+        ];
+        let watched = if cancel.is_some() { 2 } else { 1 };
+        let ready = match poll(&mut entries[..watched], remaining.map(timespec).as_ref()) {
+            Ok(ready) => ready,
+            Err(Errno::INTR) => continue,
+            Err(errno) => return Err(Error::system("wait for the peer", errno.raw_os_error())),
+        };
+        if cancel.is_some() && entries[1].revents().intersects(PollFlags::HUP | PollFlags::ERR) {
+            return Ok(Wake::Cancelled);
+        }
+        if !entries[0].revents().is_empty() {
+            return Ok(Wake::Ready);
+        }
+        if ready == 0 && deadline.is_over() {
+            return Ok(Wake::TimedOut);
+        }
+    }
+}
+
+fn timespec(duration: Duration) -> Timespec {
+    Timespec {
+        tv_sec: duration.as_secs().try_into().unwrap_or(i64::MAX),
+        tv_nsec: duration.subsec_nanos().into(),
+    }
+}

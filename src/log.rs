@@ -1,0 +1,34 @@
+//! The program's log callback: off until it asks, and never given secrets or payload.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::sys::process::PerProcess;
+
+/// The values of `SSL_LOG_*`; a higher level includes the lower ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u32)]
+pub enum Level {
+    Error = 1,
+    Warning = 2,
+    Info = 3,
+}
+
+pub type Callback = Arc<dyn Fn(Level, &str) + Send + Sync>;
+
+/// `None` turns logging off.
+pub fn set(target: Option<(Level, Callback)>) {
+    *TARGET.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner) = target;
+}
+
+/// Calls back on the calling thread, which is always one of the program's, with no lock held.
+pub fn write(level: Level, text: &str) {
+    let Some(target) = TARGET.get() else { return };
+    let target = target.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    if let Some((limit, callback)) = target
+        && level <= limit
+    {
+        callback(level, text);
+    }
+}
+
+static TARGET: PerProcess<Mutex<Option<(Level, Callback)>>> = PerProcess::new();

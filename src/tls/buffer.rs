@@ -1,0 +1,134 @@
+//! A byte queue that gives contiguous slices, for one direction of one connection.
+
+use zeroize::Zeroize;
+
+/// Bytes enter at the back and leave at the front. The storage grows on demand, goes away when the
+/// queue runs empty after a large transfer, and is cleared before it is freed: plaintext passes
+/// through it.
+#[derive(Default)]
+pub struct Buffer {
+    storage: Vec<u8>,
+    start: usize,
+    end: usize,
+}
+
+impl Buffer {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// At least `wanted` bytes to write into; tell how many were filled with [`Self::filled`].
+    pub fn space(&mut self, wanted: usize) -> &mut [u8] {
+        if self.storage.len() - self.end < wanted {
+            self.compact();
+        }
+        if self.storage.len() - self.end < wanted {
+            self.grow(self.end + wanted);
+        }
+        &mut self.storage[self.end..]
+    }
+
+    /// The first `count` bytes of the last [`Self::space`] now belong to the queue.
+    pub fn filled(&mut self, count: usize) {
+        self.end = (self.end + count).min(self.storage.len());
+    }
+
+    pub fn push(&mut self, bytes: &[u8]) {
+        self.space(bytes.len())[..bytes.len()].copy_from_slice(bytes);
+        self.filled(bytes.len());
+    }
+
+    /// The first `count` bytes have been used up.
+    pub fn consume(&mut self, count: usize) {
+        self.start = (self.start + count).min(self.end);
+        if self.start == self.end {
+            self.start = 0;
+            self.end = 0;
+        }
+    }
+
+    /// Clears and frees the storage of an empty queue.
+    pub fn release(&mut self) {
+        if self.is_empty() && !self.storage.is_empty() {
+            self.storage.zeroize();
+            self.storage = Vec::new();
+        }
+    }
+
+    pub fn readable(&self) -> &[u8] {
+        &self.storage[self.start..self.end]
+    }
+
+    pub fn readable_mut(&mut self) -> &mut [u8] {
+        &mut self.storage[self.start..self.end]
+    }
+
+    pub fn len(&self) -> usize {
+        self.end - self.start
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.start == self.end
+    }
+
+    fn compact(&mut self) {
+        if self.start > 0 {
+            self.storage.copy_within(self.start..self.end, 0);
+            self.end -= self.start;
+            self.start = 0;
+        }
+    }
+
+    /// A reallocation by `Vec` would leave a copy of the plaintext behind in freed memory.
+    fn grow(&mut self, needed: usize) {
+        let mut larger = vec![0; needed.next_power_of_two().max(MINIMUM)];
+        larger[..self.end].copy_from_slice(&self.storage[..self.end]);
+        self.storage.zeroize();
+        self.storage = larger;
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        self.storage.zeroize();
+    }
+}
+
+const MINIMUM: usize = 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_leave_in_the_order_they_came_across_growth_and_compaction() {
+        let mut buffer = Buffer::new();
+        let (mut next_in, mut next_out) = (0_u32, 0_u32);
+        for round in 1..400_usize {
+            for _ in 0..round % 37 {
+                buffer.push(&next_in.to_be_bytes());
+                next_in += 1;
+            }
+            for _ in 0..round % 29 {
+                if buffer.len() < 4 {
+                    break;
+                }
+                assert_eq!(buffer.readable()[..4], next_out.to_be_bytes());
+                buffer.consume(4);
+                next_out += 1;
+            }
+        }
+        assert_eq!(buffer.len(), 4 * (next_in - next_out) as usize);
+    }
+
+    #[test]
+    fn release_frees_only_an_empty_queue() {
+        let mut buffer = Buffer::new();
+        buffer.push(b"kept");
+        buffer.release();
+        assert_eq!(buffer.readable(), b"kept");
+        buffer.consume(4);
+        buffer.release();
+        assert_eq!(buffer.storage.capacity(), 0);
+    }
+}

@@ -1,0 +1,98 @@
+//! rustls configurations: one per distinct setting, shared by all sockets that have it.
+
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
+
+use rustls::client::Resumption;
+use rustls::crypto::CryptoProvider;
+use rustls::server::NoServerSessionStorage;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::{ClientConfig, ServerConfig};
+
+use super::failure;
+use super::identity::Identity;
+use crate::error::{Code, Error, Result};
+use crate::verify::trust::Trust;
+use crate::verify::verifier::{Mode, Verifier};
+
+/// A client configuration and the verifier in it.
+pub struct ClientSetup {
+    pub config: Arc<ClientConfig>,
+    pub verifier: Arc<Verifier>,
+    /// Built for sockets with a certificate hook.
+    pub hooked: bool,
+}
+
+/// `hooked`: a certificate hook decides, so the verifier only reports.
+pub fn client(
+    trust: &Trust,
+    hooked: bool,
+    identity: Option<&Identity>,
+) -> Result<Arc<ClientSetup>> {
+    let key = ClientKey { trust: trust.key(), hooked, identity: identity.map(Identity::key) };
+    let mut setups = CLIENT_SETUPS.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(setup) = setups.get(&key).and_then(Weak::upgrade) {
+        return Ok(setup);
+    }
+    let mode = if hooked { Mode::Provisional } else { Mode::Reject };
+    let verifier = Arc::new(Verifier::new(trust, mode)?);
+    let builder = ClientConfig::builder_with_provider(PROVIDER.clone())
+        .with_safe_default_protocol_versions()
+        .map_err(|error| failure::from_rustls(error, None))?
+        .dangerous()
+        .with_custom_certificate_verifier(verifier.clone());
+    let mut config = match identity {
+        Some(identity) => builder.with_client_cert_resolver(single(identity.certified_key())),
+        None => builder.with_no_client_auth(),
+    };
+    config.resumption = Resumption::disabled();
+    let setup = Arc::new(ClientSetup { config: Arc::new(config), verifier, hooked });
+    setups.retain(|_, setup| setup.strong_count() > 0);
+    setups.insert(key, Arc::downgrade(&setup));
+    Ok(setup)
+}
+
+pub fn server(identity: Option<&Identity>) -> Result<Arc<ServerConfig>> {
+    let identity = identity.ok_or_else(|| {
+        Error::new(
+            Code::NO_CERT,
+            "a server needs a certificate: call ssl_set_identity_pem or ssl_set_identity_file \
+             before the handshake",
+        )
+    })?;
+    let mut configs = SERVER_CONFIGS.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(config) = configs.get(&identity.key()).and_then(Weak::upgrade) {
+        return Ok(config);
+    }
+    let mut config = ServerConfig::builder_with_provider(PROVIDER.clone())
+        .with_safe_default_protocol_versions()
+        .map_err(|error| failure::from_rustls(error, None))?
+        .with_no_client_auth()
+        .with_cert_resolver(single(identity.certified_key()));
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.send_tls13_tickets = 0;
+    let config = Arc::new(config);
+    configs.retain(|_, config| config.strong_count() > 0);
+    configs.insert(identity.key(), Arc::downgrade(&config));
+    Ok(config)
+}
+
+#[derive(PartialEq, Eq, Hash)]
+struct ClientKey {
+    trust: [u8; 32],
+    hooked: bool,
+    identity: Option<[u8; 32]>,
+}
+
+fn single(certified_key: Arc<CertifiedKey>) -> Arc<SingleCertAndKey> {
+    Arc::new(SingleCertAndKey::from(certified_key))
+}
+
+static PROVIDER: LazyLock<Arc<CryptoProvider>> =
+    LazyLock::new(|| Arc::new(rustls::crypto::aws_lc_rs::default_provider()));
+
+static CLIENT_SETUPS: LazyLock<Mutex<HashMap<ClientKey, Weak<ClientSetup>>>> =
+    LazyLock::new(Mutex::default);
+
+static SERVER_CONFIGS: LazyLock<Mutex<HashMap<[u8; 32], Weak<ServerConfig>>>> =
+    LazyLock::new(Mutex::default);

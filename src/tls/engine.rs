@@ -1,0 +1,528 @@
+//! One TLS connection as a transformer of bytes: ciphertext in, plaintext out, and back.
+//!
+//! The engine owns rustls's unbuffered connection and the two ciphertext queues. It never blocks
+//! and never touches a descriptor: its user moves bytes between the queues and the transport.
+
+use std::sync::Arc;
+
+use rustls::client::UnbufferedClientConnection;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::server::UnbufferedServerConnection;
+use rustls::unbuffered::{ConnectionState, EncodeError, EncryptError, UnbufferedStatus};
+use rustls::{CommonState, HandshakeKind};
+
+use super::buffer::Buffer;
+use super::config::ClientSetup;
+use super::failure;
+use crate::error::{Code, Error, Result};
+use crate::verify::report::Report;
+use crate::verify::verifier;
+
+pub struct Engine {
+    connection: Connection,
+    incoming: Buffer,
+    outgoing: Buffer,
+    /// How many bytes at the front of `incoming` rustls has seen but still needs: whole records
+    /// that hold the beginning of a handshake message.
+    retained: usize,
+    /// A hook decides about the certificate, the verifier only reports.
+    hooked: bool,
+    report: Option<Report>,
+    approval_pending: bool,
+    heard_from_peer: bool,
+    peer_closed: bool,
+    close_notify_sent: bool,
+    failed: Option<Error>,
+}
+
+/// What [`Engine::advance_handshake`] needs next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HandshakeStep {
+    /// Send [`Engine::outgoing`], then feed bytes from the peer.
+    NeedsInput,
+    /// The handshake is complete; send what is in [`Engine::outgoing`]. In the client role that
+    /// is the last flight: before it leaves, the certificate must have been approved.
+    Complete,
+}
+
+impl Engine {
+    pub fn client(setup: &ClientSetup, name: ServerName<'static>) -> Result<Self> {
+        let connection = UnbufferedClientConnection::new(setup.config.clone(), name)
+            .map_err(|error| failure::from_rustls(error, None))?;
+        Ok(Self::new(Connection::Client(connection), setup.hooked))
+    }
+
+    pub fn server(config: Arc<rustls::ServerConfig>) -> Result<Self> {
+        let connection = UnbufferedServerConnection::new(config)
+            .map_err(|error| failure::from_rustls(error, None))?;
+        Ok(Self::new(Connection::Server(connection), false))
+    }
+
+    fn new(connection: Connection, hooked: bool) -> Self {
+        Self {
+            connection,
+            incoming: Buffer::new(),
+            outgoing: Buffer::new(),
+            retained: 0,
+            hooked,
+            report: None,
+            approval_pending: true,
+            heard_from_peer: false,
+            peer_closed: false,
+            close_notify_sent: false,
+            failed: None,
+        }
+    }
+
+    /// Goes as far as the bytes received allow.
+    pub fn advance_handshake(&mut self) -> Result<HandshakeStep> {
+        loop {
+            match self.process(&mut |_| {}, Want::Handshake)? {
+                Step::Again => {}
+                Step::Blocked if self.peer_closed => {
+                    return Err(self.fail(Error::new(
+                        Code::PROTOCOL,
+                        "peer sent close_notify before the handshake was complete",
+                    )));
+                }
+                Step::Blocked if self.connection.common().is_handshaking() => {
+                    return Ok(HandshakeStep::NeedsInput);
+                }
+                Step::Blocked | Step::Plaintext(_) => return Ok(HandshakeStep::Complete),
+            }
+        }
+    }
+
+    /// Decrypts received records into `sink` until `limit` bytes or more have come out or no
+    /// whole record is left. Answers how many bytes came out.
+    pub fn decrypt(&mut self, limit: usize, sink: &mut dyn FnMut(&[u8])) -> Result<usize> {
+        let mut produced = 0;
+        while produced < limit {
+            match self.process(sink, Want::Read)? {
+                Step::Again => {}
+                Step::Plaintext(count) => produced += count,
+                Step::Blocked => break,
+            }
+        }
+        Ok(produced)
+    }
+
+    /// Encrypts all of `data` behind what waits in [`Self::outgoing`].
+    pub fn encrypt(&mut self, data: &[u8]) -> Result<()> {
+        if self.close_notify_sent {
+            // rustls would go on encrypting after close_notify.
+            return Err(Error { sys_errno: libc::EPIPE, ..write_side_closed() });
+        }
+        self.write(Outbound::Data(data))
+    }
+
+    /// Queues close_notify; a second call does nothing.
+    pub fn close_notify(&mut self) -> Result<()> {
+        if self.close_notify_sent || self.failed.is_some() {
+            return Ok(());
+        }
+        self.close_notify_sent = true;
+        self.write(Outbound::CloseNotify)
+    }
+
+    /// Room for `limit` bytes of ciphertext from the peer; tell how many were filled with
+    /// [`Self::received`]. An error if the peer has sent more than any handshake message may take
+    /// without completing one.
+    pub fn receive_space(&mut self, limit: usize) -> Result<&mut [u8]> {
+        if self.incoming.len() >= INCOMING_LIMIT {
+            return Err(self.fail(Error::new(
+                Code::PROTOCOL,
+                "peer sent a handshake message in too many pieces",
+            )));
+        }
+        Ok(&mut self.incoming.space(limit)[..limit])
+    }
+
+    pub fn received(&mut self, count: usize) {
+        self.heard_from_peer = true;
+        self.incoming.filled(count);
+    }
+
+    pub fn has_heard_from_peer(&self) -> bool {
+        self.heard_from_peer
+    }
+
+    /// Whether the peer's certificate has to be approved before anything else is sent: true once,
+    /// when the certificate and the handshake signature have been received. In TLS 1.2 that is in
+    /// the middle of the handshake, in TLS 1.3 at its end.
+    pub fn approval_is_due(&mut self, step: HandshakeStep) -> bool {
+        let is_tls12 =
+            self.connection.common().protocol_version() == Some(rustls::ProtocolVersion::TLSv1_2);
+        let due = step == HandshakeStep::Complete || (is_tls12 && self.report.is_some());
+        self.approval_pending && due
+    }
+
+    /// Records the decision on the certificate. A refusal is final, and what the engine had ready
+    /// for the peer is dropped.
+    pub fn approved(&mut self, verdict: Result<()>) -> Result<()> {
+        self.approval_pending = false;
+        verdict.map_err(|error| {
+            self.outgoing.consume(self.outgoing.len());
+            self.fail(error)
+        })
+    }
+
+    /// Ciphertext received and not yet processed.
+    pub fn incoming(&self) -> &[u8] {
+        self.incoming.readable()
+    }
+
+    /// Ciphertext for the peer.
+    pub fn outgoing(&self) -> &[u8] {
+        self.outgoing.readable()
+    }
+
+    pub fn sent(&mut self, count: usize) {
+        self.outgoing.consume(count);
+    }
+
+    /// The ciphertext for the peer as a queue, to be moved elsewhere by whoever does the sending.
+    pub fn outgoing_queue(&mut self) -> &mut Buffer {
+        &mut self.outgoing
+    }
+
+    /// Gives back the memory of empty queues.
+    pub fn release_memory(&mut self) {
+        self.incoming.release();
+        self.outgoing.release();
+    }
+
+    /// The verification report of the peer's certificate; once.
+    pub fn take_report(&mut self) -> Option<Report> {
+        self.report.take()
+    }
+
+    /// The peer has sent close_notify: no more data will come from it.
+    pub fn peer_closed(&self) -> bool {
+        self.peer_closed
+    }
+
+    pub fn close_notify_sent(&self) -> bool {
+        self.close_notify_sent
+    }
+
+    /// What the end of the transport means: nothing after close_notify, a truncation before it.
+    pub fn transport_ended(&mut self) -> Result<()> {
+        if let Some(error) = &self.failed {
+            return Err(error.clone());
+        }
+        if self.peer_closed {
+            return Ok(());
+        }
+        Err(self.fail(Error {
+            sys_errno: libc::ECONNRESET,
+            ..Error::new(
+                Code::TRUNCATED,
+                "peer ended the TCP connection without close_notify: data may be missing at the \
+                 end (SSL_FLAG_ALLOW_TRUNCATION accepts this, for protocols that say how long \
+                 their data is)",
+            )
+        }))
+    }
+
+    pub fn peer_certificates(&self) -> Option<&[CertificateDer<'static>]> {
+        self.connection.common().peer_certificates()
+    }
+
+    pub fn session(&self) -> Session {
+        let common = self.connection.common();
+        let suite = common.negotiated_cipher_suite().map(|suite| suite.suite());
+        let group = common.negotiated_key_exchange_group().map(|group| group.name());
+        Session {
+            protocol: common.protocol_version().map_or(0, u16::from),
+            protocol_name: common
+                .protocol_version()
+                .and_then(|version| version.as_str())
+                .unwrap_or("")
+                .replace("TLSv1_", "TLSv1."),
+            suite: suite.map_or(0, u16::from),
+            suite_name: suite
+                .and_then(|suite| suite.as_str())
+                .unwrap_or("")
+                .replace("TLS13_", "TLS_"),
+            group: group.map_or(0, u16::from),
+            group_name: group.and_then(|group| group.as_str()).unwrap_or("").to_owned(),
+            resumed: common.handshake_kind() == Some(HandshakeKind::Resumed),
+            alpn: common.alpn_protocol().unwrap_or_default().to_vec(),
+        }
+    }
+
+    /// Remembers the first failure: after it the engine answers nothing else.
+    fn fail(&mut self, error: Error) -> Error {
+        self.failed.get_or_insert(error).clone()
+    }
+
+    /// One state of rustls's machine.
+    fn process(&mut self, sink: &mut dyn FnMut(&[u8]), want: Want<'_>) -> Result<Step> {
+        if let Some(error) = &self.failed {
+            return Err(error.clone());
+        }
+        // To write, rustls is shown only what it already knows; otherwise it would insist on
+        // handing out received data first.
+        let visible = match want {
+            Want::Write(_) => self.retained.min(self.incoming.len()),
+            Want::Handshake | Want::Read => self.incoming.len(),
+        };
+        let input = &mut self.incoming.readable_mut()[..visible];
+        let (discard, outcome) = match &mut self.connection {
+            Connection::Client(connection) => {
+                handle(connection.process_tls_records(input), &mut self.outgoing, sink, want)
+            }
+            Connection::Server(connection) => {
+                handle(connection.process_tls_records(input), &mut self.outgoing, sink, want)
+            }
+        };
+        self.incoming.consume(discard);
+        // The verifier has no connection of its own: it leaves its report with the thread.
+        if let Some(report) = verifier::take_report() {
+            self.report = Some(report);
+        }
+        match outcome {
+            Ok(Outcome::PeerClosed) => {
+                self.peer_closed = true;
+                Ok(Step::Again)
+            }
+            Ok(Outcome::Step(Step::Blocked)) => {
+                if !matches!(want, Want::Write(_)) {
+                    self.retained = whole_records(self.incoming.readable());
+                }
+                Ok(Step::Blocked)
+            }
+            Ok(Outcome::Step(step)) => {
+                self.retained = self.retained.saturating_sub(discard);
+                Ok(step)
+            }
+            Err(Refusal::Rustls(error)) => {
+                let rejection = self.report.as_ref().filter(|_| !self.hooked);
+                let rejection = rejection.and_then(|report| report.error.as_ref());
+                let error = failure::from_rustls(error, rejection);
+                self.queue_alert();
+                Err(self.fail(error))
+            }
+            Err(Refusal::Ours(error)) => Err(self.fail(error)),
+        }
+    }
+
+    fn write(&mut self, outbound: Outbound<'_>) -> Result<()> {
+        loop {
+            match self.process(&mut |_| {}, Want::Write(outbound))? {
+                Step::Again | Step::Plaintext(_) => {}
+                Step::Blocked => return Ok(()),
+            }
+        }
+    }
+
+    /// After an error rustls has the alert ready at the next call, and nothing else.
+    fn queue_alert(&mut self) {
+        let input = self.incoming.readable_mut();
+        let (discard, _) = match &mut self.connection {
+            Connection::Client(connection) => handle(
+                connection.process_tls_records(input),
+                &mut self.outgoing,
+                &mut |_| {},
+                Want::Handshake,
+            ),
+            Connection::Server(connection) => handle(
+                connection.process_tls_records(input),
+                &mut self.outgoing,
+                &mut |_| {},
+                Want::Handshake,
+            ),
+        };
+        self.incoming.consume(discard);
+    }
+}
+
+/// What was agreed in the handshake.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Session {
+    /// The version's number on the wire, 0x0304 for TLS 1.3.
+    pub protocol: u16,
+    pub protocol_name: String,
+    pub suite: u16,
+    pub suite_name: String,
+    pub group: u16,
+    pub group_name: String,
+    pub resumed: bool,
+    pub alpn: Vec<u8>,
+}
+
+/// As much as is buffered of the peer's ciphertext before the peer is made to wait. A handshake
+/// message may be 64 KiB long and come in many small records, so the handshake needs more than the
+/// data that follows.
+const INCOMING_LIMIT: usize = 512 * 1024;
+
+enum Connection {
+    Client(UnbufferedClientConnection),
+    Server(UnbufferedServerConnection),
+}
+
+impl Connection {
+    fn common(&self) -> &CommonState {
+        match self {
+            Self::Client(connection) => connection,
+            Self::Server(connection) => connection,
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Want<'a> {
+    Handshake,
+    Read,
+    Write(Outbound<'a>),
+}
+
+#[derive(Clone, Copy)]
+enum Outbound<'a> {
+    Data(&'a [u8]),
+    CloseNotify,
+}
+
+enum Step {
+    /// Something changed: call again.
+    Again,
+    /// Decrypted bytes went to the sink.
+    Plaintext(usize),
+    /// Nothing more to do with the bytes at hand; for a write: it is done.
+    Blocked,
+}
+
+enum Outcome {
+    Step(Step),
+    PeerClosed,
+}
+
+enum Refusal {
+    Rustls(rustls::Error),
+    Ours(Error),
+}
+
+/// Handles one state; answers how many bytes of the input are used up.
+fn handle<Data>(
+    status: UnbufferedStatus<'_, '_, Data>,
+    outgoing: &mut Buffer,
+    sink: &mut dyn FnMut(&[u8]),
+    want: Want<'_>,
+) -> (usize, std::result::Result<Outcome, Refusal>) {
+    let UnbufferedStatus { mut discard, state, .. } = status;
+    let outcome = match state {
+        Err(error) => Err(Refusal::Rustls(error)),
+        Ok(ConnectionState::ReadTraffic(mut traffic)) => {
+            let mut produced = 0;
+            loop {
+                match traffic.next_record() {
+                    Some(Ok(record)) => {
+                        discard += record.discard;
+                        produced += record.payload.len();
+                        sink(record.payload);
+                    }
+                    Some(Err(error)) => break Err(Refusal::Rustls(error)),
+                    None => break Ok(Outcome::Step(Step::Plaintext(produced))),
+                }
+            }
+        }
+        Ok(ConnectionState::EncodeTlsData(mut encoder)) => {
+            let mut wanted = TYPICAL_FLIGHT;
+            loop {
+                match encoder.encode(outgoing.space(wanted)) {
+                    Ok(count) => {
+                        outgoing.filled(count);
+                        break Ok(Outcome::Step(Step::Again));
+                    }
+                    Err(EncodeError::InsufficientSize(size)) => wanted = size.required_size,
+                    Err(EncodeError::AlreadyEncoded) => break Ok(Outcome::Step(Step::Again)),
+                }
+            }
+        }
+        Ok(ConnectionState::TransmitTlsData(transmit)) => {
+            // `outgoing` is the transmission: whoever drives the engine sends it in order.
+            transmit.done();
+            Ok(Outcome::Step(Step::Again))
+        }
+        Ok(ConnectionState::WriteTraffic(mut traffic)) => match want {
+            Want::Handshake | Want::Read => Ok(Outcome::Step(Step::Blocked)),
+            Want::Write(outbound) => {
+                let mut wanted = match outbound {
+                    Outbound::Data(data) => ciphertext_bound(data.len()),
+                    Outbound::CloseNotify => ciphertext_bound(0),
+                };
+                loop {
+                    let written = match outbound {
+                        Outbound::Data(data) => traffic.encrypt(data, outgoing.space(wanted)),
+                        Outbound::CloseNotify => traffic.queue_close_notify(outgoing.space(wanted)),
+                    };
+                    match written {
+                        Ok(count) => {
+                            outgoing.filled(count);
+                            break Ok(Outcome::Step(Step::Blocked));
+                        }
+                        Err(EncryptError::InsufficientSize(size)) => wanted = size.required_size,
+                        Err(EncryptError::EncryptExhausted) => {
+                            break Err(Refusal::Ours(keys_exhausted()));
+                        }
+                    }
+                }
+            }
+        },
+        Ok(ConnectionState::PeerClosed) => Ok(Outcome::PeerClosed),
+        Ok(ConnectionState::BlockedHandshake) => match want {
+            Want::Write(_) => Err(Refusal::Ours(Error::new(
+                Code::STATE,
+                "the handshake is not complete: nothing can be sent yet",
+            ))),
+            Want::Handshake | Want::Read => Ok(Outcome::Step(Step::Blocked)),
+        },
+        Ok(ConnectionState::Closed) => match want {
+            Want::Write(_) => Err(Refusal::Ours(write_side_closed())),
+            Want::Handshake | Want::Read => Ok(Outcome::Step(Step::Blocked)),
+        },
+        // Early data is never enabled; a state that a later rustls adds is not known here.
+        Ok(_) => Err(Refusal::Ours(Error::internal("unexpected state of the TLS engine"))),
+    };
+    (discard, outcome)
+}
+
+/// The length of the whole records at the front of `bytes`.
+fn whole_records(bytes: &[u8]) -> usize {
+    let mut length = 0;
+    while let Some([_, _, _, high, low]) = bytes[length..].first_chunk() {
+        let record = RECORD_HEADER + usize::from(u16::from_be_bytes([*high, *low]));
+        if bytes.len() - length < record {
+            break;
+        }
+        length += record;
+    }
+    length
+}
+
+/// Enough for the ciphertext of `length` bytes with any suite, and a key update before it.
+fn ciphertext_bound(length: usize) -> usize {
+    length + (length / MAX_FRAGMENT + 2) * RECORD_OVERHEAD
+}
+
+fn write_side_closed() -> Error {
+    Error::new(
+        Code::STATE,
+        "this side has sent close_notify (shutdown for writing): nothing more can be sent",
+    )
+}
+
+fn keys_exhausted() -> Error {
+    Error::new(
+        Code::PROTOCOL,
+        "the traffic keys have encrypted as many records as is safe and TLS 1.2 cannot change \
+         them: open a new connection (TLS 1.3 does not have this limit)",
+    )
+}
+
+const RECORD_HEADER: usize = 5;
+const MAX_FRAGMENT: usize = 16 * 1024;
+/// Header, explicit nonce, tag and content type, rounded up.
+const RECORD_OVERHEAD: usize = 64;
+const TYPICAL_FLIGHT: usize = 2048;

@@ -1,0 +1,116 @@
+//! rustls's errors in the library's terms, with rustls's detail kept in the text.
+
+use rustls::{AlertDescription, CertificateError};
+
+use crate::error::{Code, Error};
+
+/// `rejection` is why the verifier turned the peer's certificate down, if it did.
+pub fn from_rustls(error: rustls::Error, rejection: Option<&Error>) -> Error {
+    match &error {
+        rustls::Error::AlertReceived(alert) => alert_received(*alert),
+        rustls::Error::InvalidCertificate(reason) => match (rejection, reason) {
+            (Some(rejection), _) => rejection.clone(),
+            // The handshake signature is the one thing that is checked beside the verifier.
+            (None, CertificateError::BadSignature) => bad_handshake_signature(),
+            (None, reason) => {
+                Error::new(Code::BAD_DATA, format!("peer's certificate cannot be used: {reason}"))
+            }
+        },
+        rustls::Error::NoCertificatesPresented => {
+            Error::new(Code::NO_CERT, "peer sent no certificate")
+        }
+        rustls::Error::PeerIncompatible(reason) => Error::new(
+            Code::PROTOCOL,
+            format!(
+                "peer and this side have nothing in common: {reason:?} (TLS 1.2 and 1.3 with \
+                 modern suites are offered; older versions are refused on purpose)"
+            ),
+        ),
+        rustls::Error::InvalidMessage(_)
+        | rustls::Error::InappropriateMessage { .. }
+        | rustls::Error::InappropriateHandshakeMessage { .. }
+        | rustls::Error::PeerMisbehaved(_)
+        | rustls::Error::PeerSentOversizedRecord
+        | rustls::Error::DecryptError
+        | rustls::Error::NoApplicationProtocol => {
+            Error::new(Code::PROTOCOL, format!("peer broke the TLS protocol: {error}"))
+        }
+        rustls::Error::FailedToGetRandomBytes | rustls::Error::FailedToGetCurrentTime => {
+            Error::new(Code::IO, format!("the system did not give what TLS needs: {error}"))
+        }
+        _ => Error::internal(&error.to_string()),
+    }
+}
+
+fn bad_handshake_signature() -> Error {
+    Error::new(
+        Code::BAD_SIG,
+        "peer could not prove that it holds the certificate's private key: the handshake \
+         signature is wrong; somebody may be using a certificate that is not theirs",
+    )
+}
+
+fn alert_received(alert: AlertDescription) -> Error {
+    let number = u8::from(alert);
+    let name = snake_case(alert.as_str().unwrap_or("unknown alert"));
+    let advice = match alert {
+        AlertDescription::HandshakeFailure | AlertDescription::InsufficientSecurity => {
+            ": it found nothing acceptable in what was offered (versions, suites, certificate)"
+        }
+        AlertDescription::ProtocolVersion => ": it speaks neither TLS 1.2 nor TLS 1.3",
+        AlertDescription::UnrecognisedName => {
+            ": it does not serve the name that was asked for; check the peer name"
+        }
+        AlertDescription::CertificateRequired => {
+            ": it demands a client certificate; set one with ssl_set_identity_pem or \
+             ssl_set_identity_file"
+        }
+        AlertDescription::UnknownCA
+        | AlertDescription::BadCertificate
+        | AlertDescription::CertificateExpired
+        | AlertDescription::CertificateRevoked
+        | AlertDescription::CertificateUnknown
+        | AlertDescription::UnsupportedCertificate => {
+            ": it does not accept the certificate of this side"
+        }
+        _ => "",
+    };
+    Error::new(
+        Code::ALERT,
+        format!("peer ended the connection with the TLS alert {name} ({number}){advice}"),
+    )
+    .with_alert(number)
+}
+
+/// "HandshakeFailure" as RFC 8446 writes it: "handshake_failure".
+fn snake_case(name: &str) -> String {
+    let mut snake = String::with_capacity(name.len() + 4);
+    let mut after_lower = false;
+    for letter in name.chars() {
+        if letter.is_ascii_uppercase() && after_lower {
+            snake.push('_');
+        }
+        after_lower = letter.is_ascii_lowercase();
+        snake.push(letter.to_ascii_lowercase());
+    }
+    snake
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_alert_is_named_as_in_the_rfc_and_keeps_its_number() {
+        let error = from_rustls(rustls::Error::AlertReceived(AlertDescription::UnknownCA), None);
+        assert_eq!((error.code, error.tls_alert), (Code::ALERT, 48));
+        assert_eq!(
+            error.text,
+            "peer ended the connection with the TLS alert unknown_ca (48): it does not accept the \
+             certificate of this side"
+        );
+        let error =
+            from_rustls(rustls::Error::AlertReceived(AlertDescription::HandshakeFailure), None);
+        assert!(error.text.contains("handshake_failure (40)"), "{}", error.text);
+    }
+}

@@ -1,0 +1,7 @@
+//! The sans-IO engine around rustls: it never touches a descriptor.
+
+pub mod buffer;
+pub mod config;
+pub mod engine;
+pub mod failure;
+pub mod identity;
