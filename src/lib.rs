@@ -6,7 +6,14 @@
 
 #![deny(unsafe_code)]
 
+pub mod abi;
 pub mod error;
+pub mod handle;
+pub mod io;
+pub mod log;
+mod panic;
 pub mod relay;
+pub mod socket;
 pub mod sys;
+pub mod tls;
 pub mod verify;

@@ -1,1 +1,156 @@
 //! Transparent mode: the swap of the descriptor and the relay behind it.
+
+mod connection;
+pub mod exit;
+pub mod pair;
+mod reactor;
+pub mod swap;
+
+use std::os::fd::{AsFd, BorrowedFd, RawFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use connection::Connection;
+use pair::{Pair, PairKind};
+
+use crate::error::{Error, ErrorSlot, Result};
+use crate::sys::identity::Identity;
+use crate::sys::private_fd::{self, PrivateFd};
+use crate::sys::socket_options;
+use crate::sys::stream_socket::Family;
+use crate::tls::engine::Engine;
+
+/// The pair that goes with a socket of `family`.
+pub fn pair_kind(family: Family, unix: bool) -> PairKind {
+    if unix { PairKind::Unix } else { PairKind::from(family) }
+}
+
+/// Puts the inner pair in the place of the connection: from now on nothing that the program sends
+/// on `number`, or on a duplicate of it, can reach the wire in clear.
+pub fn swap_in(number: RawFd, transport: &PrivateFd, kind: PairKind) -> Result<Swapped> {
+    // What can fail for want of resources comes before the program's descriptor is touched.
+    reactor::start()?;
+    let connection = Identity::of(transport.as_fd())?;
+    let pair = Pair::connect(kind)?;
+    socket_options::carry_over(transport.as_fd(), pair.program.as_fd())?;
+    let program = Identity::of(pair.program.as_fd())?;
+    swap::swap(number, connection, pair.program.as_fd(), transport.as_fd())?;
+    // Small records must not wait for each other's acknowledgements. AF_UNIX has no such option.
+    let _ = rustix::net::sockopt::set_tcp_nodelay(transport, true);
+    Ok(Swapped { library: Some(pair.library), kind: pair.kind, program, number })
+}
+
+/// A descriptor that has been swapped and does not speak TLS yet. Dropping it resets the
+/// program's end, so that no byte ever comes out of it and nothing sent into it goes anywhere.
+pub struct Swapped {
+    library: Option<PrivateFd>,
+    kind: PairKind,
+    program: Identity,
+    number: RawFd,
+}
+
+/// What the relay needs to know beside the bytes.
+pub struct LinkOptions {
+    pub allow_truncation: bool,
+    /// How long the peer's last words are awaited after the program has closed.
+    pub close_timeout: Option<Duration>,
+    pub errors: Arc<ErrorSlot>,
+}
+
+/// A relayed connection as the handle sees it.
+pub struct Link {
+    transport: Arc<PrivateFd>,
+    kind: PairKind,
+    program: Identity,
+    progress: Arc<Progress>,
+}
+
+/// What the relay publishes of a connection.
+#[derive(Default)]
+pub struct Progress {
+    /// Nothing of the program's waits inside the relay.
+    idle: AtomicBool,
+    /// Everything is over.
+    finished: AtomicBool,
+}
+
+impl Swapped {
+    pub fn program_identity(&self) -> Identity {
+        self.program
+    }
+
+    /// Hangs up when the program closes its descriptor.
+    pub fn library_end(&self) -> Option<BorrowedFd<'_>> {
+        self.library.as_ref().map(AsFd::as_fd)
+    }
+
+    /// Hands the connection, whose handshake is complete, to the relay.
+    pub fn start(
+        mut self,
+        transport: Arc<PrivateFd>,
+        engine: Engine,
+        options: LinkOptions,
+    ) -> Result<Arc<Link>> {
+        let Some(library) = self.library.take() else {
+            return Err(Error::internal("a swapped descriptor was started twice"));
+        };
+        let progress = Arc::new(Progress::default());
+        let link = Arc::new(Link {
+            transport: transport.clone(),
+            kind: self.kind,
+            program: self.program,
+            progress: progress.clone(),
+        });
+        let connection = Connection::new(connection::Ends {
+            transport,
+            library,
+            kind: self.kind,
+            program: self.program,
+            number: self.number,
+            engine,
+            options,
+            progress,
+        });
+        reactor::adopt(connection)?;
+        exit::watch(&link);
+        Ok(link)
+    }
+}
+
+impl Drop for Swapped {
+    fn drop(&mut self) {
+        if let Some(library) = self.library.take() {
+            connection::reset_program_end(library, self.kind, self.number, self.program);
+        }
+    }
+}
+
+impl Link {
+    pub fn transport(&self) -> &PrivateFd {
+        &self.transport
+    }
+
+    pub fn kind(&self) -> PairKind {
+        self.kind
+    }
+
+    pub fn program_identity(&self) -> Identity {
+        self.program
+    }
+
+    /// Whether the relay holds bytes of the program that have not reached the transport.
+    pub fn is_busy(&self) -> bool {
+        !self.progress.idle.load(Ordering::Acquire)
+    }
+
+    /// Whether the relay is done with the connection.
+    pub fn is_finished(&self) -> bool {
+        self.progress.finished.load(Ordering::Acquire)
+    }
+}
+
+/// Runs in a forked child: the connections are the parent's.
+pub fn forget_in_child() {
+    private_fd::close_all_in_child();
+}

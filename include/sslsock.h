@@ -1,0 +1,609 @@
+/* sslsock: turn a live TCP socket into TLS and go on using send and recv on the same descriptor.
+ *
+ * Generated from the library's sources; this file is the specification of the ABI.
+ *
+ * Conventions
+ *
+ * Results. 0 is success; anything else is an SSL_ERR_* code, or a negative value that the program's
+ * own certificate hook chose. ssl_send and ssl_recv answer like send and recv, with errno.
+ *
+ * Handles. An ssl_socket * is a checked token and never dereferenced. NULL, garbage, a freed handle
+ * and one that was freed twice answer SSL_ERR_BAD_HANDLE; one made before a fork answers
+ * SSL_ERR_FORKED in the child.
+ *
+ * Arguments. Inputs come first, outputs last. What goes in is copied; outputs are written only on
+ * success, with one exception: SSL_ERR_BUFFER writes the length that is needed. NULL where a pointer
+ * is needed answers SSL_ERR_INVALID. Strings are UTF-8 and NUL-terminated. Structures begin with
+ * their size, set by the caller.
+ *
+ * Threads. Every function may be called from any thread. On one handle one thread may send while
+ * another receives; everything else on it takes its turn. Inside the certificate hook the ssl_get_*
+ * functions may be called for the same handle, everything else answers SSL_ERR_REENTRANT.
+ *
+ * The library never prints, never ends the process, never changes signal handlers. Its own threads
+ * block all signals. No function raises SIGPIPE, but in transparent mode the program's own send can,
+ * as on any socket.
+ */
+
+
+#ifndef SSLSOCK_H
+#define SSLSOCK_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+
+// Success; from a certificate hook: accept the certificate (Windows CE).
+#define SSL_ERR_OKAY 0
+
+// Refused without a particular reason (Windows CE).
+#define SSL_ERR_FAILED 2
+
+// Wrong length (Windows CE).
+#define SSL_ERR_BAD_LEN 3
+
+// Not an X.509 certificate (Windows CE).
+#define SSL_ERR_BAD_TYPE 4
+
+// The certificate, PEM file or key cannot be read as such (Windows CE).
+#define SSL_ERR_BAD_DATA 5
+
+// There is no certificate where one is needed (Windows CE).
+#define SSL_ERR_NO_CERT 6
+
+// A signature is wrong (Windows CE).
+#define SSL_ERR_BAD_SIG 7
+
+// The certificate, or one above it, has expired (Windows CE).
+#define SSL_ERR_CERT_EXPIRED 8
+
+// The certificate has been revoked (Windows CE).
+#define SSL_ERR_CERT_REVOKED 9
+
+// The issuer is not trusted, or the certificate is of no use here (Windows CE).
+#define SSL_ERR_CERT_UNKNOWN 10
+
+// Signature, as a hook's answer (Windows CE).
+#define SSL_ERR_SIGNATURE 11
+
+// NULL, garbage, a freed handle: not a live handle.
+#define SSL_ERR_BAD_HANDLE 100
+
+// An argument is wrong; nothing was changed.
+#define SSL_ERR_INVALID 101
+
+// Not now: the call does not fit what has happened on this handle so far.
+#define SSL_ERR_STATE 102
+
+// No peer name: without it any certificate would do.
+#define SSL_ERR_NO_NAME 103
+
+// Not supported, and ignoring it would be unsafe.
+#define SSL_ERR_UNSUPPORTED 104
+
+// Called from inside the certificate hook of the same handle.
+#define SSL_ERR_REENTRANT 105
+
+// The buffer is too small; the length needed has been written.
+#define SSL_ERR_BUFFER 106
+
+// The handle was made before a fork and belongs to the parent process.
+#define SSL_ERR_FORKED 107
+
+// Would block: call again when the socket can be read.
+#define SSL_ERR_WANT_READ 110
+
+// Would block: call again when the socket can be written.
+#define SSL_ERR_WANT_WRITE 111
+
+// The certificate awaits the program's decision.
+#define SSL_ERR_WANT_VALIDATION 112
+
+// A time limit ran out.
+#define SSL_ERR_TIMEOUT 113
+
+// A system call failed; ssl_error_info has its errno.
+#define SSL_ERR_IO 120
+
+// The peer reset the connection.
+#define SSL_ERR_RESET 121
+
+// The connection ended without close_notify: data may be missing.
+#define SSL_ERR_TRUNCATED 122
+
+// The peer speaks plaintext; the text quotes it.
+#define SSL_ERR_NOT_TLS 123
+
+// Plaintext was queued before the handshake began: STARTTLS injection, or an answer not read.
+#define SSL_ERR_EARLY_DATA 124
+
+// The peer broke the TLS protocol, or has nothing in common with this side.
+#define SSL_ERR_PROTOCOL 130
+
+// The peer sent a TLS alert; ssl_error_info says which.
+#define SSL_ERR_ALERT 131
+
+// The certificate is for other names.
+#define SSL_ERR_NAME 140
+
+// The certificate is not valid yet.
+#define SSL_ERR_NOT_YET_VALID 141
+
+// A mistake inside the library.
+#define SSL_ERR_INTERNAL 199
+
+// No error.
+#define SSL_CATEGORY_NONE 0
+
+// The peer's certificate, or the one of this side.
+#define SSL_CATEGORY_CERTIFICATE 1
+
+// The program called the library wrongly.
+#define SSL_CATEGORY_USAGE 2
+
+// Nothing is wrong: try again when the socket is ready.
+#define SSL_CATEGORY_WOULD_BLOCK 3
+
+// The network or the system.
+#define SSL_CATEGORY_IO 4
+
+// The peer does not do what a TLS peer does at this point.
+#define SSL_CATEGORY_PEER 5
+
+// TLS itself.
+#define SSL_CATEGORY_PROTOCOL 6
+
+// A bug of the library.
+#define SSL_CATEGORY_INTERNAL 7
+
+// The server role (Windows CE).
+#define SSL_FLAG_SERVER 2
+
+// Server: demand a client certificate (Windows CE). Not supported yet: refused.
+#define SSL_FLAG_AUTH_CLIENT 4
+
+// The socket stays plain until ssl_perform_handshake (Windows CE).
+#define SSL_FLAG_DEFER_HANDSHAKE 8
+
+// Leave the descriptor alone: data goes through ssl_send and ssl_recv only.
+#define SSL_FLAG_EXPLICIT_IO 65536
+
+// ssl_perform_handshake answers SSL_ERR_WANT_READ or SSL_ERR_WANT_WRITE rather than wait.
+#define SSL_FLAG_NONBLOCKING 131072
+
+// The certificate hook can refuse, but not accept what verification found wrong.
+#define SSL_FLAG_STRICT 262144
+
+// The end of the connection without close_notify is a normal end of file.
+#define SSL_FLAG_ALLOW_TRUNCATION 524288
+
+// Transparent mode: use an AF_UNIX pair, which is cheaper but no TCP socket.
+#define SSL_FLAG_UNIX_PAIR 1048576
+
+// The hook's `type`: the certificates are X.509 in DER (Windows CE).
+#define SSL_CERT_X509 1
+
+// The hook's `flags`: something is wrong, be it issuer, name or dates (Windows CE).
+#define SSL_CERT_FLAG_ISSUER_UNKNOWN 1
+
+// The whole handshake, without the time spent in the certificate hook; 30 s by default.
+#define SSL_TIMEOUT_HANDSHAKE 1
+
+// Waiting for the peer's last words when a connection is closed; 5 s by default.
+#define SSL_TIMEOUT_CLOSE 2
+
+// The peer of the real connection.
+#define SSL_ADDRESS_PEER 1
+
+// This side of the real connection.
+#define SSL_ADDRESS_LOCAL 2
+
+// Transparent, the program's end is a loopback TCP socket.
+#define SSL_DATAPATH_TRANSPARENT_TCP 1
+
+// Transparent, the program's end is an AF_UNIX socket.
+#define SSL_DATAPATH_TRANSPARENT_UNIX 2
+
+// ssl_send and ssl_recv do the TLS on the program's thread.
+#define SSL_DATAPATH_EXPLICIT 3
+
+// No certificate has been seen.
+#define SSL_VERDICT_NOT_AVAILABLE 0
+
+// Everything is in order.
+#define SSL_VERDICT_TRUSTED 1
+
+// Something is wrong, and the handshake failed because of it.
+#define SSL_VERDICT_NOT_TRUSTED 2
+
+// Something is wrong, and the hook accepted it.
+#define SSL_VERDICT_ACCEPTED_BY_HOOK 3
+
+// The issuer is not trusted, or the chain does not lead to one that is.
+#define SSL_CAUSE_ISSUER_UNKNOWN 1
+
+// The certificate is for other names.
+#define SSL_CAUSE_NAME 2
+
+// Expired.
+#define SSL_CAUSE_EXPIRED 4
+
+// Not valid yet.
+#define SSL_CAUSE_NOT_YET_VALID 8
+
+// Revoked.
+#define SSL_CAUSE_REVOKED 16
+
+// Not for a server, or a CA certificate used as one.
+#define SSL_CAUSE_USAGE 32
+
+// A signature in the chain is wrong.
+#define SSL_CAUSE_SIGNATURE 64
+
+// A key or signature algorithm that is not accepted.
+#define SSL_CAUSE_WEAK_KEY 128
+
+// Not a certificate that can be verified, such as X.509 version 1.
+#define SSL_CAUSE_MALFORMED 256
+
+// The name that was asked for.
+#define SSL_TEXT_EXPECTED 1
+
+// The names that the certificate is for, one per index.
+#define SSL_TEXT_PRESENTED 2
+
+// The subject, as "CN=..., O=...".
+#define SSL_TEXT_SUBJECT 3
+
+// The issuer, in the same form.
+#define SSL_TEXT_ISSUER 4
+
+// All that is wrong, as one text; empty if nothing is.
+#define SSL_TEXT_SUMMARY 5
+
+// Logging off.
+#define SSL_LOG_OFF 0
+
+// Failed handshakes.
+#define SSL_LOG_ERROR 1
+
+// Certificates accepted by a hook despite what verification found.
+#define SSL_LOG_WARNING 2
+
+// Established sessions.
+#define SSL_LOG_INFO 3
+
+// The version of the ABI that this header describes: major << 16 | minor. Compare it with
+// ssl_abi_version(): the major numbers must be equal, the library's minor number not smaller.
+#define SSL_ABI_VERSION 1
+
+#define CAUSE_ISSUER_UNKNOWN 1
+
+#define CAUSE_NAME 2
+
+#define CAUSE_EXPIRED 4
+
+#define CAUSE_NOT_YET_VALID 8
+
+#define CAUSE_REVOKED 16
+
+#define CAUSE_USAGE 32
+
+#define CAUSE_SIGNATURE 64
+
+#define CAUSE_WEAK_KEY 128
+
+#define CAUSE_MALFORMED 256
+
+// A handle: a checked token, never an address. NULL, garbage and freed handles are told apart
+// from live ones and answered with SSL_ERR_BAD_HANDLE.
+typedef struct ssl_socket ssl_socket;
+
+// A block of bytes (Windows CE: BLOB).
+typedef struct {
+    // How many bytes `pBlobData` points to.
+    uint32_t cbSize;
+    // The bytes; read only.
+    uint8_t *pBlobData;
+} ssl_blob;
+
+// The certificate hook (Windows CE: SSLVALIDATECERTFUNC).
+//
+// It is called once per handshake, on the thread that asked for the handshake, with no lock held,
+// after the handshake signature has been checked and before anything of ours that depends on the
+// answer is sent. It may take as long as it likes: its time does not count. `type` is
+// SSL_CERT_X509; `arg` is what was given to ssl_set_validate_cert_hook; `chain_len` is 1 and
+// `chain` the peer's own certificate in DER, valid during the call only; `flags` has
+// SSL_CERT_FLAG_ISSUER_UNKNOWN set if anything is wrong: issuer, name, dates or form.
+//
+// It answers SSL_ERR_OKAY (0) to accept the certificate, whatever is wrong with it, anything else
+// to refuse. Inside it only the ssl_get_* functions may be called for the same handle. It must
+// return: an exception or longjmp through the library is undefined.
+typedef int32_t (*ssl_validate_cert_fn)(uint32_t type,
+                                        void *arg,
+                                        uint32_t chain_len,
+                                        const ssl_blob *chain,
+                                        uint32_t flags);
+
+// What was agreed in the handshake. Set `size` to sizeof(ssl_session_info) before the call.
+typedef struct {
+    // In: sizeof. Out: how much the library filled.
+    uint32_t size;
+    // SSL_DATAPATH_*.
+    uint32_t datapath;
+    // The version as on the wire: 0x0303 for TLS 1.2, 0x0304 for TLS 1.3.
+    uint16_t protocol;
+    // The cipher suite's IANA number.
+    uint16_t suite;
+    // The key-exchange group's IANA number.
+    uint16_t group;
+    // 1 if an earlier session was resumed.
+    uint8_t resumed;
+    // How many bytes of `alpn` count.
+    uint8_t alpn_len;
+    // The application protocol agreed by ALPN, not NUL-terminated.
+    uint8_t alpn[256];
+    // As "TLSv1.3", NUL-terminated.
+    char protocol_name[16];
+    // As "TLS_AES_128_GCM_SHA256", NUL-terminated.
+    char suite_name[64];
+    // As "X25519", NUL-terminated.
+    char group_name[32];
+} ssl_session_info;
+
+// What verification found. Set `size` to sizeof(ssl_verify_report) before the call.
+typedef struct {
+    // In: sizeof. Out: how much the library filled.
+    uint32_t size;
+    // SSL_VERDICT_*; inside the hook what verification says by itself.
+    uint32_t verdict;
+    // SSL_CAUSE_* bits: everything that is wrong at once.
+    uint32_t causes;
+    // How many certificates the peer sent: see ssl_get_peer_certificate.
+    uint32_t chain_len;
+    // Start of the certificate's validity in Unix seconds.
+    int64_t not_before;
+    // End of the certificate's validity in Unix seconds.
+    int64_t not_after;
+    // SHA-256 of the certificate's SubjectPublicKeyInfo, for pinning.
+    uint8_t spki_sha256[32];
+} ssl_verify_report;
+
+// One consistent picture of an error. Set `size` to sizeof(ssl_error_info) before the call.
+typedef struct {
+    // In: sizeof. Out: how much the library filled.
+    uint32_t size;
+    // SSL_ERR_*, or the certificate hook's own value.
+    int32_t code;
+    // SSL_CATEGORY_*.
+    uint32_t category;
+    // The errno of the system call that failed, or 0.
+    int32_t sys_errno;
+    // The number of the TLS alert received, or -1.
+    int32_t tls_alert;
+    // 1 if the certificate hook chose `code`.
+    uint32_t from_hook;
+} ssl_error_info;
+
+// The log callback: called on the program's own threads, inside a call to the library, with no
+// lock held. `message` is UTF-8, NUL-terminated and valid during the call only. It never holds
+// secrets or payload.
+typedef void (*ssl_log_fn)(void *arg, uint32_t level, const char *message);
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+// Makes a handle for the stream socket `fd` (TCP over IPv4 or IPv6, or AF_UNIX), connected or
+// not yet. The descriptor stays the program's: the library never closes it. Settings start with
+// a copy of those of ssl_defaults().
+//
+// Answers NULL on failure; ssl_get_error(NULL) and ssl_get_error_text(NULL, ...) say why:
+// SSL_ERR_INVALID if `fd` is something else, SSL_ERR_STATE if it has a live handle already. On a
+// descriptor that has been upgraded transparently a new handle is allowed (TLS within TLS).
+// Free it with ssl_socket_free. Any thread.
+ssl_socket *ssl_socket_new(int32_t fd);
+
+// Finds the live handle of the descriptor `fd`, by what the descriptor refers to and not by its
+// number, and writes it to `s`. SSL_ERR_BAD_HANDLE if there is none. Any thread.
+int32_t ssl_socket_from_fd(int32_t fd, ssl_socket **s);
+
+// The handle of the defaults. It takes the setters only (ssl_set_*, ssl_add_trust_*,
+// ssl_use_system_trust); handles made later start with a copy of what was set. It lives as long
+// as the process. In a forked child it is another handle, with the same settings.
+// NULL on failure. Any thread.
+ssl_socket *ssl_defaults(void);
+
+// Frees a handle; it is stale from then on, and every use of it answers SSL_ERR_BAD_HANDLE.
+//
+// The descriptor is not closed. One that was upgraded transparently goes on carrying TLS until
+// the program closes it. In explicit mode the session ends: close_notify is sent, our direction
+// of the connection is shut down, and what the peer still sends is read and dropped for at most
+// the close timeout (not at all if the descriptor is non-blocking). A handshake in progress on
+// another thread fails. SSL_ERR_REENTRANT inside the handle's certificate hook. Any thread.
+int32_t ssl_socket_free(ssl_socket *s);
+
+// Sets the flags (SSL_FLAG_*); they replace the earlier ones. An unknown bit answers
+// SSL_ERR_INVALID, one that is not supported yet SSL_ERR_UNSUPPORTED, a change after the
+// handshake has begun SSL_ERR_STATE; then nothing has been changed. Any thread.
+int32_t ssl_set_flags(ssl_socket *s, uint32_t flags);
+
+// Writes the flags to `flags`. Any thread, also inside the certificate hook.
+int32_t ssl_get_flags(ssl_socket *s, uint32_t *flags);
+
+// Sets the certificate hook, which then has the last word on the peer's certificate: see
+// ssl_validate_cert_fn. `arg` is handed to it untouched. NULL clears the hook: then the library
+// decides, strictly. Any thread, before the handshake.
+int32_t ssl_set_validate_cert_hook(ssl_socket *s, ssl_validate_cert_fn hook, void *arg);
+
+// Sets the name that the peer's certificate must be for, and that the peer is told (SNI): a DNS
+// name or an IP literal. A name outside ASCII is converted (IDNA). The string is copied; NULL
+// clears it. SSL_ERR_INVALID if it is not a name. Any thread, before the handshake.
+int32_t ssl_set_peername(ssl_socket *s, const char *name);
+
+// Sets a time limit in milliseconds: `which` is SSL_TIMEOUT_HANDSHAKE or SSL_TIMEOUT_CLOSE.
+// UINT32_MAX: no limit. 0 answers SSL_ERR_INVALID. Any thread, before the handshake.
+int32_t ssl_set_timeout(ssl_socket *s, uint32_t which, uint32_t ms);
+
+// Trusts the CA certificates in the PEM file `pem_path`. The first trust call replaces the
+// built-in roots, later ones add. SSL_ERR_IO if the file cannot be read, SSL_ERR_BAD_DATA if
+// there is no usable certificate in it. Any thread, before the handshake.
+int32_t ssl_add_trust_file(ssl_socket *s, const char *pem_path);
+
+// Trusts the CA certificates in the `len` bytes of PEM at `pem`, which are copied. The first
+// trust call replaces the built-in roots, later ones add. SSL_ERR_BAD_DATA if there is no usable
+// certificate in it. Any thread, before the handshake.
+int32_t ssl_add_trust_pem(ssl_socket *s, const void *pem, size_t len);
+
+// Trusts what the system trusts (the distribution's CA certificates). The first trust call
+// replaces the built-in roots, later ones add. Any thread, before the handshake.
+int32_t ssl_use_system_trust(ssl_socket *s);
+
+// Sets the certificate chain and private key of this side, both PEM and copied: leaf first; the
+// key in PKCS #8, PKCS #1 or SEC 1 form, not encrypted. A server needs one.
+// SSL_ERR_BAD_DATA if they cannot be used or do not belong together.
+// Any thread, before the handshake.
+int32_t ssl_set_identity_pem(ssl_socket *s,
+                             const void *chain,
+                             size_t chain_len,
+                             const void *key,
+                             size_t key_len);
+
+// ssl_set_identity_pem with the contents of two files, which may be the same.
+// SSL_ERR_IO if one cannot be read.
+int32_t ssl_set_identity_file(ssl_socket *s, const char *chain_path, const char *key_path);
+
+// Turns the connected socket into TLS, now, and returns when that is done: a total time limit
+// (SSL_TIMEOUT_HANDSHAKE) bounds it, whatever O_NONBLOCK says. With SSL_FLAG_NONBLOCKING it
+// answers SSL_ERR_WANT_READ or SSL_ERR_WANT_WRITE instead of waiting: poll the descriptor of
+// ssl_get_transport_fd and call again.
+//
+// `host` is the peer's name (DNS or IP literal); NULL: that of ssl_set_peername. Without either
+// SSL_ERR_NO_NAME, with two different ones SSL_ERR_INVALID. A server needs none.
+//
+// After success the same descriptor carries plaintext for the program and TLS on the wire: go on
+// with send and recv, poll, select and epoll. With SSL_FLAG_EXPLICIT_IO use ssl_send and ssl_recv.
+//
+// A failure ends the connection: from then on every send on the descriptor fails and recv
+// returns no byte, through every duplicate of it. (Not on SSL_ERR_BAD_HANDLE, SSL_ERR_REENTRANT,
+// or SSL_ERR_STATE for a socket that speaks TLS already.) What a hook refuses has the hook's own
+// value if that is 2 to 11 or negative, else SSL_ERR_CERT_UNKNOWN.
+//
+// Everything the peer said before TLS is void: greet it again (RFC 3207). No thread may be
+// inside recv, poll or select on the descriptor during the call.
+int32_t ssl_perform_handshake(ssl_socket *s, const char *host);
+
+// Connects to the socket address of `len` bytes at `sockaddr`, then makes the handshake with the
+// name of ssl_set_peername, unless SSL_FLAG_DEFER_HANDSHAKE is set (Windows CE: connect). It
+// waits whatever O_NONBLOCK says, each part for at most the handshake's time limit. If the TCP
+// connection fails, the errors are those of connect and the handle can be used again.
+int32_t ssl_connect(ssl_socket *s, const void *sockaddr, uint32_t len);
+
+// Sends like send(2): blocks unless the descriptor is non-blocking, MSG_DONTWAIT is given or
+// SSL_FLAG_NONBLOCKING set; honours SO_SNDTIMEO; never raises SIGPIPE. `msg_flags`: MSG_DONTWAIT,
+// MSG_NOSIGNAL; others are refused.
+//
+// Answers how many bytes were accepted; the library owns them and the caller may do with the
+// buffer what it likes. Without blocking, the ciphertext of the last of them may have to wait in
+// the library for the peer: it leaves with the next call on the handle that sends or receives.
+// `len` 0 only sends what waits: 0 if nothing is left, else -1 and EAGAIN.
+//
+// -1 on failure, with errno: EAGAIN would block or timed out, ENOTCONN before the handshake,
+// EPIPE after our own shutdown, ECONNRESET truncated or reset, EPROTO protocol or certificate,
+// EBADF bad handle, EINVAL bad flag or length. One thread may send while another receives.
+ptrdiff_t ssl_send(ssl_socket *s, const void *buf, size_t len, int32_t msg_flags);
+
+// Receives like recv(2): blocks unless the descriptor is non-blocking, MSG_DONTWAIT is given or
+// SSL_FLAG_NONBLOCKING set; honours SO_RCVTIMEO. `msg_flags`: MSG_DONTWAIT, MSG_PEEK,
+// MSG_WAITALL; others are refused.
+//
+// Answers how many bytes were received; 0 after the peer's close_notify, and only then (or with
+// `len` 0, or with SSL_FLAG_ALLOW_TRUNCATION at the end of the connection). -1 on failure, with
+// errno as for ssl_send. In explicit mode more may be at hand than the descriptor shows: see
+// ssl_pending. One thread may receive while another sends.
+ptrdiff_t ssl_recv(ssl_socket *s, void *buf, size_t len, int32_t msg_flags);
+
+// Writes to `bytes` how many bytes can be received without waiting for the peer.
+int32_t ssl_pending(ssl_socket *s, size_t *bytes);
+
+// Ends one direction or both, like shutdown(2): SHUT_WR (1) sends close_notify and receiving
+// goes on; SHUT_RD (0) ends receiving; SHUT_RDWR (2) does both and wakes a thread that is inside
+// ssl_recv. Afterwards sending answers EPIPE.
+int32_t ssl_shutdown(ssl_socket *s, int32_t how);
+
+// Writes to `fd` a duplicate of the real connection, for setsockopt, getsockopt and poll. The
+// caller closes it. Do not read or write it: what travels there is TLS.
+int32_t ssl_get_transport_fd(ssl_socket *s, int32_t *fd);
+
+// Writes an address of the real connection, as getpeername and getsockname did before the
+// upgrade: `which` is SSL_ADDRESS_PEER or SSL_ADDRESS_LOCAL. `*len` is the capacity of
+// `sockaddr` and becomes the address's length; if it does not fit: SSL_ERR_BUFFER.
+int32_t ssl_get_address(ssl_socket *s, uint32_t which, void *sockaddr, uint32_t *len);
+
+// Writes what was agreed in the handshake. SSL_ERR_STATE before its end.
+int32_t ssl_get_session_info(ssl_socket *s, ssl_session_info *info);
+
+// Copies certificate number `index` of the peer's chain, 0 being its own, in DER. See
+// ssl_verify_report.chain_len for how many there are; beyond: SSL_ERR_INVALID. `*len` becomes
+// the length; if it exceeds `capacity`: SSL_ERR_BUFFER. Also inside the certificate hook.
+int32_t ssl_get_peer_certificate(ssl_socket *s,
+                                 uint32_t index,
+                                 void *der,
+                                 size_t capacity,
+                                 size_t *len);
+
+// Writes what verification found, also after a failed handshake and inside the certificate hook.
+// SSL_ERR_STATE as long as no certificate has been seen.
+int32_t ssl_get_verify_report(ssl_socket *s, ssl_verify_report *report);
+
+// Copies a text about the peer's certificate: `what` is SSL_TEXT_*, `index` counts the names of
+// SSL_TEXT_PRESENTED and is 0 otherwise. UTF-8, NUL-terminated; what the peer chose is escaped.
+// `*len` becomes the length with the NUL; if it exceeds `capacity`: SSL_ERR_BUFFER.
+// SSL_ERR_INVALID past the last name.
+int32_t ssl_get_verify_text(ssl_socket *s,
+                            uint32_t what,
+                            uint32_t index,
+                            char *buf,
+                            size_t capacity,
+                            size_t *len);
+
+// The code of the handle's error, 0 if there is none; with NULL this thread's last. An error
+// that ended the connection stays for the life of the handle, whatever happens later, even if
+// the kernel has told another thread first; otherwise it is that of the last call that failed.
+// SSL_ERR_BAD_HANDLE if the handle is not live.
+int32_t ssl_get_error(ssl_socket *s);
+
+// Copies the text of the same error: what happened and what to do, in UTF-8 and NUL-terminated.
+// `*len` becomes the length with the NUL; if it exceeds `capacity`: SSL_ERR_BUFFER.
+int32_t ssl_get_error_text(ssl_socket *s, char *buf, size_t capacity, size_t *len);
+
+// Writes the same error as one consistent picture.
+int32_t ssl_get_error_info(ssl_socket *s, ssl_error_info *info);
+
+// The name of a code, as "SSL_ERR_TIMEOUT"; static, never NULL.
+const char *ssl_error_name(int32_t code);
+
+// The category of a code: SSL_CATEGORY_*.
+uint32_t ssl_error_category(int32_t code);
+
+// Waits until everything that the program has sent has left the library, for at most
+// `timeout_ms` (UINT32_MAX: no limit, 0: only look), without ending any direction. `unfinished`
+// becomes the number of sockets that still hold data, 0 on success; it may be NULL.
+// SSL_ERR_TIMEOUT if there are some. Any thread.
+int32_t ssl_flush_all(uint32_t timeout_ms, uint32_t *unfinished);
+
+// Has messages up to `level` (SSL_LOG_*) given to `fn`, together with `arg`; NULL or SSL_LOG_OFF
+// ends that. Off until called. See ssl_log_fn. Any thread.
+int32_t ssl_set_log_callback(uint32_t level, ssl_log_fn fn, void *arg);
+
+// The version of the library, as "0.1.0"; static.
+const char *ssl_version(void);
+
+// The version of the ABI that the library has: see SSL_ABI_VERSION.
+uint32_t ssl_abi_version(void);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+#endif  /* SSLSOCK_H */

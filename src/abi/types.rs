@@ -1,0 +1,127 @@
+//! The structures and callback types of the ABI.
+
+use std::ffi::{c_char, c_void};
+
+/// A handle: a checked token, never an address. NULL, garbage and freed handles are told apart
+/// from live ones and answered with SSL_ERR_BAD_HANDLE.
+pub struct ssl_socket {
+    _private: (),
+}
+
+/// A block of bytes (Windows CE: BLOB).
+#[repr(C)]
+pub struct ssl_blob {
+    /// How many bytes `pBlobData` points to.
+    pub cbSize: u32,
+    /// The bytes; read only.
+    pub pBlobData: *mut u8,
+}
+
+/// The certificate hook (Windows CE: SSLVALIDATECERTFUNC).
+///
+/// It is called once per handshake, on the thread that asked for the handshake, with no lock held,
+/// after the handshake signature has been checked and before anything of ours that depends on the
+/// answer is sent. It may take as long as it likes: its time does not count. `type` is
+/// SSL_CERT_X509; `arg` is what was given to ssl_set_validate_cert_hook; `chain_len` is 1 and
+/// `chain` the peer's own certificate in DER, valid during the call only; `flags` has
+/// SSL_CERT_FLAG_ISSUER_UNKNOWN set if anything is wrong: issuer, name, dates or form.
+///
+/// It answers SSL_ERR_OKAY (0) to accept the certificate, whatever is wrong with it, anything else
+/// to refuse. Inside it only the ssl_get_* functions may be called for the same handle. It must
+/// return: an exception or longjmp through the library is undefined.
+pub type ssl_validate_cert_fn = Option<
+    unsafe extern "C" fn(
+        r#type: u32,
+        arg: *mut c_void,
+        chain_len: u32,
+        chain: *const ssl_blob,
+        flags: u32,
+    ) -> i32,
+>;
+
+/// The log callback: called on the program's own threads, inside a call to the library, with no
+/// lock held. `message` is UTF-8, NUL-terminated and valid during the call only. It never holds
+/// secrets or payload.
+pub type ssl_log_fn =
+    Option<unsafe extern "C" fn(arg: *mut c_void, level: u32, message: *const c_char)>;
+
+/// What was agreed in the handshake. Set `size` to sizeof(ssl_session_info) before the call.
+#[repr(C)]
+pub struct ssl_session_info {
+    /// In: sizeof. Out: how much the library filled.
+    pub size: u32,
+    /// SSL_DATAPATH_*.
+    pub datapath: u32,
+    /// The version as on the wire: 0x0303 for TLS 1.2, 0x0304 for TLS 1.3.
+    pub protocol: u16,
+    /// The cipher suite's IANA number.
+    pub suite: u16,
+    /// The key-exchange group's IANA number.
+    pub group: u16,
+    /// 1 if an earlier session was resumed.
+    pub resumed: u8,
+    /// How many bytes of `alpn` count.
+    pub alpn_len: u8,
+    /// The application protocol agreed by ALPN, not NUL-terminated.
+    pub alpn: [u8; 256],
+    /// As "TLSv1.3", NUL-terminated.
+    pub protocol_name: [c_char; 16],
+    /// As "TLS_AES_128_GCM_SHA256", NUL-terminated.
+    pub suite_name: [c_char; 64],
+    /// As "X25519", NUL-terminated.
+    pub group_name: [c_char; 32],
+}
+
+/// What verification found. Set `size` to sizeof(ssl_verify_report) before the call.
+#[repr(C)]
+pub struct ssl_verify_report {
+    /// In: sizeof. Out: how much the library filled.
+    pub size: u32,
+    /// SSL_VERDICT_*; inside the hook what verification says by itself.
+    pub verdict: u32,
+    /// SSL_CAUSE_* bits: everything that is wrong at once.
+    pub causes: u32,
+    /// How many certificates the peer sent: see ssl_get_peer_certificate.
+    pub chain_len: u32,
+    /// Start of the certificate's validity in Unix seconds.
+    pub not_before: i64,
+    /// End of the certificate's validity in Unix seconds.
+    pub not_after: i64,
+    /// SHA-256 of the certificate's SubjectPublicKeyInfo, for pinning.
+    pub spki_sha256: [u8; 32],
+}
+
+/// One consistent picture of an error. Set `size` to sizeof(ssl_error_info) before the call.
+#[repr(C)]
+pub struct ssl_error_info {
+    /// In: sizeof. Out: how much the library filled.
+    pub size: u32,
+    /// SSL_ERR_*, or the certificate hook's own value.
+    pub code: i32,
+    /// SSL_CATEGORY_*.
+    pub category: u32,
+    /// The errno of the system call that failed, or 0.
+    pub sys_errno: i32,
+    /// The number of the TLS alert received, or -1.
+    pub tls_alert: i32,
+    /// 1 if the certificate hook chose `code`.
+    pub from_hook: u32,
+}
+
+// What C programs have compiled in.
+const _: () = {
+    use std::mem::offset_of;
+    assert!(size_of::<ssl_blob>() == 2 * size_of::<usize>());
+    assert!(size_of::<ssl_session_info>() == 384);
+    assert!(offset_of!(ssl_session_info, protocol) == 8);
+    assert!(offset_of!(ssl_session_info, resumed) == 14);
+    assert!(offset_of!(ssl_session_info, alpn) == 16);
+    assert!(offset_of!(ssl_session_info, protocol_name) == 272);
+    assert!(offset_of!(ssl_session_info, suite_name) == 288);
+    assert!(offset_of!(ssl_session_info, group_name) == 352);
+    assert!(size_of::<ssl_verify_report>() == 64);
+    assert!(offset_of!(ssl_verify_report, not_before) == 16);
+    assert!(offset_of!(ssl_verify_report, spki_sha256) == 32);
+    assert!(size_of::<ssl_error_info>() == 24);
+    assert!(offset_of!(ssl_error_info, tls_alert) == 16);
+};

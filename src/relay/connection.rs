@@ -1,0 +1,499 @@
+//! One relayed connection: a state machine that moves bytes as far as they go without waiting.
+
+use std::os::fd::{AsFd, RawFd};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use rustix::net::{SendFlags, Shutdown, shutdown};
+
+use super::pair::PairKind;
+use super::{LinkOptions, Progress, exit};
+use crate::error::{Error, Result};
+use crate::io::transport::{self, Transfer};
+use crate::sys::identity::{Identity, duplicate_if};
+use crate::sys::private_fd::PrivateFd;
+use crate::sys::socket_options;
+use crate::tls::buffer::Buffer;
+use crate::tls::engine::Engine;
+
+pub struct Connection {
+    transport: Arc<PrivateFd>,
+    /// The library's end of the inner pair; gone once the program's end is.
+    library: Option<PrivateFd>,
+    kind: PairKind,
+    program: Identity,
+    number: RawFd,
+    engine: Engine,
+    options: LinkOptions,
+    to_program: Buffer,
+    transport_ready: Readiness,
+    library_ready: Readiness,
+    inbound: Inbound,
+    outbound: Outbound,
+    closing: Option<Closing>,
+    progress: Arc<Progress>,
+}
+
+/// What a connection is made of.
+pub struct Ends {
+    pub transport: Arc<PrivateFd>,
+    pub library: PrivateFd,
+    pub kind: PairKind,
+    pub program: Identity,
+    pub number: RawFd,
+    pub engine: Engine,
+    pub options: LinkOptions,
+    pub progress: Arc<Progress>,
+}
+
+/// Edge-triggered readiness: true until a transfer says otherwise.
+#[derive(Clone, Copy, Debug)]
+pub struct Readiness {
+    pub read: bool,
+    pub write: bool,
+    /// The other side will send no more: read on until the end shows.
+    pub read_hang_up: bool,
+    /// Both directions are over.
+    pub hang_up: bool,
+}
+
+/// When the reactor has to come back.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Next {
+    /// On the next event.
+    Event,
+    /// Soon: the budget was used up with work left.
+    Again,
+    /// On the next event, or then.
+    At(Instant),
+    /// Never: everything is over and the descriptors may go.
+    Done,
+}
+
+/// How [`Connection::finish`] leaves things.
+enum Finish {
+    /// Nothing has ended.
+    Nothing,
+    /// Something changed: bytes may move again.
+    Progress,
+    Wait(Next),
+}
+
+/// Peer to program.
+#[derive(Debug)]
+enum Inbound {
+    Open,
+    /// The peer sent close_notify; the program gets its end of file after the data.
+    Ending,
+    /// The program has had its end of file.
+    Ended,
+    /// The connection broke; the program gets a reset after the data.
+    Broken {
+        check_after: Duration,
+    },
+}
+
+/// Program to peer.
+#[derive(Debug, PartialEq, Eq)]
+enum Outbound {
+    Open,
+    /// close_notify is queued or sent.
+    Ended,
+}
+
+/// After the program has closed its end.
+#[derive(Debug)]
+struct Closing {
+    /// The program asked for a reset, or left data unread.
+    reset: bool,
+    /// When the peer is given up if it takes no more.
+    give_up: Instant,
+    finished_sending: bool,
+    drained: usize,
+}
+
+impl Connection {
+    pub fn new(ends: Ends) -> Self {
+        let ready = Readiness { read: true, write: true, read_hang_up: false, hang_up: false };
+        Self {
+            transport: ends.transport,
+            library: Some(ends.library),
+            kind: ends.kind,
+            program: ends.program,
+            number: ends.number,
+            engine: ends.engine,
+            options: ends.options,
+            to_program: Buffer::new(),
+            transport_ready: ready,
+            library_ready: ready,
+            inbound: Inbound::Open,
+            outbound: Outbound::Open,
+            closing: None,
+            progress: ends.progress,
+        }
+    }
+
+    pub fn transport(&self) -> &PrivateFd {
+        &self.transport
+    }
+
+    pub fn library(&self) -> Option<&PrivateFd> {
+        self.library.as_ref()
+    }
+
+    pub fn transport_event(&mut self, event: Readiness) {
+        merge(&mut self.transport_ready, event);
+    }
+
+    pub fn library_event(&mut self, event: Readiness) {
+        merge(&mut self.library_ready, event);
+    }
+
+    /// Moves what can be moved. `scratch` is shared by the connections of one thread.
+    pub fn run(&mut self, scratch: &mut [u8]) -> Next {
+        let mut budget = RUN_BUDGET;
+        let next = loop {
+            let before = budget;
+            if let Err(error) = self.outward(scratch, &mut budget) {
+                self.transport_broke(error);
+            }
+            self.inward(scratch, &mut budget);
+            match self.finish() {
+                Finish::Wait(next) => break next,
+                Finish::Progress => {}
+                Finish::Nothing if budget == before => break Next::Event,
+                Finish::Nothing if budget == 0 => break Next::Again,
+                Finish::Nothing => {}
+            }
+        };
+        let unread = self.library.is_some() && self.library_ready.read;
+        let idle = !unread && self.engine.outgoing().is_empty();
+        self.progress.idle.store(idle, Ordering::Release);
+        exit::progress(budget < RUN_BUDGET);
+        next
+    }
+
+    /// The library cannot go on with this connection.
+    pub fn give_up(&mut self, error: Error) {
+        self.options.errors.set_fatal(error);
+    }
+
+    /// The end: no descriptor stays behind, not even in a child that is being forked just now.
+    pub fn retire(&mut self) {
+        if let Some(library) = self.library.take() {
+            reset_program_end(library, self.kind, self.number, self.program);
+        }
+        let abortive = self.closing.as_ref().is_some_and(|closing| closing.reset);
+        if !abortive {
+            let _ = shutdown(&*self.transport, Shutdown::Both);
+        }
+        self.progress.idle.store(true, Ordering::Release);
+        self.progress.finished.store(true, Ordering::Release);
+        exit::progress(true);
+    }
+
+    /// Program to peer.
+    fn outward(&mut self, scratch: &mut [u8], budget: &mut usize) -> Result<()> {
+        loop {
+            self.flush()?;
+            if !self.engine.outgoing().is_empty()
+                || self.outbound == Outbound::Ended
+                || matches!(self.inbound, Inbound::Broken { .. })
+                || *budget == 0
+            {
+                return Ok(());
+            }
+            let Some(library) = &self.library else { return Ok(()) };
+            if !self.library_ready.read {
+                return Ok(());
+            }
+            match transport::receive(library.as_fd(), scratch) {
+                Ok(Transfer::Bytes(count)) => {
+                    *budget = budget.saturating_sub(count);
+                    // A short read has emptied the queue, unless the end is behind it.
+                    if count < scratch.len() && !self.library_ready.read_hang_up {
+                        self.library_ready.read = false;
+                    }
+                    self.engine.encrypt(&scratch[..count])?;
+                }
+                Ok(Transfer::WouldBlock) => self.library_ready.read = false,
+                Ok(Transfer::End) => {
+                    self.library_ready.read = false;
+                    self.end_outbound()?;
+                }
+                // The program closed with SO_LINGER {1, 0} or with unread data.
+                Err(_) => self.program_reset()?,
+            }
+        }
+    }
+
+    /// Peer to program.
+    fn inward(&mut self, scratch: &mut [u8], budget: &mut usize) {
+        loop {
+            if self.closing.is_some() {
+                return self.drain(scratch, budget);
+            }
+            self.deliver();
+            if self.to_program.len() >= TO_PROGRAM_LIMIT || *budget == 0 {
+                return;
+            }
+            if !matches!(self.inbound, Inbound::Open) {
+                return;
+            }
+            let room = TO_PROGRAM_LIMIT - self.to_program.len();
+            let to_program = &mut self.to_program;
+            match self.engine.decrypt(room, &mut |bytes| to_program.push(bytes)) {
+                Ok(0) if self.engine.peer_closed() => {
+                    self.inbound = Inbound::Ending;
+                    continue;
+                }
+                Ok(0) => {}
+                Ok(count) => {
+                    *budget = budget.saturating_sub(count);
+                    continue;
+                }
+                Err(error) => {
+                    self.transport_broke(error);
+                    continue;
+                }
+            }
+            if !self.transport_ready.read {
+                return;
+            }
+            match self.receive_from_peer() {
+                Ok(true) => *budget = budget.saturating_sub(1),
+                Ok(false) => return,
+                Err(error) => self.transport_broke(error),
+            }
+        }
+    }
+
+    /// Whether anything came, be it the end.
+    fn receive_from_peer(&mut self) -> Result<bool> {
+        let space = self.engine.receive_space(READ_SIZE)?;
+        match transport::receive(self.transport.as_fd(), space)? {
+            Transfer::Bytes(count) => {
+                if count < READ_SIZE && !self.transport_ready.read_hang_up {
+                    self.transport_ready.read = false;
+                }
+                self.engine.received(count);
+                Ok(true)
+            }
+            Transfer::WouldBlock => {
+                self.transport_ready.read = false;
+                Ok(false)
+            }
+            Transfer::End => {
+                self.transport_ready.read = false;
+                if !self.options.allow_truncation {
+                    self.engine.transport_ended()?;
+                }
+                self.inbound = Inbound::Ending;
+                Ok(true)
+            }
+        }
+    }
+
+    /// Hands plaintext to the program as far as it takes it, then its end of file.
+    fn deliver(&mut self) {
+        let Some(library) = &self.library else { return };
+        while !self.to_program.is_empty() && self.library_ready.write {
+            match transport::send(library.as_fd(), self.to_program.readable()) {
+                Ok(Transfer::Bytes(count)) => self.to_program.consume(count),
+                Ok(Transfer::WouldBlock | Transfer::End) => self.library_ready.write = false,
+                // The program's end is gone: reading from it will say how.
+                Err(_) => {
+                    self.to_program.consume(self.to_program.len());
+                    self.library_ready.write = false;
+                }
+            }
+        }
+        if self.to_program.is_empty() && matches!(self.inbound, Inbound::Ending) {
+            let _ = shutdown(library, Shutdown::Write);
+            self.inbound = Inbound::Ended;
+        }
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        while !self.engine.outgoing().is_empty() && self.transport_ready.write {
+            match transport::send(self.transport.as_fd(), self.engine.outgoing())? {
+                Transfer::Bytes(count) => {
+                    self.engine.sent(count);
+                    if let Some(closing) = &mut self.closing {
+                        closing.give_up = Instant::now() + UNDELIVERED_LIMIT;
+                    }
+                }
+                Transfer::WouldBlock | Transfer::End => self.transport_ready.write = false,
+            }
+        }
+        Ok(())
+    }
+
+    /// The program has ended its direction, by shutdown or by close.
+    fn end_outbound(&mut self) -> Result<()> {
+        self.outbound = Outbound::Ended;
+        self.engine.close_notify()
+    }
+
+    fn program_reset(&mut self) -> Result<()> {
+        self.begin_closing(true);
+        self.end_outbound()
+    }
+
+    fn begin_closing(&mut self, reset: bool) {
+        self.library = None;
+        self.to_program.consume(self.to_program.len());
+        self.closing.get_or_insert(Closing {
+            reset,
+            give_up: Instant::now() + UNDELIVERED_LIMIT,
+            finished_sending: false,
+            drained: 0,
+        });
+    }
+
+    /// The transport or the protocol failed: the program gets what did arrive, then a reset.
+    fn transport_broke(&mut self, error: Error) {
+        if matches!(self.inbound, Inbound::Broken { .. }) {
+            return;
+        }
+        self.options.errors.set_fatal(error);
+        // The alert, if there is one; whether it arrives is not ours to know.
+        let _ = transport::send(self.transport.as_fd(), self.engine.outgoing());
+        self.engine.sent(self.engine.outgoing().len());
+        self.inbound = Inbound::Broken { check_after: FIRST_CHECK };
+    }
+
+    /// Reads and drops what the peer still sends: closing with unread input would reset the
+    /// connection and could destroy what was just sent.
+    fn drain(&mut self, scratch: &mut [u8], budget: &mut usize) {
+        while self.transport_ready.read && *budget > 0 {
+            match transport::receive(self.transport.as_fd(), scratch) {
+                Ok(Transfer::Bytes(count)) => {
+                    *budget = budget.saturating_sub(count);
+                    if let Some(closing) = &mut self.closing {
+                        closing.drained += count;
+                    }
+                }
+                Ok(Transfer::WouldBlock) => self.transport_ready.read = false,
+                Ok(Transfer::End) | Err(_) => {
+                    self.transport_ready.read = false;
+                    if matches!(self.inbound, Inbound::Open) {
+                        self.inbound = Inbound::Ended;
+                    }
+                    if let Some(closing) = &mut self.closing {
+                        closing.drained = DRAIN_LIMIT;
+                    }
+                }
+            }
+        }
+    }
+
+    /// What remains to be done once bytes have stopped moving.
+    fn finish(&mut self) -> Finish {
+        if matches!(self.inbound, Inbound::Broken { .. }) {
+            return self.finish_broken();
+        }
+        // Everything the program sent has been read, and it is gone.
+        if self.closing.is_none()
+            && self.outbound == Outbound::Ended
+            && (self.library_ready.hang_up || exit::has_begun())
+        {
+            self.begin_closing(false);
+            return Finish::Progress;
+        }
+        let Some(closing) = &mut self.closing else { return Finish::Nothing };
+        let now = Instant::now();
+        if !self.engine.outgoing().is_empty() {
+            return Finish::Wait(if now >= closing.give_up {
+                Next::Done
+            } else {
+                Next::At(closing.give_up)
+            });
+        }
+        if closing.reset {
+            // As the program wanted it, but not before what it had sent has arrived.
+            let unsent = socket_options::unsent_bytes(self.transport.as_fd()).unwrap_or(0);
+            if unsent > 0 && now < closing.give_up {
+                return Finish::Wait(Next::At((now + LAST_CHECK).min(closing.give_up)));
+            }
+            let _ = socket_options::set_abortive_close(self.transport.as_fd());
+            return Finish::Wait(Next::Done);
+        }
+        if !closing.finished_sending {
+            closing.finished_sending = true;
+            closing.give_up = now + self.options.close_timeout.unwrap_or(NO_TIMEOUT);
+            let _ = shutdown(&*self.transport, Shutdown::Write);
+            return Finish::Progress;
+        }
+        Finish::Wait(if closing.drained >= DRAIN_LIMIT || now >= closing.give_up {
+            Next::Done
+        } else if self.transport_ready.read {
+            Next::Again
+        } else {
+            Next::At(closing.give_up)
+        })
+    }
+
+    fn finish_broken(&mut self) -> Finish {
+        let Inbound::Broken { check_after } = &mut self.inbound else { return Finish::Nothing };
+        let Some(library) = &self.library else { return Finish::Wait(Next::Done) };
+        if self.library_ready.hang_up {
+            return Finish::Wait(Next::Done);
+        }
+        if !self.to_program.is_empty() {
+            return Finish::Wait(Next::Event);
+        }
+        // On TCP a reset would throw away what the kernel has not handed over yet, and there is no
+        // event for that.
+        let keeps_order = self.kind == PairKind::Unix;
+        if !keeps_order
+            && socket_options::unsent_bytes(library.as_fd()).is_ok_and(|unsent| unsent > 0)
+        {
+            let wait = *check_after;
+            *check_after = (wait * 2).min(LAST_CHECK);
+            return Finish::Wait(Next::At(Instant::now() + wait));
+        }
+        if let Some(library) = self.library.take() {
+            reset_program_end(library, self.kind, self.number, self.program);
+        }
+        Finish::Wait(Next::Done)
+    }
+}
+
+/// Makes the program's end show ECONNRESET after what is queued there. The caller has seen to it
+/// that the library's own queue is empty.
+pub fn reset_program_end(library: PrivateFd, kind: PairKind, number: RawFd, program: Identity) {
+    match kind {
+        PairKind::Tcp(_) => {
+            // Without the option the program reads an end of file, which is still no data.
+            let _ = socket_options::set_abortive_close(library.as_fd());
+        }
+        PairKind::Unix => {
+            // The kernel resets the other end of an AF_UNIX pair that is closed with unread
+            // input, and only then.
+            if let Some(end) = duplicate_if(number, program) {
+                let _ = rustix::net::send(&end, b"!", SendFlags::DONTWAIT | SendFlags::NOSIGNAL);
+            }
+        }
+    }
+    drop(library);
+}
+
+fn merge(ready: &mut Readiness, event: Readiness) {
+    ready.read |= event.read || event.read_hang_up || event.hang_up;
+    ready.write |= event.write || event.hang_up;
+    ready.read_hang_up |= event.read_hang_up || event.hang_up;
+    ready.hang_up |= event.hang_up;
+}
+
+/// How many bytes one connection may move before the others get their turn.
+const RUN_BUDGET: usize = 256 * 1024;
+const TO_PROGRAM_LIMIT: usize = 64 * 1024;
+const READ_SIZE: usize = 64 * 1024;
+const DRAIN_LIMIT: usize = 1024 * 1024;
+/// How long a peer that takes nothing keeps what a program that has gone had sent.
+const UNDELIVERED_LIMIT: Duration = Duration::from_secs(120);
+const NO_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 3600);
+const FIRST_CHECK: Duration = Duration::from_millis(1);
+const LAST_CHECK: Duration = Duration::from_millis(20);

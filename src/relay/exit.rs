@@ -1,0 +1,169 @@
+//! The end of the process, and waiting for everything to have left.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use rustix::net::{Shutdown, shutdown};
+
+use super::{Link, reactor};
+use crate::sys::fd_table;
+use crate::sys::process::{self, PerProcess};
+use crate::sys::socket_options;
+
+/// Sees to it that what was accepted leaves when the process ends by `exit` or by returning from
+/// `main`. Calls after the first do nothing.
+pub fn install() {
+    INSTALLED.get_or_init(|| process::at_exit(deliver_at_exit));
+}
+
+/// Remembers a link for the end of the process.
+pub fn watch(link: &Arc<Link>) {
+    let mut links = lock();
+    links.retain(|link| link.strong_count() > 0);
+    links.push(Arc::downgrade(link));
+}
+
+/// The relay has looked at a connection, and perhaps moved something: whoever waits looks again.
+pub fn progress(moved: bool) {
+    if let Some(shared) = SHARED.get() {
+        if moved {
+            shared.moves.fetch_add(1, Ordering::Relaxed);
+        }
+        if shared.waiters.load(Ordering::Relaxed) > 0 {
+            shared.looked.notify_all();
+        }
+    }
+}
+
+/// Whether the process is ending: half-closed connections are to be closed.
+pub fn has_begun() -> bool {
+    SHARED.get().is_some_and(|shared| shared.exiting.load(Ordering::Acquire))
+}
+
+/// Waits until no relayed connection holds bytes of the program, for at most `limit`. Answers how
+/// many still do.
+pub fn flush(limit: Option<Duration>) -> usize {
+    let ends = limit.and_then(|limit| Instant::now().checked_add(limit));
+    let mut waiter = Waiter::new();
+    loop {
+        let waiting = waiter.count(holds_data);
+        let left =
+            ends.map_or(CHECK_INTERVAL, |ends| ends.saturating_duration_since(Instant::now()));
+        if waiting == 0 || left.is_zero() {
+            return waiting;
+        }
+        waiter.wait(left);
+    }
+}
+
+/// Ends the program's direction of every link and waits for the relay to see the end of it:
+/// until then accepted bytes may sit in the program's end of the pair, where only time shows.
+extern "C" fn deliver_at_exit() {
+    // In a forked child there is nothing, unless it opened connections itself.
+    if SHARED.get().is_none() {
+        return;
+    }
+    let shared = shared();
+    for link in lock().iter().filter_map(Weak::upgrade) {
+        for end in program_ends(&link) {
+            let _ = shutdown(&end, Shutdown::Write);
+        }
+    }
+    shared.exiting.store(true, Ordering::Release);
+    reactor::wake_all();
+    let mut waiter = Waiter::new();
+    let started = Instant::now();
+    let (mut moves, mut moved_at) = (shared.moves.load(Ordering::Relaxed), started);
+    while waiter.count(|link| !link.is_finished()) > 0 {
+        let seen = shared.moves.load(Ordering::Relaxed);
+        if seen != moves {
+            (moves, moved_at) = (seen, Instant::now());
+        }
+        if started.elapsed() >= EXIT_LIMIT || moved_at.elapsed() >= EXIT_STALL_LIMIT {
+            return;
+        }
+        waiter.wait(CHECK_INTERVAL);
+    }
+}
+
+fn holds_data(link: &Link) -> bool {
+    if link.is_finished() {
+        return false;
+    }
+    link.is_busy()
+        || program_ends(link).first().is_some_and(|end| {
+            socket_options::unsent_bytes(end.as_fd()).is_ok_and(|unsent| unsent > 0)
+        })
+}
+
+/// Duplicates of the program's end, wherever in the descriptor table it is by now.
+fn program_ends(link: &Link) -> Vec<OwnedFd> {
+    let identity = link.program_identity();
+    fd_table::numbers_of(identity, link.transport().as_fd())
+        .unwrap_or_default()
+        .into_iter()
+        .filter_map(|number| crate::sys::identity::duplicate_if(number, identity))
+        .take(1)
+        .collect()
+}
+
+#[derive(Default)]
+struct Shared {
+    links: Mutex<Vec<Weak<Link>>>,
+    looked: Condvar,
+    waiters: AtomicUsize,
+    /// Grows whenever bytes move.
+    moves: AtomicUsize,
+    exiting: AtomicBool,
+}
+
+/// Somebody who waits for the relay.
+struct Waiter {
+    links: Option<MutexGuard<'static, Vec<Weak<Link>>>>,
+}
+
+impl Waiter {
+    fn new() -> Self {
+        shared().waiters.fetch_add(1, Ordering::Relaxed);
+        Self { links: Some(lock()) }
+    }
+
+    fn count(&self, matches: impl Fn(&Link) -> bool) -> usize {
+        let links = self.links.iter().flat_map(|links| links.iter());
+        links.filter_map(Weak::upgrade).filter(|link| matches(link)).count()
+    }
+
+    /// Until the relay has done something. What is still on its way from the program's end to
+    /// the library's makes no event of its own, so not for long.
+    fn wait(&mut self, limit: Duration) {
+        let limit = limit.min(CHECK_INTERVAL);
+        self.links = self.links.take().map(|links| {
+            shared().looked.wait_timeout(links, limit).unwrap_or_else(PoisonError::into_inner).0
+        });
+    }
+}
+
+impl Drop for Waiter {
+    fn drop(&mut self) {
+        shared().waiters.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+fn shared() -> &'static Shared {
+    SHARED.get_or_init(Shared::default)
+}
+
+fn lock() -> MutexGuard<'static, Vec<Weak<Link>>> {
+    shared().links.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// How often conditions are looked at that make no event.
+const CHECK_INTERVAL: Duration = Duration::from_millis(5);
+/// The whole of the exit handler, and without any byte moving.
+const EXIT_LIMIT: Duration = Duration::from_secs(30);
+const EXIT_STALL_LIMIT: Duration = Duration::from_secs(5);
+
+static SHARED: PerProcess<Shared> = PerProcess::new();
+static INSTALLED: std::sync::OnceLock<()> = std::sync::OnceLock::new();

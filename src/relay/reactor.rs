@@ -1,0 +1,274 @@
+//! The threads that carry relayed connections.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
+use rustix::event::{EventfdFlags, Timespec, eventfd};
+use rustix::io::Errno;
+
+use super::connection::{Connection, Next, Readiness};
+use super::exit;
+use crate::error::{Error, Result};
+use crate::panic;
+use crate::sys::private_fd::PrivateFd;
+use crate::sys::process::PerProcess;
+use crate::sys::thread::spawn_without_signals;
+
+/// Makes sure that there is a thread to carry a connection.
+pub fn start() -> Result<()> {
+    let mut reactors =
+        REACTORS.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
+    let loaded = reactors
+        .iter()
+        .all(|reactor| reactor.connections.load(Ordering::Relaxed) >= CONNECTIONS_PER_THREAD);
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    if reactors.is_empty() || (loaded && reactors.len() < processors) {
+        let reactor = Arc::new(Reactor::new()?);
+        let worker = reactor.clone();
+        spawn_without_signals("sslsock", move || worker.serve()).map_err(|error| {
+            Error::system("start the relay thread", error.raw_os_error().unwrap_or(libc::EAGAIN))
+        })?;
+        reactors.push(reactor);
+    }
+    Ok(())
+}
+
+/// Hands a connection to the least loaded thread.
+pub fn adopt(connection: Connection) -> Result<()> {
+    start()?;
+    let reactor = {
+        let reactors =
+            REACTORS.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
+        reactors.iter().min_by_key(|reactor| reactor.connections.load(Ordering::Relaxed)).cloned()
+    };
+    let reactor = reactor.ok_or_else(|| Error::internal("no relay thread"))?;
+    reactor.connections.fetch_add(1, Ordering::Relaxed);
+    reactor.inbox.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+    reactor.wake();
+    Ok(())
+}
+
+/// Has every connection looked at again.
+pub fn wake_all() {
+    let Some(reactors) = REACTORS.get() else { return };
+    for reactor in reactors.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+        reactor.wake();
+    }
+}
+
+struct Reactor {
+    epoll: PrivateFd,
+    wake: PrivateFd,
+    inbox: Mutex<Vec<Connection>>,
+    connections: AtomicUsize,
+}
+
+/// The state of the thread itself.
+struct Worker<'a> {
+    reactor: &'a Reactor,
+    connections: HashMap<u64, Slot>,
+    timers: BTreeSet<(Instant, u64)>,
+    queue: VecDeque<u64>,
+    next_id: u64,
+    scratch: Box<[u8]>,
+}
+
+struct Slot {
+    connection: Connection,
+    timer: Option<Instant>,
+    queued: bool,
+}
+
+impl Reactor {
+    fn new() -> Result<Self> {
+        let epoll = epoll::create(CreateFlags::CLOEXEC)
+            .map_err(|errno| Error::system("make an epoll instance", errno.raw_os_error()))?;
+        let epoll = PrivateFd::adopt(epoll)?;
+        let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
+            .map_err(|errno| Error::system("make an eventfd", errno.raw_os_error()))?;
+        let wake = PrivateFd::adopt(wake)?;
+        epoll::add(&epoll, &wake, EventData::new_u64(WAKE), EventFlags::IN)
+            .map_err(|errno| Error::system("watch an eventfd", errno.raw_os_error()))?;
+        Ok(Self { epoll, wake, inbox: Mutex::default(), connections: AtomicUsize::new(0) })
+    }
+
+    fn wake(&self) {
+        // A counter at its maximum wakes as well.
+        let _ = rustix::io::write(&self.wake, &1_u64.to_ne_bytes());
+    }
+
+    fn serve(&self) {
+        let mut worker = Worker {
+            reactor: self,
+            connections: HashMap::new(),
+            timers: BTreeSet::new(),
+            queue: VecDeque::new(),
+            next_id: FIRST_CONNECTION,
+            scratch: vec![0; SCRATCH].into_boxed_slice(),
+        };
+        let mut events = Vec::with_capacity(EVENTS);
+        loop {
+            let timeout = worker.timeout();
+            events.clear();
+            match epoll::wait(
+                &self.epoll,
+                rustix::buffer::spare_capacity(&mut events),
+                timeout.as_ref(),
+            ) {
+                Ok(_) | Err(Errno::INTR) => {}
+                // Nothing that can be mended: the descriptor is this thread's own.
+                Err(_) => return,
+            }
+            for event in &events {
+                worker.note(event);
+            }
+            worker.expire_timers();
+            // Those that had more to do than their budget come back at the end of the queue.
+            for _ in 0..worker.queue.len() {
+                if let Some(id) = worker.queue.pop_front() {
+                    worker.run(id);
+                }
+            }
+        }
+    }
+}
+
+impl Worker<'_> {
+    fn timeout(&self) -> Option<Timespec> {
+        if !self.queue.is_empty() {
+            return Some(Timespec { tv_sec: 0, tv_nsec: 0 });
+        }
+        let (when, _) = self.timers.first()?;
+        let left = when.saturating_duration_since(Instant::now());
+        Timespec::try_from(left).ok()
+    }
+
+    fn note(&mut self, event: &Event) {
+        let (data, flags) = (event.data.u64(), event.flags);
+        if data == WAKE {
+            let mut count = [0; 8];
+            let _ = rustix::io::read(&self.reactor.wake, &mut count);
+            let arrived = std::mem::take(
+                &mut *self.reactor.inbox.lock().unwrap_or_else(PoisonError::into_inner),
+            );
+            arrived.into_iter().for_each(|connection| self.welcome(connection));
+            if exit::has_begun() {
+                let all: Vec<_> = self.connections.keys().copied().collect();
+                all.into_iter().for_each(|id| self.enqueue(id));
+            }
+            return;
+        }
+        let readiness = Readiness {
+            read: flags.intersects(EventFlags::IN | EventFlags::ERR),
+            write: flags.intersects(EventFlags::OUT | EventFlags::ERR),
+            read_hang_up: flags.contains(EventFlags::RDHUP),
+            hang_up: flags.contains(EventFlags::HUP),
+        };
+        let id = data & !LIBRARY_SIDE;
+        // An event that was fetched before its connection ended finds nobody.
+        let Some(slot) = self.connections.get_mut(&id) else { return };
+        if data & LIBRARY_SIDE == 0 {
+            slot.connection.transport_event(readiness);
+        } else {
+            slot.connection.library_event(readiness);
+        }
+        self.enqueue(id);
+    }
+
+    fn welcome(&mut self, connection: Connection) {
+        let id = self.next_id;
+        self.next_id += 2;
+        let flags = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
+        let epoll = &self.reactor.epoll;
+        let mut watched = epoll::add(epoll, connection.transport(), EventData::new_u64(id), flags);
+        if let (Ok(()), Some(library)) = (watched, connection.library()) {
+            watched = epoll::add(epoll, library, EventData::new_u64(id | LIBRARY_SIDE), flags);
+        }
+        self.connections.insert(id, Slot { connection, timer: None, queued: false });
+        match watched {
+            Ok(()) => self.enqueue(id),
+            Err(errno) => {
+                if let Some(slot) = self.connections.get_mut(&id) {
+                    slot.connection
+                        .give_up(Error::system("watch the connection", errno.raw_os_error()));
+                }
+                self.retire(id);
+            }
+        }
+    }
+
+    fn enqueue(&mut self, id: u64) {
+        if let Some(slot) = self.connections.get_mut(&id)
+            && !slot.queued
+        {
+            slot.queued = true;
+            self.queue.push_back(id);
+        }
+    }
+
+    fn expire_timers(&mut self) {
+        let now = Instant::now();
+        while let Some((when, id)) = self.timers.first().copied() {
+            if when > now {
+                return;
+            }
+            self.timers.remove(&(when, id));
+            if let Some(slot) = self.connections.get_mut(&id) {
+                slot.timer = None;
+            }
+            self.enqueue(id);
+        }
+    }
+
+    fn run(&mut self, id: u64) {
+        let Some(slot) = self.connections.get_mut(&id) else { return };
+        slot.queued = false;
+        let scratch = &mut self.scratch;
+        // One connection's bug must not end the others.
+        let next = panic::catch(|| slot.connection.run(scratch)).unwrap_or_else(|| {
+            slot.connection.give_up(Error::internal("the relay panicked"));
+            Next::Done
+        });
+        if let Some(timer) = slot.timer.take() {
+            self.timers.remove(&(timer, id));
+        }
+        match next {
+            Next::Event => {}
+            Next::Again => self.enqueue(id),
+            Next::At(when) => {
+                slot.timer = Some(when);
+                self.timers.insert((when, id));
+            }
+            Next::Done => self.retire(id),
+        }
+    }
+
+    fn retire(&mut self, id: u64) {
+        let Some(mut slot) = self.connections.remove(&id) else { return };
+        if let Some(timer) = slot.timer {
+            self.timers.remove(&(timer, id));
+        }
+        // A forked child may hold copies of the descriptors for a moment; without this they would
+        // stay in the epoll instance, and the connection open.
+        let _ = epoll::delete(&self.reactor.epoll, slot.connection.transport());
+        if let Some(library) = slot.connection.library() {
+            let _ = epoll::delete(&self.reactor.epoll, library.as_fd());
+        }
+        slot.connection.retire();
+        self.reactor.connections.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+const WAKE: u64 = 0;
+/// Identifiers are even; the lowest bit tells the two descriptors of a connection apart.
+const FIRST_CONNECTION: u64 = 2;
+const LIBRARY_SIDE: u64 = 1;
+const EVENTS: usize = 256;
+const SCRATCH: usize = 64 * 1024;
+const CONNECTIONS_PER_THREAD: usize = 64;
+
+static REACTORS: PerProcess<Mutex<Vec<Arc<Reactor>>>> = PerProcess::new();

@@ -1,0 +1,385 @@
+//! A socket of the library: settings, state machine, and the session once there is one.
+//!
+//! ```text
+//! Plain -> Handshaking -> Open -> Closed
+//!               \-> Failed
+//! ```
+//!
+//! `Failed` is terminal: the connection has been killed, so that what a program sends without
+//! having looked at the result cannot leave in clear.
+
+mod registry;
+pub mod settings;
+mod upgrade;
+
+use std::os::fd::{AsFd, OwnedFd, RawFd};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+pub use registry::{by_descriptor, defaults, find, flush_all, free, open};
+use settings::Settings;
+use upgrade::Pending;
+
+use crate::error::{Code, Error, ErrorSlot, Result};
+use crate::handle::Token;
+use crate::io::deadline::Deadline;
+use crate::io::explicit::ExplicitSession;
+use crate::io::transport::{self, CallOptions};
+use crate::relay::Link;
+use crate::sys::address::Address;
+use crate::sys::identity::{Identity, duplicate_if};
+use crate::sys::private_fd::PrivateFd;
+use crate::sys::socket_options;
+use crate::sys::thread;
+use crate::tls::engine::Session;
+use crate::verify::report::Report;
+
+pub struct Socket {
+    token: Token,
+    role: Role,
+    errors: Arc<ErrorSlot>,
+    state: Mutex<State>,
+    /// The thread that is inside the certificate hook of this socket, or 0.
+    hook_thread: AtomicU64,
+}
+
+/// How the session's bytes travel.
+#[derive(Clone)]
+pub enum Channel {
+    Explicit(Arc<ExplicitSession>),
+    Transparent(Arc<Link>),
+}
+
+/// What is known of the peer's certificate.
+#[derive(Clone)]
+pub struct Verification {
+    pub report: Arc<Report>,
+    pub verdict: Verdict,
+}
+
+/// The values of `SSL_VERDICT_*`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Verdict {
+    Trusted = 1,
+    NotTrusted = 2,
+    /// The hook said 0 although something is wrong.
+    AcceptedByHook = 3,
+}
+
+#[derive(Clone, Copy)]
+enum Role {
+    Descriptor(RawFd),
+    /// Takes settings only; later sockets start with a copy.
+    Defaults,
+}
+
+struct State {
+    phase: Phase,
+    settings: Settings,
+    /// What the descriptor refers to: the connection itself, after a swap the inner end.
+    identity: Option<Identity>,
+    session: Option<Session>,
+    verification: Option<Verification>,
+    addresses: Option<Addresses>,
+}
+
+/// The real connection's, remembered at the upgrade.
+#[derive(Clone)]
+struct Addresses {
+    peer: Address,
+    local: Address,
+}
+
+enum Phase {
+    Plain,
+    /// A thread is inside the handshake. The transport is there for whoever has to stop it.
+    Handshaking(Option<Arc<PrivateFd>>),
+    /// Between two calls of a non-blocking handshake.
+    Paused(Box<Pending>),
+    Open(Channel),
+    Failed,
+    Closed,
+}
+
+impl Socket {
+    fn new(token: Token, role: Role, identity: Option<Identity>, settings: Settings) -> Self {
+        Self {
+            token,
+            role,
+            errors: Arc::default(),
+            state: Mutex::new(State {
+                phase: Phase::Plain,
+                settings,
+                identity,
+                session: None,
+                verification: None,
+                addresses: None,
+            }),
+            hook_thread: AtomicU64::new(0),
+        }
+    }
+
+    pub fn token(&self) -> Token {
+        self.token
+    }
+
+    pub fn errors(&self) -> &ErrorSlot {
+        &self.errors
+    }
+
+    /// Inside the certificate hook a thread may only look.
+    pub fn refuse_inside_hook(&self) -> Result<()> {
+        if self.hook_thread.load(Ordering::Acquire) == thread::current() {
+            return Err(Error::new(
+                Code::REENTRANT,
+                "inside the certificate hook only the ssl_get_* functions may be called for this \
+                 handle: answer by the hook's return value",
+            ));
+        }
+        Ok(())
+    }
+
+    /// A call on this handle panicked: what it left half done must not carry data.
+    pub fn poison(&self, error: &Error) {
+        self.fail(error);
+    }
+
+    /// Changes settings; refused once the handshake has begun.
+    pub fn configure(&self, change: impl FnOnce(&mut Settings) -> Result<()>) -> Result<()> {
+        let mut state = self.state();
+        if !matches!(state.phase, Phase::Plain) {
+            return Err(Error::new(
+                Code::STATE,
+                "settings can only be changed before the handshake: nothing was changed",
+            ));
+        }
+        change(&mut state.settings)
+    }
+
+    pub fn settings(&self) -> Settings {
+        self.state().settings.clone()
+    }
+
+    /// For a forked child, where another thread of the parent may have held the lock.
+    fn settings_if_free(&self) -> Option<Settings> {
+        self.state.try_lock().ok().map(|state| state.settings.clone())
+    }
+
+    /// What was agreed; an error before the end of the handshake.
+    pub fn session(&self) -> Result<(Session, Channel)> {
+        let state = self.state();
+        match (&state.session, &state.phase) {
+            (Some(session), Phase::Open(channel)) => Ok((session.clone(), channel.clone())),
+            _ => Err(not_open(&state.phase)),
+        }
+    }
+
+    /// What verification found; an error as long as no certificate has been seen.
+    pub fn verification(&self) -> Result<Verification> {
+        self.state().verification.clone().ok_or_else(|| {
+            Error::new(Code::STATE, "no certificate of the peer has been seen on this handle")
+        })
+    }
+
+    pub fn send(&self, data: &[u8], options: CallOptions) -> Result<usize> {
+        match self.open_channel()? {
+            Channel::Explicit(session) => {
+                let outcome = session.send(data, self.with_flags(options));
+                outcome.inspect_err(|error| self.note_session_error(error))
+            }
+            Channel::Transparent(_) => {
+                let end = self.program_end()?;
+                transport::send_plain(end.as_fd(), data, options.dont_wait)
+                    .map_err(|error| self.errors.fatal().unwrap_or(error))
+            }
+        }
+    }
+
+    pub fn receive(&self, buffer: &mut [u8], options: CallOptions) -> Result<usize> {
+        match self.open_channel()? {
+            Channel::Explicit(session) => {
+                let outcome = session.receive(buffer, self.with_flags(options));
+                outcome.inspect_err(|error| self.note_session_error(error))
+            }
+            Channel::Transparent(_) => {
+                let end = self.program_end()?;
+                transport::receive_plain(end.as_fd(), buffer, options)
+                    .map_err(|error| self.errors.fatal().unwrap_or(error))
+            }
+        }
+    }
+
+    /// How many bytes can be received without waiting for the peer.
+    pub fn pending(&self) -> Result<usize> {
+        match self.open_channel()? {
+            Channel::Explicit(session) => session.pending(),
+            Channel::Transparent(_) => {
+                Ok(socket_options::readable_bytes(self.program_end()?.as_fd())? as usize)
+            }
+        }
+    }
+
+    /// `read`, `write`: which directions to end, as `shutdown(2)` would.
+    pub fn shut_down(&self, read: bool, write: bool) -> Result<()> {
+        match self.open_channel()? {
+            Channel::Explicit(session) => {
+                if read {
+                    session.shut_down_read();
+                }
+                if write {
+                    session.shut_down_write(self.settings().close_timeout)?;
+                }
+                Ok(())
+            }
+            Channel::Transparent(_) => {
+                let how = match (read, write) {
+                    (true, true) => rustix::net::Shutdown::Both,
+                    (true, false) => rustix::net::Shutdown::Read,
+                    _ => rustix::net::Shutdown::Write,
+                };
+                rustix::net::shutdown(self.program_end()?, how)
+                    .map_err(|errno| Error::system("shut down", errno.raw_os_error()))
+            }
+        }
+    }
+
+    /// A duplicate of the real connection, for the caller to close.
+    pub fn transport(&self) -> Result<OwnedFd> {
+        let state = self.state();
+        let duplicate = match &state.phase {
+            Phase::Open(Channel::Explicit(session)) => session.transport().try_clone_to_owned(),
+            Phase::Open(Channel::Transparent(link)) => {
+                link.transport().as_fd().try_clone_to_owned()
+            }
+            Phase::Paused(pending) => pending.transport().as_fd().try_clone_to_owned(),
+            Phase::Handshaking(Some(transport)) => transport.as_fd().try_clone_to_owned(),
+            Phase::Plain => {
+                drop(state);
+                return self.program_end();
+            }
+            Phase::Handshaking(None) | Phase::Failed | Phase::Closed => {
+                return Err(not_open(&state.phase));
+            }
+        };
+        duplicate.map_err(|error| {
+            Error::system("duplicate the connection", error.raw_os_error().unwrap_or(0))
+        })
+    }
+
+    /// The real connection's address, whatever the descriptor's own has become.
+    pub fn address(&self, peer: bool) -> Result<Address> {
+        if let Some(addresses) = &self.state().addresses {
+            return Ok(if peer { addresses.peer.clone() } else { addresses.local.clone() });
+        }
+        let end = self.program_end()?;
+        if peer { Address::peer(end.as_fd()) } else { Address::local(end.as_fd()) }
+    }
+
+    /// Whether accepted data still waits inside the library.
+    pub fn has_unsent(&self) -> bool {
+        match &self.state().phase {
+            Phase::Open(Channel::Explicit(session)) => session.has_unsent(),
+            _ => false,
+        }
+    }
+
+    /// Waits until what was accepted in explicit mode has left.
+    pub fn flush_explicit(&self, deadline: &Deadline) {
+        let Ok(Channel::Explicit(session)) = self.open_channel() else { return };
+        // A broken connection shows at the next call that sends or receives.
+        let _ = session.flush(deadline);
+    }
+
+    /// The handle is gone. An upgraded descriptor goes on; an explicit session and a handshake in
+    /// progress end.
+    fn close(&self) {
+        let (phase, close_timeout) = {
+            let mut state = self.state();
+            let phase = std::mem::replace(&mut state.phase, Phase::Closed);
+            (phase, state.settings.close_timeout)
+        };
+        match phase {
+            Phase::Open(Channel::Explicit(session)) => session.close(close_timeout),
+            Phase::Handshaking(Some(transport)) => {
+                // The thread inside finds the connection ended, and kills it.
+                let _ = rustix::net::shutdown(&*transport, rustix::net::Shutdown::Both);
+            }
+            Phase::Paused(pending) => pending.abort(),
+            Phase::Open(Channel::Transparent(_))
+            | Phase::Handshaking(None)
+            | Phase::Plain
+            | Phase::Failed
+            | Phase::Closed => {}
+        }
+    }
+
+    fn open_channel(&self) -> Result<Channel> {
+        let state = self.state();
+        match &state.phase {
+            Phase::Open(channel) => Ok(channel.clone()),
+            phase => {
+                let error = not_open(phase);
+                drop(state);
+                Err(self
+                    .errors
+                    .fatal()
+                    .map_or(error, |fatal| Error { sys_errno: libc::EPIPE, ..fatal }))
+            }
+        }
+    }
+
+    /// A duplicate of the program's descriptor, if the number still is what it was.
+    fn program_end(&self) -> Result<OwnedFd> {
+        let identity = self.state().identity;
+        let Role::Descriptor(number) = self.role else { return Err(defaults_only()) };
+        identity.and_then(|identity| duplicate_if(number, identity)).ok_or_else(|| Error {
+            sys_errno: libc::EBADF,
+            ..Error::new(
+                Code::STATE,
+                format!(
+                    "descriptor {number} was closed or now is something else: the handle outlived \
+                     its socket; free it with ssl_socket_free"
+                ),
+            )
+        })
+    }
+
+    fn with_flags(&self, options: CallOptions) -> CallOptions {
+        let non_blocking = self.state().settings.has(settings::SSL_FLAG_NONBLOCKING);
+        CallOptions { dont_wait: options.dont_wait || non_blocking, ..options }
+    }
+
+    /// What ends an explicit session stays readable on the handle.
+    fn note_session_error(&self, error: &Error) {
+        let passing = matches!(
+            error.code,
+            Code::WANT_READ | Code::WANT_WRITE | Code::TIMEOUT | Code::STATE | Code::INVALID
+        );
+        if !passing {
+            self.errors.set_fatal(error.clone());
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn not_open(phase: &Phase) -> Error {
+    let text = match phase {
+        Phase::Plain => "the handshake has not been made: call ssl_perform_handshake first",
+        Phase::Handshaking(_) | Phase::Paused(_) => "the handshake is not complete yet",
+        Phase::Failed => "the handshake failed and the connection has been closed: open a new one",
+        Phase::Open(_) => "already open",
+        Phase::Closed => "the session has been closed",
+    };
+    Error { sys_errno: libc::ENOTCONN, ..Error::new(Code::STATE, text) }
+}
+
+fn defaults_only() -> Error {
+    Error::new(
+        Code::STATE,
+        "this is the handle of the defaults: it takes settings only, it has no connection",
+    )
+}

@@ -1,0 +1,136 @@
+//! Which handles exist, and which belongs to which descriptor.
+
+use std::collections::HashMap;
+use std::os::fd::RawFd;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::settings::Settings;
+use super::{Phase, Role, Socket};
+use crate::error::{Code, Error, Result};
+use crate::handle::{Table, Token};
+use crate::io::deadline::Deadline;
+use crate::relay;
+use crate::sys::identity::Identity;
+use crate::sys::process::{self, PerProcess};
+use crate::sys::stream_socket;
+
+/// A new handle for the stream socket `fd`, which stays the program's.
+pub fn open(fd: RawFd) -> Result<Token> {
+    process::watch_forks(relay::forget_in_child);
+    relay::exit::install();
+    stream_socket::check_stream(fd)?;
+    let identity = Identity::of_number(fd)
+        .ok_or_else(|| Error::new(Code::INVALID, format!("descriptor {fd} is not open")))?;
+    let mut descriptors = descriptors();
+    if let Some(other) = descriptors.get(&identity).and_then(|token| SOCKETS.get(token.raw()).ok())
+    {
+        // TLS within TLS is fine; two handles quarrelling over one plain socket are not.
+        if !matches!(other.state().phase, Phase::Open(super::Channel::Transparent(_))) {
+            return Err(Error::new(
+                Code::STATE,
+                format!(
+                    "descriptor {fd} has a live handle already: ssl_socket_from_fd finds it, \
+                     ssl_socket_free frees it"
+                ),
+            ));
+        }
+    }
+    let settings = default_settings();
+    let role = Role::Descriptor(fd);
+    let token =
+        SOCKETS.insert(|token| Arc::new(Socket::new(token, role, Some(identity), settings)))?;
+    descriptors.insert(identity, token);
+    Ok(token)
+}
+
+pub fn find(raw: usize) -> Result<Arc<Socket>> {
+    SOCKETS.get(raw)
+}
+
+/// The live handle of what `fd` refers to now.
+pub fn by_descriptor(fd: RawFd) -> Result<Token> {
+    Identity::of_number(fd)
+        .and_then(|identity| descriptors().get(&identity).copied())
+        .filter(|token| SOCKETS.get(token.raw()).is_ok())
+        .ok_or_else(|| Error::new(Code::BAD_HANDLE, format!("descriptor {fd} has no live handle")))
+}
+
+pub fn free(raw: usize) -> Result<()> {
+    let socket = SOCKETS.get(raw)?;
+    socket.refuse_inside_hook()?;
+    if matches!(socket.role, Role::Defaults) {
+        return Err(Error::new(
+            Code::INVALID,
+            "the handle of the defaults lives as long as the process and cannot be freed",
+        ));
+    }
+    let socket = SOCKETS.remove(raw)?;
+    let token = socket.token;
+    descriptors().retain(|_, other| *other != token);
+    socket.close();
+    Ok(())
+}
+
+/// The handle whose settings later sockets start with.
+pub fn defaults() -> Result<Token> {
+    process::watch_forks(relay::forget_in_child);
+    let mut handle = lock(DEFAULTS_HANDLE.get_or_init(Mutex::default));
+    if let Some(token) = *handle {
+        return Ok(token);
+    }
+    let settings = default_settings();
+    let token =
+        SOCKETS.insert(|token| Arc::new(Socket::new(token, Role::Defaults, None, settings)))?;
+    *handle = Some(token);
+    Ok(token)
+}
+
+/// Waits until nothing accepted waits in the library, for at most `limit`. Answers how many
+/// sockets still hold data.
+pub fn flush_all(limit: Option<Duration>) -> usize {
+    let deadline = Deadline::after(limit);
+    let explicit = SOCKETS.all();
+    for socket in &explicit {
+        socket.flush_explicit(&deadline);
+    }
+    let relayed = relay::exit::flush(deadline.remaining());
+    relayed + explicit.iter().filter(|socket| socket.has_unsent()).count()
+}
+
+impl Socket {
+    /// After a swap the program's descriptor has another identity.
+    pub(super) fn move_to(&self, identity: Identity) {
+        let mut descriptors = descriptors();
+        descriptors.retain(|_, token| *token != self.token);
+        descriptors.insert(identity, self.token);
+        self.state().identity = Some(identity);
+    }
+}
+
+/// The settings a new socket starts with.
+fn default_settings() -> Settings {
+    let own = DEFAULTS_HANDLE.get().and_then(|handle| *lock(handle));
+    if let Some(socket) = own.and_then(|token| SOCKETS.get(token.raw()).ok()) {
+        return socket.settings();
+    }
+    // A forked child goes on with what its parent had set, unless the parent was just changing
+    // it: then the strict defaults hold.
+    (0..process::epoch())
+        .rev()
+        .filter_map(|epoch| *DEFAULTS_HANDLE.of_epoch(epoch)?.try_lock().ok()?)
+        .find_map(|token| SOCKETS.of_ancestor(token)?.settings_if_free())
+        .unwrap_or_default()
+}
+
+fn descriptors() -> MutexGuard<'static, HashMap<Identity, Token>> {
+    lock(DESCRIPTORS.get_or_init(Mutex::default))
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+static SOCKETS: Table<Socket> = Table::new();
+static DESCRIPTORS: PerProcess<Mutex<HashMap<Identity, Token>>> = PerProcess::new();
+static DEFAULTS_HANDLE: PerProcess<Mutex<Option<Token>>> = PerProcess::new();

@@ -1,0 +1,102 @@
+//! What a program sets on a socket before the handshake.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::error::{Code, Error, Result};
+use crate::tls::identity::Identity;
+use crate::verify::name::PeerName;
+use crate::verify::trust::Trust;
+
+pub(crate) const SSL_FLAG_SERVER: u32 = 0x2;
+pub(crate) const SSL_FLAG_AUTH_CLIENT: u32 = 0x4;
+pub(crate) const SSL_FLAG_DEFER_HANDSHAKE: u32 = 0x8;
+pub(crate) const SSL_FLAG_EXPLICIT_IO: u32 = 0x1_0000;
+pub(crate) const SSL_FLAG_NONBLOCKING: u32 = 0x2_0000;
+pub(crate) const SSL_FLAG_STRICT: u32 = 0x4_0000;
+pub(crate) const SSL_FLAG_ALLOW_TRUNCATION: u32 = 0x8_0000;
+pub(crate) const SSL_FLAG_UNIX_PAIR: u32 = 0x10_0000;
+
+/// The certificate hook: the leaf's DER and the `SSL_CERT_FLAG_*` bits in, the verdict out.
+pub type Hook = Arc<dyn Fn(&[u8], u32) -> i32 + Send + Sync>;
+
+#[derive(Clone)]
+pub struct Settings {
+    flags: u32,
+    pub hook: Option<Hook>,
+    pub peer_name: Option<PeerName>,
+    pub trust: Trust,
+    pub identity: Option<Identity>,
+    pub handshake_timeout: Option<Duration>,
+    pub close_timeout: Option<Duration>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            flags: 0,
+            hook: None,
+            peer_name: None,
+            trust: Trust::default(),
+            identity: None,
+            handshake_timeout: Some(Duration::from_secs(30)),
+            close_timeout: Some(Duration::from_secs(5)),
+        }
+    }
+}
+
+impl Settings {
+    pub fn flags(&self) -> u32 {
+        self.flags
+    }
+
+    pub fn has(&self, flag: u32) -> bool {
+        self.flags & flag != 0
+    }
+
+    pub fn set_flags(&mut self, flags: u32) -> Result<()> {
+        let unknown = flags & !KNOWN_FLAGS;
+        if unknown != 0 {
+            return Err(Error::new(
+                Code::INVALID,
+                format!("unknown SSL_FLAG bits {unknown:#x}: nothing was changed"),
+            ));
+        }
+        if flags & SSL_FLAG_AUTH_CLIENT != 0 {
+            return Err(Error::new(
+                Code::UNSUPPORTED,
+                "SSL_FLAG_AUTH_CLIENT is not supported yet, and a server that ignored it would \
+                 let everybody in: nothing was changed",
+            ));
+        }
+        self.flags = flags;
+        Ok(())
+    }
+}
+
+const KNOWN_FLAGS: u32 = SSL_FLAG_SERVER
+    | SSL_FLAG_AUTH_CLIENT
+    | SSL_FLAG_DEFER_HANDSHAKE
+    | SSL_FLAG_EXPLICIT_IO
+    | SSL_FLAG_NONBLOCKING
+    | SSL_FLAG_STRICT
+    | SSL_FLAG_ALLOW_TRUNCATION
+    | SSL_FLAG_UNIX_PAIR;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refused_flags_change_nothing() -> Result<()> {
+        let mut settings = Settings::default();
+        settings.set_flags(SSL_FLAG_DEFER_HANDSHAKE)?;
+        for refused in [0x1, 0x10, SSL_FLAG_AUTH_CLIENT, SSL_FLAG_STRICT | 0x8000_0000] {
+            assert!(settings.set_flags(refused).is_err(), "{refused:#x}");
+            assert_eq!(settings.flags(), SSL_FLAG_DEFER_HANDSHAKE);
+        }
+        settings.set_flags(SSL_FLAG_EXPLICIT_IO)?;
+        assert!(!settings.has(SSL_FLAG_DEFER_HANDSHAKE), "set replaces");
+        Ok(())
+    }
+}

@@ -1,0 +1,395 @@
+//! From plain to TLS: the handshake as the state machine sees it.
+//!
+//! From the call on nothing may reach the wire in clear: whatever fails, the connection is killed.
+
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use rustls::pki_types::UnixTime;
+
+use super::settings::{
+    SSL_FLAG_ALLOW_TRUNCATION, SSL_FLAG_EXPLICIT_IO, SSL_FLAG_NONBLOCKING, SSL_FLAG_SERVER,
+    SSL_FLAG_STRICT, SSL_FLAG_UNIX_PAIR, Settings,
+};
+use super::{
+    Addresses, Channel, Phase, Role, Socket, Verdict, Verification, defaults_only, not_open,
+};
+use crate::error::{Code, Error, Result};
+use crate::io::deadline::Deadline;
+use crate::io::explicit::ExplicitSession;
+use crate::io::handshake::Handshake;
+use crate::io::transport::{self, Interest, Wake};
+use crate::log;
+use crate::relay::{self, LinkOptions, Swapped};
+use crate::sys::address::Address;
+use crate::sys::identity::Identity;
+use crate::sys::private_fd::PrivateFd;
+use crate::sys::{stream_socket, thread};
+use crate::tls::config::{self, ClientSetup};
+use crate::tls::engine::Engine;
+use crate::verify::name::PeerName;
+use crate::verify::report::Report;
+
+/// A handshake under way.
+pub struct Pending {
+    engine: Engine,
+    transport: Arc<PrivateFd>,
+    path: Path,
+    deadline: Deadline,
+    settings: Settings,
+    client: Option<Client>,
+}
+
+/// What the client role needs to judge the server.
+struct Client {
+    setup: Arc<ClientSetup>,
+    name: PeerName,
+}
+
+enum Path {
+    Explicit,
+    Transparent(Swapped),
+}
+
+impl Socket {
+    /// Makes the handshake, or goes on with a non-blocking one.
+    pub fn perform_handshake(&self, host: Option<&str>) -> Result<()> {
+        let resumed = self.begin()?;
+        let outcome = match resumed {
+            Some(pending) => self.drive(*pending),
+            None => self.prepare(host).and_then(|pending| self.drive(pending)),
+        };
+        outcome.inspect_err(|error| {
+            if !matches!(error.code, Code::WANT_READ | Code::WANT_WRITE) {
+                self.fail(error);
+            }
+        })
+    }
+
+    /// An upgrade was asked for with arguments that cannot be read: that ends the connection too.
+    pub fn refuse_upgrade(&self, error: Error) -> Error {
+        match self.begin() {
+            Ok(pending) => {
+                drop(pending);
+                self.fail(&error);
+                error
+            }
+            Err(refusal) => refusal,
+        }
+    }
+
+    /// TCP connect, then the handshake unless it is deferred.
+    pub fn connect(&self, address: &Address) -> Result<()> {
+        let (settings, is_plain) = {
+            let state = self.state();
+            (state.settings.clone(), matches!(state.phase, Phase::Plain))
+        };
+        if !is_plain {
+            return Err(Error::new(Code::STATE, "this handle has been connected before"));
+        }
+        let fd = self.program_end()?;
+        if !address.connect(fd.as_fd())? {
+            let deadline = Deadline::after(settings.handshake_timeout);
+            let interest = Interest { read: false, write: true };
+            if transport::wait(fd.as_fd(), interest, None, &deadline)? == Wake::TimedOut {
+                return Err(Error::new(
+                    Code::TIMEOUT,
+                    format!(
+                        "no TCP connection within {} ms (ssl_set_timeout changes the limit)",
+                        milliseconds(settings.handshake_timeout)
+                    ),
+                ));
+            }
+            if let Err(errno) = rustix::net::sockopt::socket_error(&fd)
+                .map_err(|errno| errno.raw_os_error())
+                .and_then(|outcome| outcome.map_err(|errno| errno.raw_os_error()))
+            {
+                return Err(Error::system("connect", errno));
+            }
+        }
+        drop(fd);
+        if settings.has(super::settings::SSL_FLAG_DEFER_HANDSHAKE) {
+            return Ok(());
+        }
+        self.perform_handshake(None)
+    }
+
+    /// Claims the handshake for this thread. What is refused here changes nothing.
+    fn begin(&self) -> Result<Option<Box<Pending>>> {
+        let Role::Descriptor(number) = self.role else { return Err(defaults_only()) };
+        let mut state = self.state();
+        match &state.phase {
+            Phase::Plain => {
+                if state.identity.is_none() || Identity::of_number(number) != state.identity {
+                    return Err(Error::new(
+                        Code::STATE,
+                        format!("descriptor {number} was closed or now is something else"),
+                    ));
+                }
+                state.phase = Phase::Handshaking(None);
+                Ok(None)
+            }
+            Phase::Paused(_) => match std::mem::replace(&mut state.phase, Phase::Handshaking(None))
+            {
+                Phase::Paused(pending) => {
+                    state.phase = Phase::Handshaking(Some(pending.transport()));
+                    Ok(Some(pending))
+                }
+                _ => Err(Error::internal("phase changed under its lock")),
+            },
+            Phase::Open(_) => Err(Error::new(
+                Code::STATE,
+                "this socket already speaks TLS: go on with send and recv (nothing was changed)",
+            )),
+            phase => Err(not_open(phase)),
+        }
+    }
+
+    fn prepare(&self, host: Option<&str>) -> Result<Pending> {
+        let Role::Descriptor(number) = self.role else { return Err(defaults_only()) };
+        let settings = self.settings();
+        let is_server = settings.has(SSL_FLAG_SERVER);
+        // The descriptor is taken out of the program's reach before anything else can fail.
+        let transport = Arc::new(self.private_duplicate()?);
+        self.state().phase = Phase::Handshaking(Some(transport.clone()));
+        let family = stream_socket::check_connected_stream(number)?;
+        let addresses = Addresses {
+            peer: Address::peer(transport.as_fd())?,
+            local: Address::local(transport.as_fd())?,
+        };
+        self.state().addresses = Some(addresses);
+        let path = if settings.has(SSL_FLAG_EXPLICIT_IO) {
+            Path::Explicit
+        } else {
+            let kind = relay::pair_kind(family, is_server || settings.has(SSL_FLAG_UNIX_PAIR));
+            let swapped = relay::swap_in(number, &transport, kind)?;
+            self.move_to(swapped.program_identity());
+            Path::Transparent(swapped)
+        };
+        let deadline = Deadline::after(settings.handshake_timeout);
+        let (engine, client) = if is_server {
+            (Engine::server(config::server(settings.identity.as_ref())?)?, None)
+        } else {
+            let name = peer_name(&settings, host)?;
+            let hooked = settings.hook.is_some();
+            let setup = config::client(&settings.trust, hooked, settings.identity.as_ref())?;
+            let engine = Engine::client(&setup, name.server_name())?;
+            (engine, Some(Client { setup, name }))
+        };
+        let pending = Pending { engine, transport, path, deadline, settings, client };
+        if !is_server {
+            handshake(&pending.transport, &pending.path, &pending.settings).refuse_early_data()?;
+        }
+        Ok(pending)
+    }
+
+    fn drive(&self, mut pending: Pending) -> Result<()> {
+        let Pending { engine, transport, path, deadline, settings, client } = &mut pending;
+        let handshake = handshake(transport, path, settings);
+        let outcome =
+            handshake.run(engine, deadline, &mut |engine| self.approve(engine, settings, client));
+        match outcome {
+            Ok(()) => self.opened(pending),
+            Err(error) if matches!(error.code, Code::WANT_READ | Code::WANT_WRITE) => {
+                if pending.deadline.is_over() {
+                    return Err(Error::new(
+                        Code::TIMEOUT,
+                        format!(
+                            "the handshake did not finish within {} ms (ssl_set_timeout changes \
+                             the limit)",
+                            milliseconds(pending.settings.handshake_timeout)
+                        ),
+                    ));
+                }
+                let mut state = self.state();
+                if matches!(state.phase, Phase::Closed) {
+                    return Err(freed_meanwhile());
+                }
+                state.phase = Phase::Paused(Box::new(pending));
+                Err(error)
+            }
+            Err(error) => {
+                if let Some(report) = pending.engine.take_report() {
+                    self.keep(report, Verdict::NotTrusted);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// The decision on the server's certificate, before our last flight leaves.
+    fn approve(
+        &self,
+        engine: &mut Engine,
+        settings: &Settings,
+        client: &Option<Client>,
+    ) -> Result<()> {
+        let Some(client) = client else { return Ok(()) };
+        let report = engine.take_report().unwrap_or_else(|| {
+            // A resumed session: rustls does not look at the chain again, and dates pass.
+            let chain = engine.peer_certificates().unwrap_or_default();
+            client.setup.verifier.examine(chain, &client.name.server_name(), UnixTime::now())
+        });
+        let flaw = report.error.clone();
+        let leaf = report.chain.first().cloned().unwrap_or_default();
+        self.keep(report, if flaw.is_some() { Verdict::NotTrusted } else { Verdict::Trusted });
+        let Some(hook) = &settings.hook else {
+            return flaw.map_or(Ok(()), Err);
+        };
+        let flags = if flaw.is_some() { SSL_CERT_FLAG_ISSUER_UNKNOWN } else { 0 };
+        self.hook_thread.store(thread::current(), Ordering::Release);
+        let answer = hook(&leaf, flags);
+        self.hook_thread.store(0, Ordering::Release);
+        match (answer, flaw) {
+            (0, None) => Ok(()),
+            (0, Some(flaw)) if settings.has(SSL_FLAG_STRICT) => Err(Error {
+                text: format!("{}; SSL_FLAG_STRICT does not let the hook accept that", flaw.text),
+                ..flaw
+            }),
+            (0, Some(flaw)) => {
+                let note = format!("certificate accepted by the hook despite: {}", flaw.text);
+                log::write(log::Level::Warning, &note);
+                if let Some(verification) = &mut self.state().verification {
+                    verification.verdict = Verdict::AcceptedByHook;
+                }
+                Ok(())
+            }
+            (answer, flaw) => Err(refused_by_hook(answer, flaw)),
+        }
+    }
+
+    fn opened(&self, pending: Pending) -> Result<()> {
+        let Pending { engine, transport, path, settings, .. } = pending;
+        let session = engine.session();
+        let allow_truncation = settings.has(SSL_FLAG_ALLOW_TRUNCATION);
+        let note = format!("{} with {} established", session.protocol_name, session.suite_name);
+        {
+            let mut state = self.state();
+            if matches!(state.phase, Phase::Closed) {
+                return Err(freed_meanwhile());
+            }
+            let channel = match path {
+                Path::Explicit => Channel::Explicit(Arc::new(ExplicitSession::new(
+                    transport,
+                    engine,
+                    allow_truncation,
+                ))),
+                Path::Transparent(swapped) => Channel::Transparent(swapped.start(
+                    transport,
+                    engine,
+                    LinkOptions {
+                        allow_truncation,
+                        close_timeout: settings.close_timeout,
+                        errors: self.errors.clone(),
+                    },
+                )?),
+            };
+            state.session = Some(session);
+            state.phase = Phase::Open(channel);
+        }
+        log::write(log::Level::Info, &note);
+        Ok(())
+    }
+
+    /// The end of a connection whose upgrade failed: nothing leaves or arrives any more, through
+    /// no duplicate and in no process.
+    pub(super) fn fail(&self, error: &Error) {
+        log::write(log::Level::Error, &error.text);
+        self.errors.set_fatal(error.clone());
+        let (phase, identity) = {
+            let mut state = self.state();
+            let freed = matches!(state.phase, Phase::Closed);
+            let next = if freed { Phase::Closed } else { Phase::Failed };
+            (std::mem::replace(&mut state.phase, next), state.identity)
+        };
+        if let Phase::Handshaking(Some(transport)) = &phase {
+            stream_socket::kill(transport.as_fd());
+            return;
+        }
+        // There was no descriptor left for a duplicate, or the handle has been freed.
+        let (Role::Descriptor(number), Some(identity)) = (self.role, identity) else { return };
+        if Identity::of_number(number) == Some(identity) {
+            stream_socket::kill_number(number);
+        }
+    }
+
+    fn keep(&self, report: Report, verdict: Verdict) {
+        self.state().verification = Some(Verification { report: Arc::new(report), verdict });
+    }
+
+    fn private_duplicate(&self) -> Result<PrivateFd> {
+        let fd = self.program_end()?;
+        PrivateFd::adopt(fd)
+    }
+}
+
+impl Pending {
+    pub fn transport(&self) -> Arc<PrivateFd> {
+        self.transport.clone()
+    }
+
+    /// Gives the handshake up and kills the connection.
+    pub fn abort(self) {
+        stream_socket::kill(self.transport.as_fd());
+    }
+}
+
+fn handshake<'a>(transport: &'a PrivateFd, path: &'a Path, settings: &Settings) -> Handshake<'a> {
+    Handshake {
+        transport: transport.as_fd(),
+        cancel: match path {
+            Path::Explicit => None,
+            Path::Transparent(swapped) => swapped.library_end(),
+        },
+        blocking: !settings.has(SSL_FLAG_NONBLOCKING),
+        limit: settings.handshake_timeout,
+        is_server: settings.has(SSL_FLAG_SERVER),
+    }
+}
+
+/// The one certificate flag of Windows CE: set if anything is wrong.
+pub(crate) const SSL_CERT_FLAG_ISSUER_UNKNOWN: u32 = 0x1;
+
+fn peer_name(settings: &Settings, host: Option<&str>) -> Result<PeerName> {
+    let given = host.map(PeerName::parse).transpose()?;
+    match (given, &settings.peer_name) {
+        (Some(given), Some(set)) if given != *set => Err(Error::new(
+            Code::INVALID,
+            format!(
+                "two different peer names: \"{}\" for this handshake, \"{}\" by ssl_set_peername",
+                given.as_str(),
+                set.as_str()
+            ),
+        )),
+        (Some(given), _) => Ok(given),
+        (None, Some(set)) => Ok(set.clone()),
+        (None, None) => Err(Error::new(
+            Code::NO_NAME,
+            "no peer name: say whom this connection is meant to reach, in ssl_perform_handshake \
+             or ssl_set_peername; without it any certificate would do",
+        )),
+    }
+}
+
+fn milliseconds(limit: Option<Duration>) -> u128 {
+    limit.unwrap_or_default().as_millis()
+}
+
+fn freed_meanwhile() -> Error {
+    Error::new(Code::STATE, "the handle was freed during the handshake")
+}
+
+fn refused_by_hook(answer: i32, flaw: Option<Error>) -> Error {
+    let code =
+        if (2..=11).contains(&answer) || answer < 0 { Code(answer) } else { Code::CERT_UNKNOWN };
+    let reason = flaw.map_or(String::new(), |flaw| format!(" ({})", flaw.text));
+    Error {
+        from_hook: true,
+        ..Error::new(
+            code,
+            format!("the program's certificate hook refused the certificate with {answer}{reason}"),
+        )
+    }
+}
