@@ -1,0 +1,94 @@
+"""A throw-away certificate authority, made with the openssl command."""
+
+import os
+import pathlib
+import subprocess
+
+NAME = "mail.test"
+SUBJECT_ALT_NAME = f"DNS:{NAME},DNS:localhost,IP:127.0.0.2,IP:127.0.0.1,IP:::1"
+DAYS = "30"
+
+# Every folder gets its own authority, so its names carry no meaning; they differ from each other
+# only so that a test's failure text says which certificate it is about.
+AUTHORITY = """
+basicConstraints = critical, CA:TRUE{path_length}
+keyUsage = critical, keyCertSign, cRLSign
+subjectKeyIdentifier = hash
+"""
+END_ENTITY = """
+basicConstraints = critical, CA:FALSE
+keyUsage = critical, digitalSignature{key_encipherment}
+extendedKeyUsage = {usage}
+subjectKeyIdentifier = hash
+authorityKeyIdentifier = keyid
+subjectAltName = {names}
+"""
+
+
+class Failed(Exception):
+    """openssl refused; the text is what it said."""
+
+
+def make(folder, key="ec", owner=None):
+    """Writes the certificates and keys into `folder`; `owner` is the (uid, gid) that gets to read the keys.
+
+    ca.pem, ca.key                  the root: what a client trusts
+    intermediate.pem                what signs the two below
+    server.pem, server.key          the server's certificate alone, and its key
+    server-chain.pem                the server's certificate, then the intermediate
+    server-all.pem                  key and chain in one file
+    client.pem, client.key, client-chain.pem   the same for a client that shows a certificate
+    """
+    folder = pathlib.Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o755)
+    encipher = ", keyEncipherment" if key == "rsa" else ""
+    _certificate(folder, "ca", key, "sslsock test root", None, AUTHORITY.format(path_length=""))
+    _certificate(
+        folder, "intermediate", key, "sslsock test intermediate", "ca", AUTHORITY.format(path_length=", pathlen:0")
+    )
+    server = END_ENTITY.format(key_encipherment=encipher, usage="serverAuth", names=SUBJECT_ALT_NAME)
+    _certificate(folder, "server", key, NAME, "intermediate", server)
+    client = END_ENTITY.format(key_encipherment=encipher, usage="clientAuth", names="email:user@mail.test")
+    _certificate(folder, "client", key, "user", "intermediate", client)
+
+    intermediate = (folder / "intermediate.pem").read_text()
+    for name in ("server", "client"):
+        (folder / f"{name}-chain.pem").write_text((folder / f"{name}.pem").read_text() + intermediate)
+    both = folder / "server-all.pem"
+    both.touch(mode=0o600)
+    both.write_text((folder / "server.key").read_text() + (folder / "server-chain.pem").read_text())
+    (folder / "intermediate.key").unlink()
+    if owner:
+        for name in ("server.key", "server-all.pem"):
+            os.chown(folder / name, *owner)
+
+
+def _certificate(folder, name, key, common_name, issuer, extensions):
+    key_file = folder / f"{name}.key"
+    kind = ["rsa:2048"] if key == "rsa" else ["ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
+    request = folder / f"{name}.csr"
+    _openssl("req", "-new", "-newkey", *kind, "-nodes", "-subj", f"/CN={common_name}", "-keyout", key_file, "-out", request)
+    key_file.chmod(0o600)
+
+    extension_file = folder / f"{name}.ext"
+    extension_file.write_text(extensions)
+    # The first byte keeps the number positive and of full length.
+    serial = "0x4" + os.urandom(15).hex()
+    signer = ["-CA", folder / f"{issuer}.pem", "-CAkey", folder / f"{issuer}.key"] if issuer else ["-key", key_file]
+    _openssl(
+        "x509", "-req", "-sha256", "-days", DAYS, "-set_serial", serial, "-in", request, "-out", folder / f"{name}.pem",
+        "-extfile", extension_file, *signer,
+    )  # fmt: skip
+    request.unlink()
+    extension_file.unlink()
+
+
+def _openssl(*arguments):
+    # An empty configuration: nothing of /etc/ssl may leak into the certificates.
+    environment = dict(os.environ, OPENSSL_CONF="/dev/null", LC_ALL="C")
+    done = subprocess.run(
+        ["openssl", *map(str, arguments)], env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True
+    )
+    if done.returncode:
+        raise Failed(f"openssl {' '.join(map(str, arguments))}: {done.stderr.strip()}")
