@@ -100,6 +100,8 @@ enum Outbound {
     Open,
     /// close_notify is queued or sent.
     Ended,
+    /// The transport takes no more.
+    Failed,
 }
 
 /// After the program has closed its end.
@@ -156,7 +158,7 @@ impl Connection {
         let next = loop {
             let before = budget;
             if let Err(error) = self.outward(scratch, &mut budget) {
-                self.transport_broke(error);
+                self.outbound_failed(error);
             }
             self.inward(scratch, &mut budget);
             match self.finish() {
@@ -198,7 +200,7 @@ impl Connection {
         loop {
             self.flush()?;
             if !self.engine.outgoing().is_empty()
-                || self.outbound == Outbound::Ended
+                || self.outbound != Outbound::Open
                 || matches!(self.inbound, Inbound::Broken { .. })
                 || *budget == 0
             {
@@ -263,6 +265,9 @@ impl Connection {
             }
             match self.receive_from_peer() {
                 Ok(true) => *budget = budget.saturating_sub(1),
+                Ok(false) if self.outbound == Outbound::Failed => {
+                    self.inbound = Inbound::Broken { check_after: FIRST_CHECK };
+                }
                 Ok(false) => return,
                 Err(error) => self.transport_broke(error),
             }
@@ -352,6 +357,15 @@ impl Connection {
         });
     }
 
+    /// Nothing more can be sent. What the peer had said before is still there to be received, so
+    /// only the end of that ends the connection.
+    fn outbound_failed(&mut self, error: Error) {
+        self.options.errors.set_fatal(error);
+        self.outbound = Outbound::Failed;
+        self.engine.sent(self.engine.outgoing().len());
+        self.transport_ready.read = true;
+    }
+
     /// The transport or the protocol failed: the program gets what did arrive, then a reset.
     fn transport_broke(&mut self, error: Error) {
         if matches!(self.inbound, Inbound::Broken { .. }) {
@@ -391,12 +405,16 @@ impl Connection {
 
     /// What remains to be done once bytes have stopped moving.
     fn finish(&mut self) -> Finish {
+        if self.outbound == Outbound::Failed && matches!(self.inbound, Inbound::Ended) {
+            // The program has its end of file; its next send has to fail.
+            self.inbound = Inbound::Broken { check_after: FIRST_CHECK };
+        }
         if matches!(self.inbound, Inbound::Broken { .. }) {
             return self.finish_broken();
         }
         // Everything the program sent has been read, and it is gone.
         if self.closing.is_none()
-            && self.outbound == Outbound::Ended
+            && self.outbound != Outbound::Open
             && (self.library_ready.hang_up || exit::has_begun())
         {
             self.begin_closing(false);

@@ -15,7 +15,9 @@ use crate::sys::socket_options;
 /// Sees to it that what was accepted leaves when the process ends by `exit` or by returning from
 /// `main`. Calls after the first do nothing.
 pub fn install() {
-    INSTALLED.get_or_init(|| process::at_exit(deliver_at_exit));
+    if !INSTALLED.swap(true, Ordering::AcqRel) {
+        process::at_exit(at_exit);
+    }
 }
 
 /// Remembers a link for the end of the process.
@@ -58,9 +60,14 @@ pub fn flush(limit: Option<Duration>) -> usize {
     }
 }
 
+extern "C" fn at_exit() {
+    // A panic must not turn the end of the process into an abort.
+    let _ = crate::panic::catch(deliver);
+}
+
 /// Ends the program's direction of every link and waits for the relay to see the end of it:
 /// until then accepted bytes may sit in the program's end of the pair, where only time shows.
-extern "C" fn deliver_at_exit() {
+fn deliver() {
     // In a forked child there is nothing, unless it opened connections itself.
     if SHARED.get().is_none() {
         return;
@@ -166,4 +173,4 @@ const EXIT_LIMIT: Duration = Duration::from_secs(30);
 const EXIT_STALL_LIMIT: Duration = Duration::from_secs(5);
 
 static SHARED: PerProcess<Shared> = PerProcess::new();
-static INSTALLED: std::sync::OnceLock<()> = std::sync::OnceLock::new();
+static INSTALLED: AtomicBool = AtomicBool::new(false);

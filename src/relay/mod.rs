@@ -16,7 +16,7 @@ use pair::{Pair, PairKind};
 
 use crate::error::{Error, ErrorSlot, Result};
 use crate::sys::identity::Identity;
-use crate::sys::private_fd::{self, PrivateFd};
+use crate::sys::private_fd::PrivateFd;
 use crate::sys::socket_options;
 use crate::sys::stream_socket::Family;
 use crate::tls::engine::Engine;
@@ -148,9 +148,4 @@ impl Link {
     pub fn is_finished(&self) -> bool {
         self.progress.finished.load(Ordering::Acquire)
     }
-}
-
-/// Runs in a forked child: the connections are the parent's.
-pub fn forget_in_child() {
-    private_fd::close_all_in_child();
 }

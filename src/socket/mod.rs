@@ -130,7 +130,8 @@ impl Socket {
 
     /// Inside the certificate hook a thread may only look.
     pub fn refuse_inside_hook(&self) -> Result<()> {
-        if self.hook_thread.load(Ordering::Acquire) == thread::current() {
+        let inside = self.hook_thread.load(Ordering::Acquire);
+        if inside != 0 && inside == thread::current() {
             return Err(Error::new(
                 Code::REENTRANT,
                 "inside the certificate hook only the ssl_get_* functions may be called for this \

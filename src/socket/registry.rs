@@ -17,7 +17,7 @@ use crate::sys::stream_socket;
 
 /// A new handle for the stream socket `fd`, which stays the program's.
 pub fn open(fd: RawFd) -> Result<Token> {
-    process::watch_forks(relay::forget_in_child);
+    process::watch_forks();
     relay::exit::install();
     stream_socket::check_stream(fd)?;
     let identity = Identity::of_number(fd)
@@ -74,7 +74,7 @@ pub fn free(raw: usize) -> Result<()> {
 
 /// The handle whose settings later sockets start with.
 pub fn defaults() -> Result<Token> {
-    process::watch_forks(relay::forget_in_child);
+    process::watch_forks();
     let mut handle = lock(DEFAULTS_HANDLE.get_or_init(Mutex::default));
     if let Some(token) = *handle {
         return Ok(token);
