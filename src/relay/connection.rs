@@ -33,6 +33,7 @@ pub struct Connection {
     outbound: Outbound,
     closing: Option<Closing>,
     progress: Arc<Progress>,
+    scratch_used: usize,
 }
 
 /// What a connection is made of.
@@ -133,6 +134,7 @@ impl Connection {
             outbound: Outbound::Open,
             closing: None,
             progress: ends.progress,
+            scratch_used: 0,
         }
     }
 
@@ -142,6 +144,11 @@ impl Connection {
 
     pub fn library(&self) -> Option<&PrivateFd> {
         self.library.as_ref()
+    }
+
+    /// How much of the scratch buffer has held plaintext since this was last asked.
+    pub fn take_scratch_used(&mut self) -> usize {
+        std::mem::take(&mut self.scratch_used)
     }
 
     pub fn transport_event(&mut self, event: Readiness) {
@@ -217,6 +224,7 @@ impl Connection {
                     if count < scratch.len() && !self.library_ready.read_hang_up {
                         self.library_ready.read = false;
                     }
+                    self.scratch_used = self.scratch_used.max(count);
                     self.engine.encrypt(&scratch[..count])?;
                 }
                 Ok(Transfer::WouldBlock) => self.library_ready.read = false,

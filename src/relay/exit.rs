@@ -108,7 +108,8 @@ fn holds_data(link: &Link) -> bool {
 /// Duplicates of the program's end, wherever in the descriptor table it is by now.
 fn program_ends(link: &Link) -> Vec<OwnedFd> {
     let identity = link.program_identity();
-    fd_table::numbers_of(identity, link.transport().as_fd())
+    let Some(transport) = link.transport() else { return Vec::new() };
+    fd_table::numbers_of(identity, transport.as_fd())
         .unwrap_or_default()
         .into_iter()
         .filter_map(|number| crate::sys::identity::duplicate_if(number, identity))

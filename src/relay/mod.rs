@@ -7,8 +7,8 @@ mod reactor;
 pub mod swap;
 
 use std::os::fd::{AsFd, BorrowedFd, RawFd};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use connection::Connection;
@@ -60,7 +60,9 @@ pub struct LinkOptions {
 
 /// A relayed connection as the handle sees it.
 pub struct Link {
-    transport: Arc<PrivateFd>,
+    /// The relay's: it closes the connection when that is over, whether the handle has been freed
+    /// or not.
+    transport: Weak<PrivateFd>,
     kind: PairKind,
     program: Identity,
     progress: Arc<Progress>,
@@ -97,7 +99,7 @@ impl Swapped {
         };
         let progress = Arc::new(Progress::default());
         let link = Arc::new(Link {
-            transport: transport.clone(),
+            transport: Arc::downgrade(&transport),
             kind: self.kind,
             program: self.program,
             progress: progress.clone(),
@@ -127,8 +129,9 @@ impl Drop for Swapped {
 }
 
 impl Link {
-    pub fn transport(&self) -> &PrivateFd {
-        &self.transport
+    /// The real connection; `None` once it is over.
+    pub fn transport(&self) -> Option<Arc<PrivateFd>> {
+        self.transport.upgrade()
     }
 
     pub fn kind(&self) -> PairKind {

@@ -10,6 +10,8 @@ use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::event::{EventfdFlags, Timespec, eventfd};
 use rustix::io::Errno;
 
+use zeroize::Zeroize;
+
 use super::connection::{Connection, Next, Readiness};
 use super::exit;
 use crate::error::{Error, Result};
@@ -75,6 +77,8 @@ struct Worker<'a> {
     queue: VecDeque<u64>,
     next_id: u64,
     scratch: Box<[u8]>,
+    /// How much of it holds plaintext.
+    scratch_used: usize,
 }
 
 struct Slot {
@@ -109,10 +113,12 @@ impl Reactor {
             queue: VecDeque::new(),
             next_id: FIRST_CONNECTION,
             scratch: vec![0; SCRATCH].into_boxed_slice(),
+            scratch_used: 0,
         };
         let mut events = Vec::with_capacity(EVENTS);
         loop {
             let timeout = worker.timeout();
+            worker.clear_scratch();
             events.clear();
             match epoll::wait(
                 &self.epoll,
@@ -145,6 +151,13 @@ impl Worker<'_> {
         let (when, _) = self.timers.first()?;
         let left = when.saturating_duration_since(Instant::now());
         Timespec::try_from(left).ok()
+    }
+
+    /// A program's data must not outlive its use in the library's memory.
+    fn clear_scratch(&mut self) {
+        if self.queue.is_empty() {
+            self.scratch[..std::mem::take(&mut self.scratch_used)].zeroize();
+        }
     }
 
     fn note(&mut self, event: &Event) {
@@ -233,6 +246,7 @@ impl Worker<'_> {
             slot.connection.give_up(Error::internal("the relay panicked"));
             Next::Done
         });
+        self.scratch_used = self.scratch_used.max(slot.connection.take_scratch_used());
         if let Some(timer) = slot.timer.take() {
             self.timers.remove(&(timer, id));
         }

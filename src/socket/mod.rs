@@ -251,7 +251,8 @@ impl Socket {
         let duplicate = match &state.phase {
             Phase::Open(Channel::Explicit(session)) => session.transport().try_clone_to_owned(),
             Phase::Open(Channel::Transparent(link)) => {
-                link.transport().as_fd().try_clone_to_owned()
+                let transport = link.transport().ok_or_else(connection_over)?;
+                transport.as_fd().try_clone_to_owned()
             }
             Phase::Paused(pending) => pending.transport().as_fd().try_clone_to_owned(),
             Phase::Handshaking(Some(transport)) => transport.as_fd().try_clone_to_owned(),
@@ -376,6 +377,10 @@ fn not_open(phase: &Phase) -> Error {
         Phase::Closed => "the session has been closed",
     };
     Error { sys_errno: libc::ENOTCONN, ..Error::new(Code::STATE, text) }
+}
+
+fn connection_over() -> Error {
+    Error::new(Code::STATE, "the connection is over and has been closed")
 }
 
 fn defaults_only() -> Error {
