@@ -357,9 +357,13 @@ impl Connection {
     fn begin_closing(&mut self, reset: bool) {
         self.library = None;
         self.to_program.consume(self.to_program.len());
+        let patience = match reset {
+            true => self.options.close_timeout.unwrap_or(UNDELIVERED_LIMIT),
+            false => UNDELIVERED_LIMIT,
+        };
         self.closing.get_or_insert(Closing {
             reset,
-            give_up: Instant::now() + UNDELIVERED_LIMIT,
+            give_up: Instant::now() + patience,
             finished_sending: false,
             drained: 0,
         });
@@ -420,11 +424,11 @@ impl Connection {
         if matches!(self.inbound, Inbound::Broken { .. }) {
             return self.finish_broken();
         }
-        // Everything the program sent has been read, and it is gone.
-        if self.closing.is_none()
-            && self.outbound != Outbound::Open
-            && (self.library_ready.hang_up || exit::has_begun())
-        {
+        // Everything the program sent has been read, and it is gone, or has had all there was.
+        let is_over = self.library_ready.hang_up
+            || matches!(self.inbound, Inbound::Ended)
+            || exit::has_begun();
+        if self.closing.is_none() && self.outbound != Outbound::Open && is_over {
             self.begin_closing(false);
             return Finish::Progress;
         }
