@@ -8,12 +8,12 @@ int start_tls(int fd, const char *host)
     size_t length;
     ssl_socket *s = ssl_socket_new(fd);
 
-    if (ssl_perform_handshake(s, host) != SSL_ERR_OKAY) {
+    if (s == NULL || ssl_perform_handshake(s, host) != SSL_ERR_OKAY) {
         /* NULL asks for this thread's last error. */
         ssl_get_error_text(NULL, text, sizeof text, &length);
         fprintf(stderr, "%s: %s\n", ssl_error_name(ssl_get_error(NULL)), text);
         ssl_socket_free(s);
-        return -1; /* the connection is dead: nothing can leave in clear */
+        return -1; /* a failed handshake kills the connection: nothing leaves in clear */
     }
     ssl_socket_free(s); /* `fd` goes on carrying TLS until it is closed */
     return 0;
