@@ -5,7 +5,10 @@
 
 #![allow(dead_code)]
 
+pub mod dead;
+pub mod look;
 pub mod pki;
+pub mod wire;
 
 use std::ffi::{CString, c_void};
 use std::io::{Read, Write};
