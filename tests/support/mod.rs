@@ -6,6 +6,7 @@
 #![allow(dead_code)]
 
 pub mod dead;
+pub mod fixtures;
 pub mod look;
 pub mod pki;
 pub mod wire;
