@@ -167,8 +167,10 @@ fn transferred(outcome: Result<usize>) -> isize {
 fn errno_of(error: &Error) -> i32 {
     match error.code {
         Code::BAD_HANDLE => libc::EBADF,
+        // The upgrade failed, by whatever: nobody is to try again because it was a timeout.
+        _ if error.sys_errno == libc::EPIPE => libc::EPIPE,
         Code::WANT_READ | Code::WANT_WRITE | Code::WANT_VALIDATION | Code::TIMEOUT => libc::EAGAIN,
-        Code::TRUNCATED | Code::RESET if error.sys_errno != libc::EPIPE => libc::ECONNRESET,
+        Code::TRUNCATED | Code::RESET => libc::ECONNRESET,
         Code::INVALID => libc::EINVAL,
         _ if error.sys_errno != 0 => error.sys_errno,
         Code::STATE => libc::ENOTCONN,

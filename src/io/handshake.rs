@@ -163,10 +163,13 @@ impl Handshake<'_> {
         }
         // A line may still be on its way; a moment's patience makes a better text.
         let patience = Deadline::after(Some(Duration::from_millis(200)));
-        while engine.incoming().len() < QUOTED && !engine.incoming().contains(&b'\n') {
+        while self.blocking
+            && engine.incoming().len() < QUOTED
+            && !engine.incoming().contains(&b'\n')
+        {
             let interest = Interest { read: true, write: false };
             let wake = transport::wait(self.transport, interest, self.cancel, &patience)?;
-            if !self.blocking || wake != Wake::Ready {
+            if wake != Wake::Ready {
                 break;
             }
             match transport::receive(self.transport, engine.receive_space(QUOTED)?) {

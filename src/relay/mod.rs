@@ -15,7 +15,7 @@ use connection::Connection;
 use pair::{Pair, PairKind};
 
 use crate::error::{Error, ErrorSlot, Result};
-use crate::sys::identity::Identity;
+use crate::sys::identity::{Identity, duplicate_if};
 use crate::sys::private_fd::PrivateFd;
 use crate::sys::socket_options;
 use crate::sys::stream_socket::Family;
@@ -35,10 +35,12 @@ pub fn swap_in(number: RawFd, transport: &PrivateFd, kind: PairKind) -> Result<S
     let pair = Pair::connect(kind)?;
     socket_options::carry_over(transport.as_fd(), pair.program.as_fd())?;
     let program = Identity::of(pair.program.as_fd())?;
+    // Before the swap, which may fail half-way: then what was swapped has to be reset too.
+    let swapped = Swapped { library: Some(pair.library), kind: pair.kind, program, number };
     swap::swap(number, connection, pair.program.as_fd(), transport.as_fd())?;
     // Small records must not wait for each other's acknowledgements. AF_UNIX has no such option.
     let _ = rustix::net::sockopt::set_tcp_nodelay(transport, true);
-    Ok(Swapped { library: Some(pair.library), kind: pair.kind, program, number })
+    Ok(swapped)
 }
 
 /// A descriptor that has been swapped and does not speak TLS yet. Dropping it resets the
@@ -123,6 +125,13 @@ impl Swapped {
 impl Drop for Swapped {
     fn drop(&mut self) {
         if let Some(library) = self.library.take() {
+            // A reset travels through the kernel's queues, which may take a moment under load; what
+            // is sent in that moment would seem to have been accepted.
+            if matches!(self.kind, PairKind::Tcp(_))
+                && let Some(end) = duplicate_if(self.number, self.program)
+            {
+                let _ = rustix::net::shutdown(&end, rustix::net::Shutdown::Write);
+            }
             connection::reset_program_end(library, self.kind, self.number, self.program);
         }
     }

@@ -29,8 +29,7 @@ use crate::relay::Link;
 use crate::sys::address::Address;
 use crate::sys::identity::{Identity, duplicate_if};
 use crate::sys::private_fd::PrivateFd;
-use crate::sys::socket_options;
-use crate::sys::thread;
+use crate::sys::{socket_options, stream_socket, thread};
 use crate::tls::engine::Session;
 use crate::verify::report::Report;
 
@@ -304,8 +303,8 @@ impl Socket {
         match phase {
             Phase::Open(Channel::Explicit(session)) => session.close(close_timeout),
             Phase::Handshaking(Some(transport)) => {
-                // The thread inside finds the connection ended, and kills it.
-                let _ = rustix::net::shutdown(&*transport, rustix::net::Shutdown::Both);
+                // The thread inside finds the connection dead, and says why.
+                stream_socket::kill(transport.as_fd());
             }
             Phase::Paused(pending) => pending.abort(),
             Phase::Open(Channel::Transparent(_))
@@ -320,6 +319,7 @@ impl Socket {
         let state = self.state();
         match &state.phase {
             Phase::Open(channel) => Ok(channel.clone()),
+            _ if matches!(self.role, Role::Defaults) => Err(defaults_only()),
             phase => {
                 let error = not_open(phase);
                 drop(state);
@@ -335,7 +335,14 @@ impl Socket {
     fn program_end(&self) -> Result<OwnedFd> {
         let identity = self.state().identity;
         let Role::Descriptor(number) = self.role else { return Err(defaults_only()) };
-        identity.and_then(|identity| duplicate_if(number, identity)).ok_or_else(|| Error {
+        if let Some(end) = identity.and_then(|identity| duplicate_if(number, identity)) {
+            return Ok(end);
+        }
+        if identity.is_some() && Identity::of_number(number) == identity {
+            // It is there, so it was a number for the duplicate that was missing.
+            return Err(Error::system("duplicate the descriptor", libc::EMFILE));
+        }
+        Err(Error {
             sys_errno: libc::EBADF,
             ..Error::new(
                 Code::STATE,

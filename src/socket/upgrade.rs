@@ -30,7 +30,7 @@ use crate::sys::{stream_socket, thread};
 use crate::tls::config::{self, ClientSetup};
 use crate::tls::engine::Engine;
 use crate::verify::name::PeerName;
-use crate::verify::report::Report;
+use crate::verify::report::{CAUSE_SIGNATURE, Report};
 
 /// A handshake under way.
 pub struct Pending {
@@ -61,11 +61,17 @@ impl Socket {
             Some(pending) => self.drive(*pending),
             None => self.prepare(host).and_then(|pending| self.drive(pending)),
         };
-        outcome.inspect_err(|error| {
-            if !matches!(error.code, Code::WANT_READ | Code::WANT_WRITE) {
-                self.fail(error);
+        match outcome {
+            Ok(()) => Ok(()),
+            Err(error) if matches!(error.code, Code::WANT_READ | Code::WANT_WRITE) => Err(error),
+            Err(error) => {
+                // Whatever the connection says then is only how that shows.
+                let freed = matches!(self.state().phase, Phase::Closed);
+                let error = if freed { freed_meanwhile() } else { error };
+                self.fail(&error);
+                Err(error)
             }
-        })
+        }
     }
 
     /// An upgrade was asked for with arguments that cannot be read: that ends the connection too.
@@ -153,8 +159,15 @@ impl Socket {
         let is_server = settings.has(SSL_FLAG_SERVER);
         // The descriptor is taken out of the program's reach before anything else can fail.
         let transport = Arc::new(self.private_duplicate()?);
-        self.state().phase = Phase::Handshaking(Some(transport.clone()));
-        let family = stream_socket::check_connected_stream(number)?;
+        {
+            let mut state = self.state();
+            if matches!(state.phase, Phase::Closed) {
+                return Err(freed_meanwhile());
+            }
+            state.phase = Phase::Handshaking(Some(transport.clone()));
+        }
+        let family = stream_socket::check_connected_stream(number)
+            .map_err(|error| reset_before(&transport).unwrap_or(error))?;
         let addresses = Addresses {
             peer: Address::peer(transport.as_fd())?,
             local: Address::local(transport.as_fd())?,
@@ -212,7 +225,7 @@ impl Socket {
             }
             Err(error) => {
                 if let Some(report) = pending.engine.take_report() {
-                    self.keep(report, Verdict::NotTrusted);
+                    self.keep_after_failure(report, &error);
                 }
                 Err(error)
             }
@@ -296,8 +309,13 @@ impl Socket {
     /// The end of a connection whose upgrade failed: nothing leaves or arrives any more, through
     /// no duplicate and in no process.
     pub(super) fn fail(&self, error: &Error) {
-        log::write(log::Level::Error, &error.text);
         self.errors.set_fatal(error.clone());
+        self.kill();
+        // Last: this may call the program.
+        log::write(log::Level::Error, &error.text);
+    }
+
+    fn kill(&self) {
         let (phase, identity) = {
             let mut state = self.state();
             let freed = matches!(state.phase, Phase::Closed);
@@ -313,6 +331,21 @@ impl Socket {
         if Identity::of_number(number) == Some(identity) {
             stream_socket::kill_number(number);
         }
+    }
+
+    /// For a handshake that ended before the certificate was to be approved.
+    fn keep_after_failure(&self, mut report: Report, error: &Error) {
+        let rejected = report.error.as_ref().is_some_and(|flaw| flaw.text == error.text);
+        if !rejected && error.code == Code::BAD_SIG {
+            // The chain may be in order: the peer does not hold the key that it speaks of.
+            report.causes |= CAUSE_SIGNATURE;
+            report.error = Some(match report.error.take() {
+                Some(flaw) => Error { text: format!("{}; {}", error.text, flaw.text), ..flaw },
+                None => error.clone(),
+            });
+        }
+        let verdict = if report.error.is_some() { Verdict::NotTrusted } else { Verdict::Trusted };
+        self.keep(report, verdict);
     }
 
     fn keep(&self, report: Report, verdict: Verdict) {
@@ -375,6 +408,18 @@ fn peer_name(settings: &Settings, host: Option<&str>) -> Result<PeerName> {
 
 fn milliseconds(limit: Option<Duration>) -> u128 {
     limit.unwrap_or_default().as_millis()
+}
+
+/// A connection that the peer has reset looks like one that never was, but for its pending error.
+fn reset_before(transport: &PrivateFd) -> Option<Error> {
+    let Ok(Err(errno)) = rustix::net::sockopt::socket_error(transport) else { return None };
+    (errno == rustix::io::Errno::CONNRESET).then(|| Error {
+        sys_errno: errno.raw_os_error(),
+        ..Error::new(
+            Code::RESET,
+            "peer had reset the connection before the handshake was asked for",
+        )
+    })
 }
 
 fn freed_meanwhile() -> Error {

@@ -22,6 +22,8 @@ pub struct Engine {
     connection: Connection,
     incoming: Buffer,
     outgoing: Buffer,
+    /// Data of the peer that came in the same transfer as the end of its handshake.
+    early_plaintext: Buffer,
     /// How many bytes at the front of `incoming` rustls has seen but still needs: whole records
     /// that hold the beginning of a handshake message.
     retained: usize,
@@ -63,6 +65,7 @@ impl Engine {
             connection,
             incoming: Buffer::new(),
             outgoing: Buffer::new(),
+            early_plaintext: Buffer::new(),
             retained: 0,
             hooked,
             report: None,
@@ -76,19 +79,27 @@ impl Engine {
 
     /// Goes as far as the bytes received allow.
     pub fn advance_handshake(&mut self) -> Result<HandshakeStep> {
+        let mut early = std::mem::take(&mut self.early_plaintext);
+        let outcome = self.advance_into(&mut early);
+        self.early_plaintext = early;
+        outcome
+    }
+
+    fn advance_into(&mut self, early: &mut Buffer) -> Result<HandshakeStep> {
         loop {
-            match self.process(&mut |_| {}, Want::Handshake)? {
-                Step::Again => {}
+            match self.process(&mut |bytes| early.push(bytes), Want::Handshake)? {
+                // A server may speak at once; there may be more of the handshake to send.
+                Step::Again | Step::Plaintext(_) => {}
+                Step::Blocked if !self.connection.common().is_handshaking() => {
+                    return Ok(HandshakeStep::Complete);
+                }
                 Step::Blocked if self.peer_closed => {
                     return Err(self.fail(Error::new(
                         Code::PROTOCOL,
                         "peer sent close_notify before the handshake was complete",
                     )));
                 }
-                Step::Blocked if self.connection.common().is_handshaking() => {
-                    return Ok(HandshakeStep::NeedsInput);
-                }
-                Step::Blocked | Step::Plaintext(_) => return Ok(HandshakeStep::Complete),
+                Step::Blocked => return Ok(HandshakeStep::NeedsInput),
             }
         }
     }
@@ -96,7 +107,12 @@ impl Engine {
     /// Decrypts received records into `sink` until `limit` bytes or more have come out or no
     /// whole record is left. Answers how many bytes came out.
     pub fn decrypt(&mut self, limit: usize, sink: &mut dyn FnMut(&[u8])) -> Result<usize> {
-        let mut produced = 0;
+        let mut produced = self.early_plaintext.len();
+        if produced > 0 {
+            sink(self.early_plaintext.readable());
+            self.early_plaintext.consume(produced);
+            return Ok(produced);
+        }
         while produced < limit {
             match self.process(sink, Want::Read)? {
                 Step::Again => {}
@@ -190,6 +206,7 @@ impl Engine {
     pub fn release_memory(&mut self) {
         self.incoming.release();
         self.outgoing.release();
+        self.early_plaintext.release();
     }
 
     /// The verification report of the peer's certificate; once.

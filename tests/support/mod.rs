@@ -5,7 +5,11 @@
 
 #![allow(dead_code)]
 
+pub mod dead;
+pub mod fixtures;
+pub mod look;
 pub mod pki;
+pub mod wire;
 
 use std::ffi::{CString, c_void};
 use std::io::{Read, Write};
