@@ -277,24 +277,6 @@
 // ssl_abi_version(): the major numbers must be equal, the library's minor number not smaller.
 #define SSL_ABI_VERSION 1
 
-#define CAUSE_ISSUER_UNKNOWN 1
-
-#define CAUSE_NAME 2
-
-#define CAUSE_EXPIRED 4
-
-#define CAUSE_NOT_YET_VALID 8
-
-#define CAUSE_REVOKED 16
-
-#define CAUSE_USAGE 32
-
-#define CAUSE_SIGNATURE 64
-
-#define CAUSE_WEAK_KEY 128
-
-#define CAUSE_MALFORMED 256
-
 // A handle: a checked token, never an address. NULL, garbage and freed handles are told apart
 // from live ones and answered with SSL_ERR_BAD_HANDLE.
 typedef struct ssl_socket ssl_socket;

@@ -12,6 +12,7 @@ use rustls::{ClientConfig, ServerConfig};
 use super::failure;
 use super::identity::Identity;
 use crate::error::{Code, Error, Result};
+use crate::sys::process::PerProcess;
 use crate::verify::trust::Trust;
 use crate::verify::verifier::{Mode, Verifier};
 
@@ -30,7 +31,8 @@ pub fn client(
     identity: Option<&Identity>,
 ) -> Result<Arc<ClientSetup>> {
     let key = ClientKey { trust: trust.key(), hooked, identity: identity.map(Identity::key) };
-    let mut setups = CLIENT_SETUPS.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut setups =
+        CLIENT_SETUPS.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(setup) = setups.get(&key).and_then(Weak::upgrade) {
         return Ok(setup);
     }
@@ -60,7 +62,8 @@ pub fn server(identity: Option<&Identity>) -> Result<Arc<ServerConfig>> {
              before the handshake",
         )
     })?;
-    let mut configs = SERVER_CONFIGS.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut configs =
+        SERVER_CONFIGS.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(config) = configs.get(&identity.key()).and_then(Weak::upgrade) {
         return Ok(config);
     }
@@ -91,8 +94,6 @@ fn single(certified_key: Arc<CertifiedKey>) -> Arc<SingleCertAndKey> {
 static PROVIDER: LazyLock<Arc<CryptoProvider>> =
     LazyLock::new(|| Arc::new(rustls::crypto::aws_lc_rs::default_provider()));
 
-static CLIENT_SETUPS: LazyLock<Mutex<HashMap<ClientKey, Weak<ClientSetup>>>> =
-    LazyLock::new(Mutex::default);
-
-static SERVER_CONFIGS: LazyLock<Mutex<HashMap<[u8; 32], Weak<ServerConfig>>>> =
-    LazyLock::new(Mutex::default);
+// Per process: at a fork another thread may hold the lock, and the child's would stay locked.
+static CLIENT_SETUPS: PerProcess<Mutex<HashMap<ClientKey, Weak<ClientSetup>>>> = PerProcess::new();
+static SERVER_CONFIGS: PerProcess<Mutex<HashMap<[u8; 32], Weak<ServerConfig>>>> = PerProcess::new();
