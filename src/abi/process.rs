@@ -23,6 +23,9 @@ pub const SSL_ABI_VERSION: u32 = 1;
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ssl_flush_all(timeout_ms: u32, unfinished: *mut u32) -> i32 {
     status(entry!(ssl_flush_all, {
+        if !unfinished.is_null() {
+            memory::check_target(unfinished, "unfinished")?;
+        }
         let limit = (timeout_ms != u32::MAX).then(|| Duration::from_millis(timeout_ms.into()));
         let waiting = socket::flush_all(limit);
         if !unfinished.is_null() {

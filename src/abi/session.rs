@@ -46,11 +46,15 @@ pub unsafe extern "C" fn ssl_perform_handshake(s: *mut ssl_socket, host: *const 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ssl_connect(s: *mut ssl_socket, sockaddr: *const c_void, len: u32) -> i32 {
     status(entry!(ssl_connect, change s, |socket| {
+        // Before anything is read: a wrong length is not one that the program's structure has.
+        if !(size_of::<libc::sa_family_t>()..=size_of::<libc::sockaddr_storage>())
+            .contains(&(len as usize))
+        {
+            let text = format!("a socket address of {len} bytes does not exist");
+            return Err(Error { sys_errno: libc::EINVAL, ..Error::new(Code::INVALID, text) });
+        }
         // SAFETY: readable as the header demands.
         let address = unsafe { memory::bytes(sockaddr.cast(), len as usize, "sockaddr") }?;
-        if address.is_empty() {
-            return Err(Error::new(Code::INVALID, "sockaddr is empty"));
-        }
         socket.connect(&Address::new(address.to_vec()))
     }))
 }

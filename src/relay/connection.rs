@@ -219,11 +219,8 @@ impl Connection {
             }
             match transport::receive(library.as_fd(), scratch) {
                 Ok(Transfer::Bytes(count)) => {
+                    // A short read says nothing: it ends before urgent data, too.
                     *budget = budget.saturating_sub(count);
-                    // A short read has emptied the queue, unless the end is behind it.
-                    if count < scratch.len() && !self.library_ready.read_hang_up {
-                        self.library_ready.read = false;
-                    }
                     self.scratch_used = self.scratch_used.max(count);
                     self.engine.encrypt(&scratch[..count])?;
                 }
