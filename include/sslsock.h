@@ -420,8 +420,9 @@ int32_t ssl_set_validate_cert_hook(ssl_socket *s, ssl_validate_cert_fn hook, voi
 
 // Sets the name that the peer's certificate must be for, and that the peer is told (SNI): a DNS
 // name or an IP literal. A name outside ASCII is converted (IDNA). The string is copied; NULL
-// clears it. SSL_ERR_INVALID if it is not a name. Any thread, before the handshake.
-int32_t ssl_set_peername(ssl_socket *s, const char *name);
+// clears it. SSL_ERR_INVALID if it is not a name, SSL_ERR_NO_NAME if it is empty. Any thread, before the handshake.
+int32_t ssl_set_peername(ssl_socket *s,
+                         const char *name);
 
 // Sets a time limit in milliseconds: `which` is SSL_TIMEOUT_HANDSHAKE or SSL_TIMEOUT_CLOSE.
 // UINT32_MAX: no limit. 0 answers SSL_ERR_INVALID. Any thread, before the handshake.
@@ -468,7 +469,8 @@ int32_t ssl_set_identity_file(ssl_socket *s, const char *chain_path, const char 
 //
 // A failure ends the connection: from then on every send on the descriptor fails and recv
 // returns no byte, through every duplicate of it. (Not on SSL_ERR_BAD_HANDLE, SSL_ERR_REENTRANT,
-// or SSL_ERR_STATE for a socket that speaks TLS already.) What a hook refuses has the hook's own
+// or SSL_ERR_STATE for a socket that speaks TLS already, whose handshake is being made, or whose
+// number now is something else.) What a hook refuses has the hook's own
 // value if that is 2 to 11 or negative, else SSL_ERR_CERT_UNKNOWN.
 //
 // Everything the peer said before TLS is void: greet it again (RFC 3207). No thread may be
@@ -505,7 +507,9 @@ ptrdiff_t ssl_send(ssl_socket *s, const void *buf, size_t len, int32_t msg_flags
 // ssl_pending. One thread may receive while another sends.
 ptrdiff_t ssl_recv(ssl_socket *s, void *buf, size_t len, int32_t msg_flags);
 
-// Writes to `bytes` how many bytes can be received without waiting for the peer.
+// Writes to `bytes` how many bytes can be received at once: in explicit mode those that the
+// library has taken off the connection already, which poll does not see; otherwise those in the
+// descriptor's queue.
 int32_t ssl_pending(ssl_socket *s, size_t *bytes);
 
 // Ends one direction or both, like shutdown(2): SHUT_WR (1) sends close_notify and receiving

@@ -9,8 +9,9 @@ use rustix::net::{SendFlags, Shutdown, shutdown};
 
 use super::pair::PairKind;
 use super::{LinkOptions, Progress, exit};
-use crate::error::{Error, Result};
+use crate::error::{Code, Error, Result};
 use crate::io::transport::{self, Transfer};
+use crate::sys::fd_table;
 use crate::sys::identity::{Identity, duplicate_if};
 use crate::sys::private_fd::PrivateFd;
 use crate::sys::socket_options;
@@ -20,7 +21,7 @@ use crate::tls::engine::Engine;
 pub struct Connection {
     transport: Arc<PrivateFd>,
     /// The library's end of the inner pair; gone once the program's end is.
-    library: Option<PrivateFd>,
+    library: Option<Arc<PrivateFd>>,
     kind: PairKind,
     program: Identity,
     number: RawFd,
@@ -34,12 +35,15 @@ pub struct Connection {
     closing: Option<Closing>,
     progress: Arc<Progress>,
     scratch_used: usize,
+    program_was_reset: bool,
+    /// Why nothing more can be sent; what the peer said last may be the better reason.
+    send_error: Option<Error>,
 }
 
 /// What a connection is made of.
 pub struct Ends {
     pub transport: Arc<PrivateFd>,
-    pub library: PrivateFd,
+    pub library: Arc<PrivateFd>,
     pub kind: PairKind,
     pub program: Identity,
     pub number: RawFd,
@@ -135,6 +139,8 @@ impl Connection {
             closing: None,
             progress: ends.progress,
             scratch_used: 0,
+            program_was_reset: false,
+            send_error: None,
         }
     }
 
@@ -143,7 +149,7 @@ impl Connection {
     }
 
     pub fn library(&self) -> Option<&PrivateFd> {
-        self.library.as_ref()
+        self.library.as_deref()
     }
 
     /// How much of the scratch buffer has held plaintext since this was last asked.
@@ -161,6 +167,8 @@ impl Connection {
 
     /// Moves what can be moved. `scratch` is shared by the connections of one thread.
     pub fn run(&mut self, scratch: &mut [u8]) -> Next {
+        // Before anything is read: whoever finds the library's end empty has to see this.
+        self.progress.idle.store(false, Ordering::SeqCst);
         let mut budget = RUN_BUDGET;
         let next = loop {
             let before = budget;
@@ -178,7 +186,7 @@ impl Connection {
         };
         let unread = self.library.is_some() && self.library_ready.read;
         let idle = !unread && self.engine.outgoing().is_empty();
-        self.progress.idle.store(idle, Ordering::Release);
+        self.progress.idle.store(idle, Ordering::SeqCst);
         exit::progress(budget < RUN_BUDGET);
         next
     }
@@ -225,12 +233,13 @@ impl Connection {
                     self.engine.encrypt(&scratch[..count])?;
                 }
                 Ok(Transfer::WouldBlock) => self.library_ready.read = false,
+                Ok(Transfer::End) if self.program_was_reset => self.program_reset(),
                 Ok(Transfer::End) => {
                     self.library_ready.read = false;
                     self.end_outbound()?;
                 }
                 // The program closed with SO_LINGER {1, 0} or with unread data.
-                Err(_) => self.program_reset()?,
+                Err(_) => self.program_reset(),
             }
         }
     }
@@ -270,9 +279,7 @@ impl Connection {
             }
             match self.receive_from_peer() {
                 Ok(true) => *budget = budget.saturating_sub(1),
-                Ok(false) if self.outbound == Outbound::Failed => {
-                    self.inbound = Inbound::Broken { check_after: FIRST_CHECK };
-                }
+                Ok(false) if self.outbound == Outbound::Failed => self.sending_broke(),
                 Ok(false) => return,
                 Err(error) => self.transport_broke(error),
             }
@@ -312,15 +319,18 @@ impl Connection {
             match transport::send(library.as_fd(), self.to_program.readable()) {
                 Ok(Transfer::Bytes(count)) => self.to_program.consume(count),
                 Ok(Transfer::WouldBlock | Transfer::End) => self.library_ready.write = false,
-                // The program's end is gone: reading from it will say how.
-                Err(_) => {
+                // The program's end is gone. The kernel says how only once, and reading from it
+                // has to know.
+                Err(error) => {
+                    self.program_was_reset |= error.sys_errno == libc::ECONNRESET;
+                    self.library_ready.read = true;
                     self.to_program.consume(self.to_program.len());
                     self.library_ready.write = false;
                 }
             }
         }
         if self.to_program.is_empty() && matches!(self.inbound, Inbound::Ending) {
-            let _ = shutdown(library, Shutdown::Write);
+            let _ = shutdown(&**library, Shutdown::Write);
             self.inbound = Inbound::Ended;
         }
     }
@@ -346,13 +356,17 @@ impl Connection {
         self.engine.close_notify()
     }
 
-    fn program_reset(&mut self) -> Result<()> {
+    /// An abort is no end of the data: the peer must not take what it has for everything.
+    fn program_reset(&mut self) {
+        self.outbound = Outbound::Ended;
         self.begin_closing(true);
-        self.end_outbound()
     }
 
     fn begin_closing(&mut self, reset: bool) {
-        self.library = None;
+        if let Some(library) = self.library.take() {
+            // A child that is being forked just now may hold a copy.
+            let _ = shutdown(&*library, Shutdown::Both);
+        }
         self.to_program.consume(self.to_program.len());
         let patience = match reset {
             true => self.options.close_timeout.unwrap_or(UNDELIVERED_LIMIT),
@@ -369,10 +383,18 @@ impl Connection {
     /// Nothing more can be sent. What the peer had said before is still there to be received, so
     /// only the end of that ends the connection.
     fn outbound_failed(&mut self, error: Error) {
-        self.options.errors.set_fatal(error);
+        self.send_error = Some(error);
         self.outbound = Outbound::Failed;
         self.engine.sent(self.engine.outgoing().len());
         self.transport_ready.read = true;
+    }
+
+    /// Nothing more can be sent, and all that there was to receive has been.
+    fn sending_broke(&mut self) {
+        if let Some(error) = self.send_error.take() {
+            self.options.errors.set_fatal(error);
+        }
+        self.inbound = Inbound::Broken { check_after: FIRST_CHECK };
     }
 
     /// The transport or the protocol failed: the program gets what did arrive, then a reset.
@@ -380,7 +402,9 @@ impl Connection {
         if matches!(self.inbound, Inbound::Broken { .. }) {
             return;
         }
-        self.options.errors.set_fatal(error);
+        let was_said = !matches!(error.code, Code::RESET | Code::TRUNCATED | Code::IO);
+        let reason = if was_said { error } else { self.send_error.take().unwrap_or(error) };
+        self.options.errors.set_fatal(reason);
         // The alert, if there is one; whether it arrives is not ours to know.
         let _ = transport::send(self.transport.as_fd(), self.engine.outgoing());
         self.engine.sent(self.engine.outgoing().len());
@@ -416,7 +440,7 @@ impl Connection {
     fn finish(&mut self) -> Finish {
         if self.outbound == Outbound::Failed && matches!(self.inbound, Inbound::Ended) {
             // The program has its end of file; its next send has to fail.
-            self.inbound = Inbound::Broken { check_after: FIRST_CHECK };
+            self.sending_broke();
         }
         if matches!(self.inbound, Inbound::Broken { .. }) {
             return self.finish_broken();
@@ -490,7 +514,12 @@ impl Connection {
 
 /// Makes the program's end show ECONNRESET after what is queued there. The caller has seen to it
 /// that the library's own queue is empty.
-pub fn reset_program_end(library: PrivateFd, kind: PairKind, number: RawFd, program: Identity) {
+pub fn reset_program_end(
+    library: Arc<PrivateFd>,
+    kind: PairKind,
+    number: RawFd,
+    program: Identity,
+) {
     match kind {
         PairKind::Tcp(_) => {
             // Without the option the program reads an end of file, which is still no data.
@@ -499,7 +528,13 @@ pub fn reset_program_end(library: PrivateFd, kind: PairKind, number: RawFd, prog
         PairKind::Unix => {
             // The kernel resets the other end of an AF_UNIX pair that is closed with unread
             // input, and only then.
-            if let Some(end) = duplicate_if(number, program) {
+            let moved = || {
+                let numbers = fd_table::numbers_of(program, library.as_fd()).ok()?;
+                numbers.into_iter().find_map(|number| duplicate_if(number, program))
+            };
+            if let Some(end) = duplicate_if(number, program).or_else(moved) {
+                // After the program's own shutdown for writing this fails, and the program reads
+                // an end of file; the handle knows better.
                 let _ = rustix::net::send(&end, b"!", SendFlags::DONTWAIT | SendFlags::NOSIGNAL);
             }
         }

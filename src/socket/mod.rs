@@ -16,7 +16,7 @@ use std::os::fd::{AsFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-pub use registry::{by_descriptor, defaults, find, flush_all, free, open};
+pub use registry::{by_descriptor, defaults, find, flush_all, free, open, refuse_upgrade_in_child};
 use settings::Settings;
 use upgrade::Pending;
 
@@ -190,8 +190,9 @@ impl Socket {
             }
             Channel::Transparent(_) => {
                 let end = self.program_end()?;
+                let options = self.with_flags(options);
                 transport::send_plain(end.as_fd(), data, options.dont_wait)
-                    .map_err(|error| self.errors.fatal().unwrap_or(error))
+                    .map_err(|error| self.reason_for(error))
             }
         }
     }
@@ -204,8 +205,11 @@ impl Socket {
             }
             Channel::Transparent(_) => {
                 let end = self.program_end()?;
-                transport::receive_plain(end.as_fd(), buffer, options)
-                    .map_err(|error| self.errors.fatal().unwrap_or(error))
+                match transport::receive_plain(end.as_fd(), buffer, self.with_flags(options)) {
+                    // The kernel tells of a reset once; afterwards it says end of file.
+                    Ok(0) => self.errors.fatal().map_or(Ok(0), Err),
+                    outcome => outcome.map_err(|error| self.reason_for(error)),
+                }
             }
         }
     }
@@ -357,6 +361,15 @@ impl Socket {
     fn with_flags(&self, options: CallOptions) -> CallOptions {
         let non_blocking = self.state().settings.has(settings::SSL_FLAG_NONBLOCKING);
         CallOptions { dont_wait: options.dont_wait || non_blocking, ..options }
+    }
+
+    /// Why the program's end failed, if the relay knows better. What only would have blocked is
+    /// none of its business: there may be data still.
+    fn reason_for(&self, error: Error) -> Error {
+        match error.code {
+            Code::WANT_READ | Code::WANT_WRITE => error,
+            _ => self.errors.fatal().unwrap_or(error),
+        }
     }
 
     /// What ends an explicit session stays readable on the handle.

@@ -58,11 +58,17 @@ pub fn watch_forks() {
     }
 }
 
-/// Runs `handler` when the process ends by `exit` or by returning from `main`.
-pub fn at_exit(handler: extern "C" fn()) {
-    // SAFETY: `handler` is an `extern "C"` function without arguments that lives as long as the
-    // process. Failure (no memory) leaves the process without the handler.
-    unsafe { libc::atexit(handler) };
+/// Whether the environment may come from somebody with fewer rights than this process: set-user-ID,
+/// set-group-ID, file capabilities.
+pub fn runs_with_foreign_rights() -> bool {
+    // SAFETY: reads a value that the kernel gave the process; 0 if there is none.
+    unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
+}
+
+/// Writes out what the C library's output streams hold, like `fflush(NULL)`.
+pub fn flush_streams() {
+    // SAFETY: NULL means all streams; each is locked by the C library.
+    unsafe { libc::fflush(std::ptr::null_mut()) };
 }
 
 /// Async-signal-safe, as what a forked child of a threaded process may do has to be.

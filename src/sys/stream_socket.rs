@@ -35,12 +35,23 @@ pub fn check_connected_stream(fd: RawFd) -> Result<Family> {
     }
 }
 
-/// Any stream socket, connected or not yet.
+/// Any stream socket, connected or not yet, but not one that listens.
 pub fn check_stream(fd: RawFd) -> Result<()> {
     match check_connected_stream(fd) {
-        Err(error) if error.code != Code::STATE => Err(error),
-        Ok(_) | Err(_) => Ok(()),
+        Ok(_) => Ok(()),
+        Err(error) if error.code == Code::STATE && !is_listening(fd) => Ok(()),
+        Err(error) => Err(Error { code: Code::INVALID, ..error }),
     }
+}
+
+fn is_listening(fd: RawFd) -> bool {
+    // SAFETY: not -1, since it has been looked at, and only handed to a system call.
+    fd >= 0 && sockopt::socket_acceptconn(unsafe { BorrowedFd::borrow_raw(fd) }) == Ok(true)
+}
+
+/// Takes a connection attempt back, also one that is under way. The socket can be used again.
+pub fn disconnect(fd: BorrowedFd<'_>) {
+    let _ = connect_unspec(fd);
 }
 
 /// Kills the connection, so that from now on no byte leaves and none can be read, through
