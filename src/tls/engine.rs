@@ -22,9 +22,14 @@ pub struct Engine {
     connection: Connection,
     incoming: Buffer,
     outgoing: Buffer,
+    /// How many bytes at the front of `incoming` are whole records. Counted once, as they come:
+    /// rustls moves the pieces of a handshake message together, over the headers between them.
+    whole: usize,
     /// How many bytes at the front of `incoming` rustls has seen but still needs: whole records
     /// that hold the beginning of a handshake message.
     retained: usize,
+    /// Data that came in one go with the end of the peer's handshake.
+    early_plaintext: Buffer,
     /// A hook decides about the certificate, the verifier only reports.
     hooked: bool,
     report: Option<Report>,
@@ -63,7 +68,9 @@ impl Engine {
             connection,
             incoming: Buffer::new(),
             outgoing: Buffer::new(),
+            whole: 0,
             retained: 0,
+            early_plaintext: Buffer::new(),
             hooked,
             report: None,
             approval_pending: true,
@@ -77,7 +84,10 @@ impl Engine {
     /// Goes as far as the bytes received allow.
     pub fn advance_handshake(&mut self) -> Result<HandshakeStep> {
         loop {
-            match self.process(&mut |_| {}, Want::Handshake)? {
+            let mut early = std::mem::take(&mut self.early_plaintext);
+            let step = self.process(&mut |bytes| early.push(bytes), Want::Handshake);
+            self.early_plaintext = early;
+            match step? {
                 Step::Again => {}
                 Step::Blocked if self.peer_closed => {
                     return Err(self.fail(Error::new(
@@ -96,7 +106,12 @@ impl Engine {
     /// Decrypts received records into `sink` until `limit` bytes or more have come out or no
     /// whole record is left. Answers how many bytes came out.
     pub fn decrypt(&mut self, limit: usize, sink: &mut dyn FnMut(&[u8])) -> Result<usize> {
-        let mut produced = 0;
+        let mut produced = self.early_plaintext.len();
+        if produced > 0 {
+            sink(self.early_plaintext.readable());
+            self.early_plaintext.consume(produced);
+            self.early_plaintext.release();
+        }
         while produced < limit {
             match self.process(sink, Want::Read)? {
                 Step::Again => {}
@@ -109,11 +124,19 @@ impl Engine {
 
     /// Encrypts all of `data` behind what waits in [`Self::outgoing`].
     pub fn encrypt(&mut self, data: &[u8]) -> Result<()> {
-        if self.close_notify_sent {
-            // rustls would go on encrypting after close_notify.
-            return Err(Error { sys_errno: libc::EPIPE, ..write_side_closed() });
-        }
+        self.check_can_send()?;
         self.write(Outbound::Data(data))
+    }
+
+    /// rustls would go on encrypting after close_notify.
+    pub fn check_can_send(&self) -> Result<()> {
+        match &self.failed {
+            Some(error) => Err(error.clone()),
+            None if self.close_notify_sent => {
+                Err(Error { sys_errno: libc::EPIPE, ..write_side_closed() })
+            }
+            None => Ok(()),
+        }
     }
 
     /// Queues close_notify; a second call does nothing.
@@ -262,10 +285,11 @@ impl Engine {
         if let Some(error) = &self.failed {
             return Err(error.clone());
         }
+        self.whole += whole_records(&self.incoming.readable()[self.whole..]);
         // To write, rustls is shown only what it already knows; otherwise it would insist on
         // handing out received data first.
         let visible = match want {
-            Want::Write(_) => self.retained.min(self.incoming.len()),
+            Want::Write(_) => self.retained,
             Want::Handshake | Want::Read => self.incoming.len(),
         };
         let input = &mut self.incoming.readable_mut()[..visible];
@@ -277,7 +301,7 @@ impl Engine {
                 handle(connection.process_tls_records(input), &mut self.outgoing, sink, want)
             }
         };
-        self.incoming.consume(discard);
+        self.discard(discard);
         // The verifier has no connection of its own: it leaves its report with the thread.
         if let Some(report) = verifier::take_report() {
             self.report = Some(report);
@@ -289,14 +313,11 @@ impl Engine {
             }
             Ok(Outcome::Step(Step::Blocked)) => {
                 if !matches!(want, Want::Write(_)) {
-                    self.retained = whole_records(self.incoming.readable());
+                    self.retained = self.whole;
                 }
                 Ok(Step::Blocked)
             }
-            Ok(Outcome::Step(step)) => {
-                self.retained = self.retained.saturating_sub(discard);
-                Ok(step)
-            }
+            Ok(Outcome::Step(step)) => Ok(step),
             Err(Refusal::Rustls(error)) => {
                 let rejection = self.report.as_ref().filter(|_| !self.hooked);
                 let rejection = rejection.and_then(|report| report.error.as_ref());
@@ -334,7 +355,13 @@ impl Engine {
                 Want::Handshake,
             ),
         };
-        self.incoming.consume(discard);
+        self.discard(discard);
+    }
+
+    fn discard(&mut self, count: usize) {
+        self.incoming.consume(count);
+        self.whole = self.whole.saturating_sub(count);
+        self.retained = self.retained.saturating_sub(count);
     }
 }
 
