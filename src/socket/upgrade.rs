@@ -18,7 +18,7 @@ use super::{
 };
 use crate::error::{Code, Error, Result};
 use crate::io::deadline::Deadline;
-use crate::io::explicit::ExplicitSession;
+use crate::io::explicit::{ExplicitSession, SessionOptions};
 use crate::io::handshake::Handshake;
 use crate::io::transport::{self, Interest, Wake};
 use crate::log;
@@ -61,11 +61,15 @@ impl Socket {
             Some(pending) => self.drive(*pending),
             None => self.prepare(host).and_then(|pending| self.drive(pending)),
         };
-        outcome.inspect_err(|error| {
-            if !matches!(error.code, Code::WANT_READ | Code::WANT_WRITE) {
-                self.fail(error);
-            }
-        })
+        let Err(error) = outcome else { return Ok(()) };
+        if matches!(error.code, Code::WANT_READ | Code::WANT_WRITE) {
+            return Err(error);
+        }
+        // Freeing the handle ends the connection, which looks like the peer's doing from here.
+        let freed = matches!(self.state().phase, Phase::Closed);
+        let error = if freed { freed_meanwhile() } else { error };
+        self.fail(&error);
+        Err(error)
     }
 
     /// An upgrade was asked for with arguments that cannot be read: that ends the connection too.
@@ -153,7 +157,13 @@ impl Socket {
         let is_server = settings.has(SSL_FLAG_SERVER);
         // The descriptor is taken out of the program's reach before anything else can fail.
         let transport = Arc::new(self.private_duplicate()?);
-        self.state().phase = Phase::Handshaking(Some(transport.clone()));
+        {
+            let mut state = self.state();
+            if matches!(state.phase, Phase::Closed) {
+                return Err(freed_meanwhile());
+            }
+            state.phase = Phase::Handshaking(Some(transport.clone()));
+        }
         let family = stream_socket::check_connected_stream(number)?;
         let addresses = Addresses {
             peer: Address::peer(transport.as_fd())?,
@@ -193,16 +203,6 @@ impl Socket {
         match outcome {
             Ok(()) => self.opened(pending),
             Err(error) if matches!(error.code, Code::WANT_READ | Code::WANT_WRITE) => {
-                if pending.deadline.is_over() {
-                    return Err(Error::new(
-                        Code::TIMEOUT,
-                        format!(
-                            "the handshake did not finish within {} ms (ssl_set_timeout changes \
-                             the limit)",
-                            milliseconds(pending.settings.handshake_timeout)
-                        ),
-                    ));
-                }
                 let mut state = self.state();
                 if matches!(state.phase, Phase::Closed) {
                     return Err(freed_meanwhile());
@@ -274,7 +274,10 @@ impl Socket {
                 Path::Explicit => Channel::Explicit(Arc::new(ExplicitSession::new(
                     transport,
                     engine,
-                    allow_truncation,
+                    SessionOptions {
+                        allow_truncation,
+                        non_blocking: settings.has(SSL_FLAG_NONBLOCKING),
+                    },
                 ))),
                 Path::Transparent(swapped) => Channel::Transparent(swapped.start(
                     transport,
