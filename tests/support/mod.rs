@@ -5,7 +5,9 @@
 
 #![allow(dead_code)]
 
+pub mod explicit;
 pub mod pki;
+pub mod wire;
 
 use std::ffi::{CString, c_void};
 use std::io::{Read, Write};
