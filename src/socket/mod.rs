@@ -185,8 +185,7 @@ impl Socket {
     pub fn send(&self, data: &[u8], options: CallOptions) -> Result<usize> {
         match self.open_channel()? {
             Channel::Explicit(session) => {
-                let outcome = session.send(data, self.with_flags(options));
-                outcome.inspect_err(|error| self.note_session_error(error))
+                session.send(data, options).inspect_err(|error| self.note_session_error(error))
             }
             Channel::Transparent(_) => {
                 let end = self.program_end()?;
@@ -200,7 +199,7 @@ impl Socket {
     pub fn receive(&self, buffer: &mut [u8], options: CallOptions) -> Result<usize> {
         match self.open_channel()? {
             Channel::Explicit(session) => {
-                let outcome = session.receive(buffer, self.with_flags(options));
+                let outcome = session.receive(buffer, options);
                 outcome.inspect_err(|error| self.note_session_error(error))
             }
             Channel::Transparent(_) => {
@@ -217,7 +216,9 @@ impl Socket {
     /// How many bytes can be received without waiting for the peer.
     pub fn pending(&self) -> Result<usize> {
         match self.open_channel()? {
-            Channel::Explicit(session) => session.pending(),
+            Channel::Explicit(session) => {
+                session.pending().inspect_err(|error| self.note_session_error(error))
+            }
             Channel::Transparent(_) => {
                 Ok(socket_options::readable_bytes(self.program_end()?.as_fd())? as usize)
             }
@@ -376,7 +377,12 @@ impl Socket {
     fn note_session_error(&self, error: &Error) {
         let passing = matches!(
             error.code,
-            Code::WANT_READ | Code::WANT_WRITE | Code::TIMEOUT | Code::STATE | Code::INVALID
+            Code::WANT_READ
+                | Code::WANT_WRITE
+                | Code::TIMEOUT
+                | Code::STATE
+                | Code::INVALID
+                | Code::BAD_HANDLE
         );
         if !passing {
             self.errors.set_fatal(error.clone());

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::error::{Code, Error, Result};
 use crate::io::deadline::Deadline;
-use crate::io::explicit::ExplicitSession;
+use crate::io::explicit::{ExplicitSession, SessionOptions};
 use crate::io::handshake::Handshake;
 use crate::io::transport::{self, Interest, Wake};
 use crate::log;
@@ -193,16 +193,6 @@ impl Socket {
         match outcome {
             Ok(()) => self.opened(pending),
             Err(error) if matches!(error.code, Code::WANT_READ | Code::WANT_WRITE) => {
-                if pending.deadline.is_over() {
-                    return Err(Error::new(
-                        Code::TIMEOUT,
-                        format!(
-                            "the handshake did not finish within {} ms (ssl_set_timeout changes \
-                             the limit)",
-                            milliseconds(pending.settings.handshake_timeout)
-                        ),
-                    ));
-                }
                 let mut state = self.state();
                 if matches!(state.phase, Phase::Closed) {
                     return Err(freed_meanwhile());
@@ -290,7 +280,10 @@ impl Socket {
                 Path::Explicit => Channel::Explicit(Arc::new(ExplicitSession::new(
                     transport,
                     engine,
-                    allow_truncation,
+                    SessionOptions {
+                        allow_truncation,
+                        non_blocking: settings.has(SSL_FLAG_NONBLOCKING),
+                    },
                 ))),
                 Path::Transparent(swapped) => Channel::Transparent(swapped.start(
                     transport,
