@@ -79,7 +79,8 @@ pub fn defaults() -> Result<Token> {
     if let Some(token) = *handle {
         return Ok(token);
     }
-    let settings = default_settings();
+    // Not `default_settings`, which would wait for the lock that is held here.
+    let settings = inherited_settings();
     let token =
         SOCKETS.insert(|token| Arc::new(Socket::new(token, Role::Defaults, None, settings)))?;
     *handle = Some(token);
@@ -114,6 +115,11 @@ fn default_settings() -> Settings {
     if let Some(socket) = own.and_then(|token| SOCKETS.get(token.raw()).ok()) {
         return socket.settings();
     }
+    inherited_settings()
+}
+
+/// What the defaults of this process begin with.
+fn inherited_settings() -> Settings {
     // A forked child goes on with what its parent had set, unless the parent was just changing
     // it: then the strict defaults hold.
     (0..process::epoch())
