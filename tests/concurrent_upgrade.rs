@@ -190,6 +190,8 @@ fn closing_the_descriptor_cancels_the_handshake() {
         for mode in TRANSPARENT {
             let Halted { client, record, hello, go_on, peer } = halted(transport);
             let handle = Handle::of(&client).flags(mode).trust(&AUTHORITY.pem());
+            // Only what is tested can end it.
+            let handle = handle.timeout(SSL_TIMEOUT_HANDSHAKE, u32::MAX);
             let number = match client {
                 Socket::Tcp(stream) => stream.into_raw_fd(),
                 Socket::Unix(stream) => stream.into_raw_fd(),
@@ -219,6 +221,8 @@ fn freeing_the_handle_ends_the_handshake() {
         for mode in MODES {
             let Halted { client, record, hello, go_on, peer } = halted(transport);
             let handle = Handle::of(&client).flags(mode).trust(&AUTHORITY.pem());
+            // Only what is tested can end it.
+            let handle = handle.timeout(SSL_TIMEOUT_HANDSHAKE, u32::MAX);
             let number = handle.0 as usize;
             let freer = thread::spawn(move || {
                 hello.recv().unwrap();

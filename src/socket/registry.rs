@@ -74,12 +74,12 @@ pub fn free(raw: usize) -> Result<()> {
 /// The handle whose settings later sockets start with.
 pub fn defaults() -> Result<Token> {
     process::watch_forks();
-    // Before the lock, which it takes itself.
-    let settings = default_settings();
     let mut handle = lock(DEFAULTS_HANDLE.get_or_init(Mutex::default));
     if let Some(token) = *handle {
         return Ok(token);
     }
+    // Not `default_settings`, which would wait for the lock that is held here.
+    let settings = inherited_settings();
     let token =
         SOCKETS.insert(|token| Arc::new(Socket::new(token, Role::Defaults, None, settings)))?;
     *handle = Some(token);
@@ -124,6 +124,11 @@ fn default_settings() -> Settings {
     if let Some(socket) = own.and_then(|token| SOCKETS.get(token.raw()).ok()) {
         return socket.settings();
     }
+    inherited_settings()
+}
+
+/// What the defaults of this process begin with.
+fn inherited_settings() -> Settings {
     // A forked child goes on with what its parent had set, unless the parent was just changing
     // it: then the strict defaults hold.
     (0..process::epoch())

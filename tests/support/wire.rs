@@ -226,10 +226,25 @@ impl Wire {
     /// The same after `hello` has been read already. `greeting` leaves as early as TLS allows, in
     /// the same segment as what stands before it.
     pub fn serve_with(
+        self,
+        config: Arc<rustls::ServerConfig>,
+        hello: &[u8],
+        greeting: &[u8],
+    ) -> Served {
+        self.serve_once(config, hello, greeting, false)
+    }
+
+    /// The same, with close_notify right behind the greeting if `closes`.
+    pub fn greet(self, config: Arc<rustls::ServerConfig>, greeting: &[u8], closes: bool) -> Served {
+        self.serve_once(config, &[], greeting, closes)
+    }
+
+    fn serve_once(
         mut self,
         config: Arc<rustls::ServerConfig>,
         hello: &[u8],
         greeting: &[u8],
+        closes: bool,
     ) -> Served {
         let mut server = ServerConnection::new(config).unwrap();
         server.writer().write_all(greeting).unwrap();
@@ -245,6 +260,9 @@ impl Wire {
             let _ = server.reader().read_to_end(&mut received);
             server.writer().write_all(&received).unwrap();
             served.plaintext.extend(received);
+            if closes && !server.is_handshaking() {
+                server.send_close_notify();
+            }
             let mut flight = Vec::new();
             while server.wants_write() {
                 server.write_tls(&mut flight).unwrap();
