@@ -79,7 +79,7 @@ pub fn defaults() -> Result<Token> {
     if let Some(token) = *handle {
         return Ok(token);
     }
-    let settings = default_settings();
+    let settings = inherited_settings();
     let token =
         SOCKETS.insert(|token| Arc::new(Socket::new(token, Role::Defaults, None, settings)))?;
     *handle = Some(token);
@@ -114,8 +114,12 @@ fn default_settings() -> Settings {
     if let Some(socket) = own.and_then(|token| SOCKETS.get(token.raw()).ok()) {
         return socket.settings();
     }
-    // A forked child goes on with what its parent had set, unless the parent was just changing
-    // it: then the strict defaults hold.
+    inherited_settings()
+}
+
+/// A forked child goes on with what its parent had set, unless the parent was just changing it:
+/// then the strict defaults hold.
+fn inherited_settings() -> Settings {
     (0..process::epoch())
         .rev()
         .filter_map(|epoch| *DEFAULTS_HANDLE.of_epoch(epoch)?.try_lock().ok()?)
