@@ -469,15 +469,17 @@ pub fn reset_program_end(library: PrivateFd, kind: PairKind, number: RawFd, prog
             // Without the option the program reads an end of file, which is still no data.
             let _ = socket_options::set_abortive_close(library.as_fd());
         }
-        PairKind::Unix => {
-            // The kernel resets the other end of an AF_UNIX pair that is closed with unread
-            // input, and only then.
-            if let Some(end) = duplicate_if(number, program) {
-                let _ = rustix::net::send(&end, b"!", SendFlags::DONTWAIT | SendFlags::NOSIGNAL);
-            }
-        }
+        PairKind::Unix => leave_unread(number, program),
     }
     drop(library);
+}
+
+/// The kernel resets the other end of an AF_UNIX pair that is closed with unread input, and only
+/// then.
+pub fn leave_unread(number: RawFd, program: Identity) {
+    if let Some(end) = duplicate_if(number, program) {
+        let _ = rustix::net::send(&end, b"!", SendFlags::DONTWAIT | SendFlags::NOSIGNAL);
+    }
 }
 
 fn merge(ready: &mut Readiness, event: Readiness) {

@@ -9,7 +9,7 @@ use rustix::net::{
     sockopt,
 };
 
-use super::identity::Identity;
+use super::identity::{Identity, duplicate_if};
 pub use super::socket_options::{readable_bytes, set_abortive_close, unsent_bytes};
 use crate::error::{Code, Error, Result};
 
@@ -72,6 +72,18 @@ pub fn kill_number(number: RawFd) {
         // SAFETY: not -1, and only handed to system calls, which answer EBADF if another thread
         // closes it meanwhile.
         kill(unsafe { BorrowedFd::borrow_raw(number) });
+    }
+}
+
+/// Every send on `number` fails from now on, if it refers to `identity`.
+pub fn end_sending(number: RawFd, identity: Identity) {
+    if let Some(end) = duplicate_if(number, identity) {
+        let _ = shutdown(&end, Shutdown::Write);
+    } else if number >= 0 && Identity::of_number(number) == Some(identity) {
+        // No number was left for a duplicate.
+        // SAFETY: not -1, and only handed to a system call, which answers EBADF if another thread
+        // closes it meanwhile.
+        let _ = shutdown(unsafe { BorrowedFd::borrow_raw(number) }, Shutdown::Write);
     }
 }
 
