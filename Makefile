@@ -18,9 +18,22 @@ SSLSOCK_CFLAGS := -Ibuild/include
 SSLSOCK_LIBS := -Lbuild/lib -lsslsock -Wl,-rpath,'$$ORIGIN/../lib'
 RELEASE := target/release
 
-C_TESTS := $(filter-out build/c-tests/common,$(patsubst c-tests/%.c,build/c-tests/%,$(wildcard c-tests/*.c)))
 
-.PHONY: all lib examples c-tests demo test test-long header symbols install uninstall clean FORCE
+# The C tests are built into a tree, for the library in it: build itself, or a variant below it, as below.
+TREE ?= build
+TREE_LIB ?= lib
+C_TEST_COMMON := $(wildcard c-tests/common/*.c)
+C_TESTS := $(patsubst c-tests/%.c,$(TREE)/c-tests/%,$(filter-out c-tests/header.c,$(wildcard c-tests/*.c))) \
+    $(addprefix $(TREE)/c-tests/loading/,names openssl rounds) \
+    $(addprefix $(TREE)/c-tests/header-,c99 c11 c17 c++17)
+C_TEST_HEADERS := include/sslsock.h $(wildcard c-tests/common/*.h c-tests/loading/*.h)
+C_TEST_FLAGS := $(WARNINGS) $(CFLAGS) -Iinclude -Ic-tests
+C_TEST_LIBS := -L$(TREE)/lib -lsslsock -Wl,-rpath,'$$ORIGIN/../lib' -lpthread
+# The programs that load the library by themselves, and must not be linked to it.
+LOADING_COMMON := c-tests/loading/api.c $(addprefix c-tests/common/,peer.c test.c ways.c)
+LOADING_LIBS := -rdynamic -Wl,-rpath,'$$ORIGIN/../../lib' -ldl -lpthread
+
+.PHONY: all lib lib-asan lib-panics examples c-tests c-tests-asan c-tests-panics demo test test-long header symbols install uninstall clean FORCE
 all: lib examples
 
 # Cargo knows best whether there is something to do.
@@ -45,7 +58,7 @@ define pkg_config
 printf '%s\n' 'libdir=$(1)' 'includedir=$(2)' '' 'Name: sslsock' \
     'Description: Turn a live TCP socket into TLS and go on using plain send and recv' \
     'Version: $(VERSION)' 'Cflags: -I$${includedir}' 'Libs: -L$${libdir} -lsslsock' \
-    'Libs.private: -lgcc_s -lutil -lrt -lpthread -lm -ldl -lc'
+    'Libs.private: -lpthread -lm -ldl -lc'
 endef
 
 examples: build/examples/smtp_starttls
@@ -56,10 +69,52 @@ build/examples/smtp_starttls: examples/smtp_starttls.c | lib
 
 c-tests: $(C_TESTS)
 
-build/c-tests/%: c-tests/%.c $(wildcard c-tests/common/*) include/sslsock.h | lib
+$(TREE)/c-tests/%: c-tests/%.c $(C_TEST_COMMON) $(C_TEST_HEADERS) | $(TREE_LIB)
 	mkdir -p $(@D)
-	$(CC) -std=c11 $(WARNINGS) $(CFLAGS) $(SSLSOCK_CFLAGS) -o $@ $< $(wildcard c-tests/common/*.c) \
-	    $(SSLSOCK_LIBS) -lpthread
+	$(CC) -std=c11 $(C_TEST_FLAGS) -o $@ $< $(C_TEST_COMMON) $(C_TEST_LIBS)
+
+$(TREE)/c-tests/loading/%: c-tests/loading/%.c $(LOADING_COMMON) $(C_TEST_HEADERS) | $(TREE_LIB)
+	mkdir -p $(@D)
+	$(CC) -std=c11 $(C_TEST_FLAGS) -o $@ $< $(LOADING_COMMON) $(LOADING_LIBS)
+
+$(TREE)/c-tests/injected/%: c-tests/injected/%.c $(C_TEST_COMMON) $(C_TEST_HEADERS) | $(TREE_LIB)
+	mkdir -p $(@D)
+	$(CC) -std=c11 $(C_TEST_FLAGS) -o $@ $< $(C_TEST_COMMON) -L$(TREE)/lib -lsslsock \
+	    -Wl,-rpath,'$$ORIGIN/../../lib' -ldl -lpthread
+
+$(TREE)/c-tests/header-c++%: c-tests/header.c $(C_TEST_HEADERS) | $(TREE_LIB)
+	mkdir -p $(@D)
+	$(CXX) -x c++ -std=c++$* $(C_TEST_FLAGS) -o $@ $< $(C_TEST_LIBS)
+
+$(TREE)/c-tests/header-c%: c-tests/header.c $(C_TEST_HEADERS) | $(TREE_LIB)
+	mkdir -p $(@D)
+	$(CC) -std=c$* $(C_TEST_FLAGS) -o $@ $< $(C_TEST_LIBS)
+
+# The same programs and the library with AddressSanitizer in both. Cargo's own switch for it is not
+# stable, hence RUSTC_BOOTSTRAP.
+ASAN_TARGET := x86_64-unknown-linux-gnu
+c-tests-asan:
+	$(MAKE) c-tests TREE=build/asan TREE_LIB=lib-asan CFLAGS='-O1 -g -fsanitize=address'
+
+lib-asan:
+	RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address \
+	    $(CARGO) build --lib --target $(ASAN_TARGET) --target-dir build/asan
+	$(call link_variant,build/asan,$(ASAN_TARGET)/debug)
+
+# The library that can be told to panic, and the program that tells it.
+c-tests-panics:
+	$(MAKE) build/panics/c-tests/injected/panics TREE=build/panics TREE_LIB=lib-panics
+
+lib-panics:
+	$(CARGO) build --lib --features panic-injection --target-dir build/panics
+	$(call link_variant,build/panics,debug)
+
+# $(1) the tree, $(2) where Cargo puts the library in it.
+define link_variant
+mkdir -p $(1)/lib
+ln -sf ../$(2)/libsslsock.so $(1)/lib/libsslsock.so.$(SOVERSION)
+ln -sf libsslsock.so.$(SOVERSION) $(1)/lib/libsslsock.so
+endef
 
 demo: lib examples
 	$(CARGO) build --release --example mail_server

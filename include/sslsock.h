@@ -277,24 +277,6 @@
 // ssl_abi_version(): the major numbers must be equal, the library's minor number not smaller.
 #define SSL_ABI_VERSION 1
 
-#define CAUSE_ISSUER_UNKNOWN 1
-
-#define CAUSE_NAME 2
-
-#define CAUSE_EXPIRED 4
-
-#define CAUSE_NOT_YET_VALID 8
-
-#define CAUSE_REVOKED 16
-
-#define CAUSE_USAGE 32
-
-#define CAUSE_SIGNATURE 64
-
-#define CAUSE_WEAK_KEY 128
-
-#define CAUSE_MALFORMED 256
-
 // A handle: a checked token, never an address. NULL, garbage and freed handles are told apart
 // from live ones and answered with SSL_ERR_BAD_HANDLE.
 typedef struct ssl_socket ssl_socket;
@@ -438,8 +420,9 @@ int32_t ssl_set_validate_cert_hook(ssl_socket *s, ssl_validate_cert_fn hook, voi
 
 // Sets the name that the peer's certificate must be for, and that the peer is told (SNI): a DNS
 // name or an IP literal. A name outside ASCII is converted (IDNA). The string is copied; NULL
-// clears it. SSL_ERR_INVALID if it is not a name. Any thread, before the handshake.
-int32_t ssl_set_peername(ssl_socket *s, const char *name);
+// clears it. SSL_ERR_INVALID if it is not a name, SSL_ERR_NO_NAME if it is empty. Any thread, before the handshake.
+int32_t ssl_set_peername(ssl_socket *s,
+                         const char *name);
 
 // Sets a time limit in milliseconds: `which` is SSL_TIMEOUT_HANDSHAKE or SSL_TIMEOUT_CLOSE.
 // UINT32_MAX: no limit. 0 answers SSL_ERR_INVALID. Any thread, before the handshake.
@@ -486,7 +469,8 @@ int32_t ssl_set_identity_file(ssl_socket *s, const char *chain_path, const char 
 //
 // A failure ends the connection: from then on every send on the descriptor fails and recv
 // returns no byte, through every duplicate of it. (Not on SSL_ERR_BAD_HANDLE, SSL_ERR_REENTRANT,
-// or SSL_ERR_STATE for a socket that speaks TLS already.) What a hook refuses has the hook's own
+// or SSL_ERR_STATE for a socket that speaks TLS already, whose handshake is being made, or whose
+// number now is something else.) What a hook refuses has the hook's own
 // value if that is 2 to 11 or negative, else SSL_ERR_CERT_UNKNOWN.
 //
 // Everything the peer said before TLS is void: greet it again (RFC 3207). No thread may be
@@ -523,7 +507,9 @@ ptrdiff_t ssl_send(ssl_socket *s, const void *buf, size_t len, int32_t msg_flags
 // ssl_pending. One thread may receive while another sends.
 ptrdiff_t ssl_recv(ssl_socket *s, void *buf, size_t len, int32_t msg_flags);
 
-// Writes to `bytes` how many bytes can be received without waiting for the peer.
+// Writes to `bytes` how many bytes can be received at once: in explicit mode those that the
+// library has taken off the connection already, which poll does not see; otherwise those in the
+// descriptor's queue.
 int32_t ssl_pending(ssl_socket *s, size_t *bytes);
 
 // Ends one direction or both, like shutdown(2): SHUT_WR (1) sends close_notify and receiving

@@ -16,7 +16,7 @@ pub struct Error {
     pub text: String,
     /// The `errno` of the system call that failed, or 0.
     pub sys_errno: i32,
-    /// The TLS alert received or sent, or -1.
+    /// The TLS alert received, or -1.
     pub tls_alert: i32,
     /// Whether the certificate hook chose `code`.
     pub from_hook: bool,

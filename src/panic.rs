@@ -2,12 +2,12 @@
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Once;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Runs `body`; `None` if it panicked. Nothing is printed: that is not the library's to do.
 pub fn catch<T>(body: impl FnOnce() -> T) -> Option<T> {
-    static SILENCED: Once = Once::new();
-    SILENCED.call_once(|| {
+    static SILENCED: AtomicBool = AtomicBool::new(false);
+    if !SILENCED.swap(true, Ordering::AcqRel) {
         // The shared library has a panic hook of its own; a Rust program that links the crate
         // keeps its hook for its own panics.
         let others = std::panic::take_hook();
@@ -16,7 +16,7 @@ pub fn catch<T>(body: impl FnOnce() -> T) -> Option<T> {
                 others(panic);
             }
         }));
-    });
+    }
     let outside = INSIDE.try_with(|inside| !inside.replace(true)).unwrap_or(false);
     let outcome = catch_unwind(AssertUnwindSafe(body)).ok();
     if outside {

@@ -18,7 +18,7 @@
 #define CHECK(condition)                 \
     do {                                 \
         if (!(condition)) {              \
-            FAIL("not so: " #condition); \
+            FAIL("not so: %s", #condition); \
         }                                \
     } while (0)
 

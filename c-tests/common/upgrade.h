@@ -4,12 +4,20 @@
 
 #include <sslsock.h>
 
+struct way;
+
 /*
  * Turns the connected socket into TLS, trusting $SSLSOCK_PKI/ca.pem alone, towards a peer called `name`. Ends the
  * program with the library's own text when the handshake fails. Returns the handle, which is the caller's to free;
  * `fd` goes on carrying plain send and recv.
  */
 ssl_socket *upgrade(int fd, const char *name);
+
+/* The same with flags: SSL_FLAG_*. */
+ssl_socket *upgrade_with(int fd, const char *name, uint32_t flags);
+
+/* Upgrades a connection to the tests' peer in this way, and gives the peer its order: a line, see tests/peer.py. */
+ssl_socket *upgrade_to_peer(int fd, const struct way *way, const char *format, ...);
 
 /* Ends the program with the name and text of the handle's error (NULL: this thread's last). */
 _Noreturn void upgrade_failed(const char *what, ssl_socket *s);

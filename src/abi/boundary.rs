@@ -14,16 +14,20 @@ use crate::socket::{self, Socket};
 /// |socket| body)`: allowed inside the hook; leaves the handle's error alone.
 macro_rules! entry {
     ($name:ident, $body:expr) => {
-        $crate::abi::boundary::run(stringify!($name), || $body)
+        $crate::abi::boundary::run(stringify!($name), || {
+            $crate::abi::boundary::injection_point(stringify!($name));
+            $body
+        })
     };
     ($name:ident, change $handle:expr, |$socket:ident| $body:expr) => {
         $crate::abi::boundary::run(stringify!($name), || {
-            $crate::abi::boundary::change($handle, |$socket| $body)
+            $crate::abi::boundary::change(stringify!($name), $handle, |$socket| $body)
         })
     };
     ($name:ident, look $handle:expr, |$socket:ident| $body:expr) => {
         $crate::abi::boundary::run(stringify!($name), || {
             let $socket = $crate::socket::find($handle as usize)?;
+            $crate::abi::boundary::injection_point(stringify!($name));
             $body
         })
     };
@@ -36,32 +40,40 @@ pub fn run<T>(name: &'static str, body: impl FnOnce() -> Result<T>) -> Result<T>
     run_quietly(name, body).inspect_err(|error| set_last_error(error.clone()))
 }
 
-/// The same without touching this thread's last error.
+/// The same without touching this thread's last error; for functions that look at it.
 pub fn run_quietly<T>(name: &'static str, body: impl FnOnce() -> Result<T>) -> Result<T> {
-    let guarded = || {
-        #[cfg(feature = "panic-injection")]
-        injection::panic_if_asked(name);
-        body()
-    };
-    crate::panic::catch(guarded)
-        .unwrap_or_else(|| Err(Error::internal(&format!("panic in {name}"))))
+    crate::panic::catch(body).unwrap_or_else(|| Err(Error::internal(&format!("panic in {name}"))))
 }
 
 /// Finds the handle for a call that may change it.
 pub fn change<T>(
+    name: &'static str,
     handle: *mut ssl_socket,
     body: impl FnOnce(&Arc<Socket>) -> Result<T>,
 ) -> Result<T> {
     let socket = socket::find(handle as usize)?;
     let outcome = socket.refuse_inside_hook().and_then(|()| {
-        crate::panic::catch(|| body(&socket)).unwrap_or_else(|| {
+        let guarded = || {
+            injection_point(name);
+            body(&socket)
+        };
+        crate::panic::catch(guarded).unwrap_or_else(|| {
             // What the panic left half done must not carry data.
-            let error = Error::internal("panic; the connection has been closed");
+            let error =
+                Error::internal(&format!("panic in {name}; the connection has been closed"));
             socket.poison(&error);
             Err(error)
         })
     });
     outcome.inspect_err(|error| socket.errors().set_latest(error.clone()))
+}
+
+/// Where a test has the function of that name panic.
+pub fn injection_point(name: &str) {
+    #[cfg(feature = "panic-injection")]
+    injection::panic_if_asked(name);
+    #[cfg(not(feature = "panic-injection"))]
+    let _ = name;
 }
 
 /// This thread's last error.

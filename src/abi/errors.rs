@@ -15,7 +15,10 @@ use crate::socket;
 #[unsafe(no_mangle)]
 pub extern "C" fn ssl_get_error(s: *mut ssl_socket) -> i32 {
     // This thread's last error must not be replaced by looking at it.
-    match boundary::run_quietly("ssl_get_error", || error_of(s)) {
+    match boundary::run_quietly("ssl_get_error", || {
+        boundary::injection_point("ssl_get_error");
+        error_of(s)
+    }) {
         Ok(error) => error.map_or(0, |error| error.code.0),
         Err(error) => error.code.0,
     }
@@ -31,6 +34,7 @@ pub unsafe extern "C" fn ssl_get_error_text(
     len: *mut usize,
 ) -> i32 {
     status(boundary::run_quietly("ssl_get_error_text", || {
+        boundary::injection_point("ssl_get_error_text");
         let text = error_of(s)?.map_or(String::new(), |error| error.text);
         // SAFETY: writable as the header demands.
         unsafe { memory::copy_out_text(&text, buf, capacity, len) }
@@ -41,6 +45,7 @@ pub unsafe extern "C" fn ssl_get_error_text(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ssl_get_error_info(s: *mut ssl_socket, info: *mut ssl_error_info) -> i32 {
     status(boundary::run_quietly("ssl_get_error_info", || {
+        boundary::injection_point("ssl_get_error_info");
         let error = error_of(s)?;
         let code = error.as_ref().map_or(Code::OKAY, |error| error.code);
         let value = ssl_error_info {

@@ -10,7 +10,8 @@ use super::memory;
 use super::types::ssl_log_fn;
 use crate::error::{Code, Error};
 use crate::log::{self, Level};
-use crate::socket;
+use crate::relay::exit;
+use crate::{panic, socket};
 
 /// The version of the ABI that this header describes: major << 16 | minor. Compare it with
 /// ssl_abi_version(): the major numbers must be equal, the library's minor number not smaller.
@@ -23,6 +24,9 @@ pub const SSL_ABI_VERSION: u32 = 1;
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ssl_flush_all(timeout_ms: u32, unfinished: *mut u32) -> i32 {
     status(entry!(ssl_flush_all, {
+        if !unfinished.is_null() {
+            memory::check_target(unfinished, "unfinished")?;
+        }
         let limit = (timeout_ms != u32::MAX).then(|| Duration::from_millis(timeout_ms.into()));
         let waiting = socket::flush_all(limit);
         if !unfinished.is_null() {
@@ -78,6 +82,19 @@ pub extern "C" fn ssl_version() -> *const c_char {
 pub extern "C" fn ssl_abi_version() -> u32 {
     entry!(ssl_abi_version, Ok(SSL_ABI_VERSION)).unwrap_or(0)
 }
+
+/// Runs when the process ends by exit() or by returning from main, after the program's own exit
+/// handlers and the destructors of whatever uses the library.
+extern "C" fn at_exit() {
+    // A panic must not turn the end of the process into an abort.
+    let _ = panic::catch(exit::deliver);
+}
+
+// SAFETY: the section holds pointers to functions without arguments, which the loader calls at the
+// end of the process.
+#[used]
+#[unsafe(link_section = ".fini_array")]
+static AT_EXIT: extern "C" fn() = at_exit;
 
 /// The program's argument, which the library only carries.
 struct LogArgument(*mut c_void);

@@ -7,6 +7,7 @@ use super::memory;
 use super::types::ssl_socket;
 use crate::error::{Code, Error, Result};
 use crate::io::transport::CallOptions;
+use crate::socket;
 use crate::sys::address::Address;
 use crate::sys::errno;
 
@@ -23,20 +24,25 @@ use crate::sys::errno;
 ///
 /// A failure ends the connection: from then on every send on the descriptor fails and recv
 /// returns no byte, through every duplicate of it. (Not on SSL_ERR_BAD_HANDLE, SSL_ERR_REENTRANT,
-/// or SSL_ERR_STATE for a socket that speaks TLS already.) What a hook refuses has the hook's own
+/// or SSL_ERR_STATE for a socket that speaks TLS already, whose handshake is being made, or whose
+/// number now is something else.) What a hook refuses has the hook's own
 /// value if that is 2 to 11 or negative, else SSL_ERR_CERT_UNKNOWN.
 ///
 /// Everything the peer said before TLS is void: greet it again (RFC 3207). No thread may be
 /// inside recv, poll or select on the descriptor during the call.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ssl_perform_handshake(s: *mut ssl_socket, host: *const c_char) -> i32 {
-    status(entry!(ssl_perform_handshake, change s, |socket| {
+    let outcome = entry!(ssl_perform_handshake, change s, |socket| {
         // SAFETY: NUL-terminated as the header demands.
         match unsafe { memory::string(host, "the host name") } {
             Ok(host) => socket.perform_handshake(host),
             Err(error) => Err(socket.refuse_upgrade(error)),
         }
-    }))
+    });
+    if outcome.as_ref().is_err_and(|error| error.code == Code::FORKED) {
+        socket::refuse_upgrade_in_child(s as usize);
+    }
+    status(outcome)
 }
 
 /// Connects to the socket address of `len` bytes at `sockaddr`, then makes the handshake with the
@@ -46,11 +52,15 @@ pub unsafe extern "C" fn ssl_perform_handshake(s: *mut ssl_socket, host: *const 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ssl_connect(s: *mut ssl_socket, sockaddr: *const c_void, len: u32) -> i32 {
     status(entry!(ssl_connect, change s, |socket| {
+        // Before anything is read: a wrong length is not one that the program's structure has.
+        if !(size_of::<libc::sa_family_t>()..=size_of::<libc::sockaddr_storage>())
+            .contains(&(len as usize))
+        {
+            let text = format!("a socket address of {len} bytes does not exist");
+            return Err(Error { sys_errno: libc::EINVAL, ..Error::new(Code::INVALID, text) });
+        }
         // SAFETY: readable as the header demands.
         let address = unsafe { memory::bytes(sockaddr.cast(), len as usize, "sockaddr") }?;
-        if address.is_empty() {
-            return Err(Error::new(Code::INVALID, "sockaddr is empty"));
-        }
         socket.connect(&Address::new(address.to_vec()))
     }))
 }
@@ -109,7 +119,9 @@ pub unsafe extern "C" fn ssl_recv(
     }))
 }
 
-/// Writes to `bytes` how many bytes can be received without waiting for the peer.
+/// Writes to `bytes` how many bytes can be received at once: in explicit mode those that the
+/// library has taken off the connection already, which poll does not see; otherwise those in the
+/// descriptor's queue.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ssl_pending(s: *mut ssl_socket, bytes: *mut usize) -> i32 {
     status(entry!(ssl_pending, change s, |socket| {

@@ -14,6 +14,7 @@ use crate::error::{Code, Error, Result};
 use crate::socket::settings::Hook;
 use crate::tls::identity::Identity;
 use crate::verify::name::PeerName;
+use crate::verify::trust::Trust;
 
 /// Sets the flags (SSL_FLAG_*); they replace the earlier ones. An unknown bit answers
 /// SSL_ERR_INVALID, one that is not supported yet SSL_ERR_UNSUPPORTED, a change after the
@@ -53,7 +54,7 @@ pub extern "C" fn ssl_set_validate_cert_hook(
 
 /// Sets the name that the peer's certificate must be for, and that the peer is told (SNI): a DNS
 /// name or an IP literal. A name outside ASCII is converted (IDNA). The string is copied; NULL
-/// clears it. SSL_ERR_INVALID if it is not a name. Any thread, before the handshake.
+/// clears it. SSL_ERR_INVALID if it is not a name, SSL_ERR_NO_NAME if it is empty. Any thread, before the handshake.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ssl_set_peername(s: *mut ssl_socket, name: *const c_char) -> i32 {
     status(entry!(ssl_set_peername, change s, |socket| {
@@ -96,7 +97,9 @@ pub unsafe extern "C" fn ssl_add_trust_file(s: *mut ssl_socket, pem_path: *const
     status(entry!(ssl_add_trust_file, change s, |socket| {
         // SAFETY: NUL-terminated as the header demands.
         let path = unsafe { path(pem_path, "pem_path") }?;
-        socket.configure(|settings| settings.trust.add_file(path))
+        let mut trust = Trust::default();
+        trust.add_file(path)?;
+        socket.configure(|settings| settings.add_trust(trust))
     }))
 }
 
@@ -112,7 +115,9 @@ pub unsafe extern "C" fn ssl_add_trust_pem(
     status(entry!(ssl_add_trust_pem, change s, |socket| {
         // SAFETY: readable as the header demands.
         let pem = unsafe { memory::bytes(pem.cast(), len, "pem") }?;
-        socket.configure(|settings| settings.trust.add_pem(pem))
+        let mut trust = Trust::default();
+        trust.add_pem(pem)?;
+        socket.configure(|settings| settings.add_trust(trust))
     }))
 }
 
@@ -121,7 +126,9 @@ pub unsafe extern "C" fn ssl_add_trust_pem(
 #[unsafe(no_mangle)]
 pub extern "C" fn ssl_use_system_trust(s: *mut ssl_socket) -> i32 {
     status(entry!(ssl_use_system_trust, change s, |socket| {
-        socket.configure(|settings| settings.trust.add_system())
+        let mut trust = Trust::default();
+        trust.add_system()?;
+        socket.configure(|settings| settings.add_trust(trust))
     }))
 }
 

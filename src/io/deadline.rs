@@ -11,8 +11,12 @@ pub struct Deadline {
 
 impl Deadline {
     pub fn after(limit: Option<Duration>) -> Self {
+        Self::since(Instant::now(), limit)
+    }
+
+    pub fn since(start: Instant, limit: Option<Duration>) -> Self {
         // An end past the clock's range is no end.
-        Self { ends: limit.and_then(|limit| Instant::now().checked_add(limit)) }
+        Self { ends: limit.and_then(|limit| start.checked_add(limit)) }
     }
 
     /// The time left; `None` for ever. Zero when it is over.

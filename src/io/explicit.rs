@@ -3,12 +3,17 @@
 //! Three locks, always taken in this order: `reader` or `writer` (one call per direction at a
 //! time, held for the length of the call), then `core` (the engine, held for computing and for
 //! transfers that do not wait). So a blocked writer never holds up the reader, nor the reverse.
+//!
+//! Ciphertext leaves in the order in which it was made: first the writer's queue, then what the
+//! engine has. A waiting reader has a wake-up descriptor, by which it learns that the handle was
+//! freed, or that a writer went away without getting rid of everything.
 
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
+use std::time::{Duration, Instant};
+
+use rustix::event::{EventfdFlags, eventfd};
 
 use super::deadline::Deadline;
 use super::transport::{self, CallOptions, Interest, Transfer, Wake};
@@ -23,8 +28,24 @@ pub struct ExplicitSession {
     core: Mutex<Core>,
     reader: Mutex<()>,
     writer: Mutex<Buffer>,
-    allow_truncation: bool,
+    /// Whether the writer's queue holds something. Set under `core`, so that under `core` it is
+    /// known whether anything has not left yet.
+    unsent: AtomicBool,
+    /// A call that may wait has the writer's turn.
+    writer_may_wait: AtomicBool,
+    /// Made when a reader waits for the first time.
+    wake_up: OnceLock<PrivateFd>,
+    options: SessionOptions,
     read_shut_down: AtomicBool,
+    freed: AtomicBool,
+}
+
+/// What the program chose before the handshake.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SessionOptions {
+    pub allow_truncation: bool,
+    /// No call waits, whatever the descriptor's `O_NONBLOCK` says.
+    pub non_blocking: bool,
 }
 
 /// How far a flush got.
@@ -40,28 +61,36 @@ pub enum Flush {
 struct Core {
     engine: Engine,
     plaintext: Buffer,
+    /// What the kernel said when it broke the connection: it says so only once.
+    broken: Option<Error>,
 }
 
 impl ExplicitSession {
-    pub fn new(transport: Arc<PrivateFd>, engine: Engine, allow_truncation: bool) -> Self {
+    pub fn new(transport: Arc<PrivateFd>, engine: Engine, options: SessionOptions) -> Self {
         Self {
             transport,
-            core: Mutex::new(Core { engine, plaintext: Buffer::new() }),
+            core: Mutex::new(Core { engine, plaintext: Buffer::new(), broken: None }),
             reader: Mutex::default(),
             writer: Mutex::default(),
-            allow_truncation,
+            unsent: AtomicBool::new(false),
+            writer_may_wait: AtomicBool::new(false),
+            wake_up: OnceLock::new(),
+            options,
             read_shut_down: AtomicBool::new(false),
+            freed: AtomicBool::new(false),
         }
     }
 
     /// Answers how many bytes were received; 0 after the peer's close_notify.
     pub fn receive(&self, buffer: &mut [u8], options: CallOptions) -> Result<usize> {
-        let Some(_turn) = enter(&self.reader, options.dont_wait) else {
-            return Err(want_read());
-        };
-        let deadline = self.call_deadline(Direction::Read);
+        let started = Instant::now();
+        let Some(_turn) = self.enter_as_reader(options) else { return Err(want_read()) };
+        let mut deadline = None;
         let mut received = 0;
         loop {
+            if self.freed.load(Ordering::Acquire) {
+                return Err(freed());
+            }
             let progress = self.receive_without_waiting(&mut buffer[received..], options);
             // KeyUpdate answers and alerts may have come up.
             let flushed = self.flush_control();
@@ -75,14 +104,22 @@ impl ExplicitSession {
                     continue;
                 }
                 Ok(None) => {}
+                // The next call will say the same again.
                 Err(_) if received > 0 => return Ok(received),
                 Err(error) => return Err(error),
             }
             if self.is_non_blocking(options) {
                 return if received > 0 { Ok(received) } else { Err(want_read()) };
             }
+            let (wake_up, is_new) = self.wake_up();
+            if is_new {
+                // What happened before it was there could not wake anybody.
+                continue;
+            }
             let interest = Interest { read: true, write: matches!(flushed, Ok(Flush::Blocked)) };
-            match transport::wait(self.transport.as_fd(), interest, None, &deadline)? {
+            let deadline =
+                deadline.get_or_insert_with(|| self.call_deadline(Direction::Read, started));
+            match transport::wait_or_wake(self.transport.as_fd(), interest, wake_up, deadline)? {
                 Wake::Ready | Wake::Cancelled => {}
                 Wake::TimedOut if received > 0 => return Ok(received),
                 Wake::TimedOut => return Err(timed_out("SO_RCVTIMEO", "received")),
@@ -92,46 +129,46 @@ impl ExplicitSession {
 
     /// Answers how many bytes were accepted: they leave, in order, with this or a later call.
     pub fn send(&self, data: &[u8], options: CallOptions) -> Result<usize> {
-        let deadline = self.call_deadline(Direction::Write);
+        let started = Instant::now();
         let outcome = {
-            let Some(mut queue) = enter(&self.writer, options.dont_wait) else {
-                return Err(want_write());
-            };
-            self.send_in_turn(&mut queue, data, options, &deadline)
+            let Some(mut queue) = self.enter_as_writer(options) else { return Err(want_write()) };
+            let wait = !self.is_non_blocking(options);
+            self.writer_may_wait.store(wait, Ordering::Release);
+            let outcome = self.send_in_turn(&mut queue, data, wait, started);
+            self.writer_may_wait.store(false, Ordering::Release);
+            outcome
         };
         // The reader may have left something for us while we had the turn.
-        let _ = self.flush_control();
-        outcome
+        if matches!(self.flush_control(), Ok(Flush::Blocked)) {
+            self.wake_reader();
+        }
+        outcome.map_err(|error| if self.freed.load(Ordering::Acquire) { freed() } else { error })
     }
 
     /// How many bytes `receive` can hand out without waiting for the peer.
     pub fn pending(&self) -> Result<usize> {
-        let mut core = self.core();
-        let Core { engine, plaintext } = &mut *core;
-        if plaintext.len() < PLAINTEXT_LIMIT {
-            let outcome = engine
-                .decrypt(PLAINTEXT_LIMIT - plaintext.len(), &mut |bytes| plaintext.push(bytes));
-            if plaintext.is_empty() {
-                outcome?;
-            }
-        }
-        Ok(plaintext.len())
+        let outcome = {
+            let mut core = self.core();
+            let Core { engine, plaintext, .. } = &mut *core;
+            let room = PLAINTEXT_LIMIT.saturating_sub(plaintext.len());
+            let outcome = engine.decrypt(room, &mut |bytes| plaintext.push(bytes));
+            if plaintext.is_empty() { outcome.map(|_| 0) } else { Ok(plaintext.len()) }
+        };
+        let _ = self.flush_control();
+        outcome
     }
 
     /// Whether ciphertext of accepted data still waits for the peer.
     pub fn has_unsent(&self) -> bool {
-        let queued = match self.writer.try_lock() {
-            Ok(queue) => !queue.is_empty(),
-            Err(_) => true,
-        };
-        queued || !self.core().engine.outgoing().is_empty()
+        let core = self.core();
+        self.unsent.load(Ordering::Acquire) || !core.engine.outgoing().is_empty()
     }
 
     /// Sends what waits as far as that goes without waiting.
     pub fn flush_control(&self) -> Result<Flush> {
-        while !self.core().engine.outgoing().is_empty() || self.queue_waits() {
+        while self.has_unsent() {
             // Whoever has the turn looks again after giving it back.
-            let Some(mut queue) = enter(&self.writer, true) else { return Ok(Flush::Busy) };
+            let Some(mut queue) = try_enter(&self.writer) else { return Ok(Flush::Busy) };
             self.take_outgoing(&mut queue);
             if !self.flush_without_waiting(&mut queue)? {
                 return Ok(Flush::Blocked);
@@ -142,26 +179,40 @@ impl ExplicitSession {
 
     /// Waits until everything accepted has been handed to the transport.
     pub fn flush(&self, deadline: &Deadline) -> Result<()> {
-        while self.flush_control()? != Flush::Done {
-            let interest = Interest { read: false, write: true };
-            if transport::wait(self.transport.as_fd(), interest, None, deadline)? == Wake::TimedOut
-            {
+        loop {
+            let over = match self.flush_control()? {
+                Flush::Done => return Ok(()),
+                // The other thread may be getting on well: the transport's readiness says nothing.
+                Flush::Busy => {
+                    std::thread::sleep(BUSY_PAUSE);
+                    deadline.is_over()
+                }
+                Flush::Blocked => {
+                    let interest = Interest { read: false, write: true };
+                    transport::wait(self.transport.as_fd(), interest, None, deadline)?
+                        == Wake::TimedOut
+                }
+            };
+            if over {
+                self.wake_reader();
                 return Err(Error::new(Code::TIMEOUT, "the peer does not take the data sent"));
             }
         }
-        Ok(())
     }
 
     /// Ends our direction with close_notify; receiving goes on.
     pub fn shut_down_write(&self, limit: Option<Duration>) -> Result<()> {
         self.core().engine.close_notify()?;
-        if self.is_non_blocking(CallOptions::default()) {
-            return match self.flush_control()? {
-                Flush::Done => Ok(()),
-                Flush::Blocked | Flush::Busy => Err(want_write()),
-            };
+        if !self.is_non_blocking(CallOptions::default()) {
+            return self.flush(&Deadline::after(limit));
         }
-        self.flush(&Deadline::after(limit))
+        match self.flush_control()? {
+            Flush::Done => Ok(()),
+            Flush::Blocked | Flush::Busy => {
+                self.wake_reader();
+                Err(want_write())
+            }
+        }
     }
 
     /// Ends the receiving direction and wakes a waiting reader.
@@ -173,20 +224,26 @@ impl ExplicitSession {
 
     /// Ends the session: close_notify, end of our direction, then the peer's data is read and
     /// dropped for at most `limit`: closing with unread input would reset the connection and
-    /// could destroy what was just sent.
+    /// could destroy what was just sent. A call that waits on another thread fails.
     pub fn close(&self, limit: Option<Duration>) {
+        self.freed.store(true, Ordering::Release);
+        self.wake_reader();
         let deadline = Deadline::after(limit);
         let wait = !self.is_non_blocking(CallOptions::default());
-        if self.core().engine.close_notify().is_err() {
-            return;
-        }
+        // Without keys that may still be used, the end of the connection has to do.
+        let ended = self.core().engine.close_notify().is_ok();
         let flushed = match wait {
             true => self.flush(&deadline).is_ok(),
             false => self.flush_control().is_ok_and(|flush| flush == Flush::Done),
         };
+        // This wakes a waiting writer, too.
         let _ = rustix::net::shutdown(&self.transport, rustix::net::Shutdown::Write);
-        if flushed {
+        if ended && flushed {
             self.drain(&deadline, wait);
+        }
+        if try_enter(&self.reader).is_none() {
+            // There was no descriptor left to wake it by.
+            let _ = rustix::net::shutdown(&self.transport, rustix::net::Shutdown::Read);
         }
     }
 
@@ -198,10 +255,19 @@ impl ExplicitSession {
         &self,
         queue: &mut Buffer,
         data: &[u8],
-        options: CallOptions,
-        deadline: &Deadline,
+        wait: bool,
+        started: Instant,
     ) -> Result<usize> {
-        let wait = !self.is_non_blocking(options);
+        {
+            let core = self.core();
+            if let Some(error) = &core.broken {
+                return Err(error.clone());
+            }
+            if !data.is_empty() {
+                core.engine.check_can_send()?;
+            }
+        }
+        let mut deadline = None;
         let mut accepted = 0;
         loop {
             self.take_outgoing(queue);
@@ -210,6 +276,8 @@ impl ExplicitSession {
                     Some(want_write())
                 } else {
                     let interest = Interest { read: false, write: true };
+                    let deadline = deadline
+                        .get_or_insert_with(|| self.call_deadline(Direction::Write, started));
                     match transport::wait(self.transport.as_fd(), interest, None, deadline)? {
                         Wake::Ready | Wake::Cancelled => None,
                         Wake::TimedOut => Some(timed_out("SO_SNDTIMEO", "sent")),
@@ -240,7 +308,9 @@ impl ExplicitSession {
         options: CallOptions,
     ) -> Result<Option<usize>> {
         let mut core = self.core();
-        let Core { engine, plaintext } = &mut *core;
+        let Core { engine, plaintext, broken } = &mut *core;
+        // A peer that sends tickets for ever must not keep us, nor the writer from the engine.
+        let mut budget = FRUITLESS_LIMIT;
         loop {
             if !plaintext.is_empty() {
                 let count = plaintext.len().min(buffer.len());
@@ -267,12 +337,26 @@ impl ExplicitSession {
             if engine.peer_closed() || self.read_shut_down.load(Ordering::Acquire) {
                 return Ok(Some(0));
             }
-            match transport::receive(self.transport.as_fd(), engine.receive_space(READ_SIZE)?)? {
-                Transfer::Bytes(count) => engine.received(count),
-                Transfer::WouldBlock => return Ok(None),
-                Transfer::End if self.read_shut_down.load(Ordering::Acquire) => return Ok(Some(0)),
-                Transfer::End if self.allow_truncation => return Ok(Some(0)),
-                Transfer::End => return engine.transport_ended().map(|()| Some(0)),
+            if budget == 0 {
+                return Ok(None);
+            }
+            match transport::receive(self.transport.as_fd(), engine.receive_space(READ_SIZE)?) {
+                Ok(Transfer::Bytes(count)) => {
+                    engine.received(count);
+                    budget = budget.saturating_sub(count);
+                }
+                Ok(Transfer::WouldBlock) => return Ok(None),
+                Ok(Transfer::End) if self.read_shut_down.load(Ordering::Acquire) => {
+                    return Ok(Some(0));
+                }
+                Ok(Transfer::End) => {
+                    return match broken {
+                        Some(error) => Err(error.clone()),
+                        None if self.options.allow_truncation => Ok(Some(0)),
+                        None => engine.transport_ended().map(|()| Some(0)),
+                    };
+                }
+                Err(error) => return Err(broken.get_or_insert(error).clone()),
             }
         }
     }
@@ -287,20 +371,35 @@ impl ExplicitSession {
             queue.push(outgoing.readable());
             outgoing.consume(outgoing.len());
         }
+        self.unsent.store(!queue.is_empty(), Ordering::Release);
     }
 
     fn flush_without_waiting(&self, queue: &mut Buffer) -> Result<bool> {
         while !queue.is_empty() {
-            match transport::send(self.transport.as_fd(), queue.readable())? {
-                Transfer::Bytes(count) => queue.consume(count),
-                Transfer::WouldBlock | Transfer::End => return Ok(false),
+            match transport::send(self.transport.as_fd(), queue.readable()) {
+                Ok(Transfer::Bytes(count)) => queue.consume(count),
+                Ok(Transfer::WouldBlock | Transfer::End) => return Ok(false),
+                Err(error) => {
+                    // It will never leave.
+                    queue.consume(queue.len());
+                    self.unsent.store(false, Ordering::Release);
+                    return Err(self.broke(error));
+                }
             }
         }
+        self.unsent.store(false, Ordering::Release);
         Ok(true)
     }
 
-    fn queue_waits(&self) -> bool {
-        self.writer.try_lock().is_ok_and(|queue| !queue.is_empty())
+    /// The kernel refused to send: remembers why, or answers what is known already.
+    fn broke(&self, error: Error) -> Error {
+        let mut core = self.core();
+        match &core.broken {
+            Some(first) => first.clone(),
+            // One direction can be over while the peer's data can still be read.
+            None if error.sys_errno == libc::EPIPE => error,
+            None => core.broken.insert(error).clone(),
+        }
     }
 
     /// Reads and drops until the peer's end, its close_notify, the deadline or a MiB.
@@ -324,17 +423,62 @@ impl ExplicitSession {
     }
 
     fn is_non_blocking(&self, options: CallOptions) -> bool {
-        options.dont_wait || transport::is_non_blocking(self.transport.as_fd())
+        options.dont_wait
+            || self.options.non_blocking
+            || transport::is_non_blocking(self.transport.as_fd())
     }
 
     /// SO_RCVTIMEO and SO_SNDTIMEO bound the whole call.
-    fn call_deadline(&self, direction: Direction) -> Deadline {
+    fn call_deadline(&self, direction: Direction, started: Instant) -> Deadline {
         let timeout = match direction {
             Direction::Read => rustix::net::sockopt::Timeout::Recv,
             Direction::Write => rustix::net::sockopt::Timeout::Send,
         };
         let limit = rustix::net::sockopt::socket_timeout(&self.transport, timeout);
-        Deadline::after(limit.unwrap_or(None))
+        Deadline::since(started, limit.unwrap_or(None))
+    }
+
+    /// `None` if somebody else has the turn and the caller may not wait for it.
+    fn enter_as_reader(&self, options: CallOptions) -> Option<MutexGuard<'_, ()>> {
+        if options.dont_wait || self.options.non_blocking {
+            return try_enter(&self.reader);
+        }
+        Some(self.reader.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The same for the writer. Somebody who only flushes has the turn for a moment, which is no
+    /// reason to tell the program that the peer is not reading.
+    fn enter_as_writer(&self, options: CallOptions) -> Option<MutexGuard<'_, Buffer>> {
+        if !options.dont_wait && !self.options.non_blocking {
+            return Some(self.writer.lock().unwrap_or_else(PoisonError::into_inner));
+        }
+        loop {
+            match try_enter(&self.writer) {
+                Some(queue) => return Some(queue),
+                None if self.writer_may_wait.load(Ordering::Acquire) => return None,
+                None => std::thread::yield_now(),
+            }
+        }
+    }
+
+    /// The waiting reader's descriptor, and whether this call made it.
+    fn wake_up(&self) -> (Option<BorrowedFd<'_>>, bool) {
+        let mut is_new = false;
+        if self.wake_up.get().is_none() {
+            let flags = EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK;
+            let made = eventfd(0, flags).ok().and_then(|fd| PrivateFd::adopt(fd).ok());
+            // Without one left, the reader waits for the peer alone.
+            is_new = made.is_some_and(|fd| self.wake_up.set(fd).is_ok());
+        }
+        (self.wake_up.get().map(PrivateFd::as_fd), is_new)
+    }
+
+    /// Makes a waiting reader look around.
+    fn wake_reader(&self) {
+        if let Some(fd) = self.wake_up.get() {
+            // It can only fail by being readable already.
+            let _ = rustix::io::write(fd, &1_u64.to_ne_bytes());
+        }
     }
 
     fn core(&self) -> MutexGuard<'_, Core> {
@@ -347,16 +491,17 @@ enum Direction {
     Write,
 }
 
-/// The turn of one direction; `None` if somebody else has it and the caller may not wait.
-fn enter<T>(turn: &Mutex<T>, dont_wait: bool) -> Option<MutexGuard<'_, T>> {
-    if !dont_wait {
-        return Some(turn.lock().unwrap_or_else(PoisonError::into_inner));
-    }
+/// The turn of one direction, if nobody has it.
+fn try_enter<T>(turn: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
     match turn.try_lock() {
         Ok(guard) => Some(guard),
         Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
         Err(TryLockError::WouldBlock) => None,
     }
+}
+
+fn freed() -> Error {
+    Error::new(Code::BAD_HANDLE, "another thread freed the handle during this call")
 }
 
 fn want_read() -> Error {
@@ -379,3 +524,6 @@ const PLAINTEXT_LIMIT: usize = 64 * 1024;
 const READ_SIZE: usize = 64 * 1024;
 const SEND_CHUNK: usize = 64 * 1024;
 const DRAIN_LIMIT: usize = 1024 * 1024;
+/// How much of the peer's ciphertext is read in one go without any data in it.
+const FRUITLESS_LIMIT: usize = 1024 * 1024;
+const BUSY_PAUSE: Duration = Duration::from_millis(1);

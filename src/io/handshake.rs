@@ -86,14 +86,17 @@ impl Handshake<'_> {
 
     fn flush(&self, engine: &mut Engine, deadline: &Deadline) -> Result<()> {
         while !self.flush_without_waiting(engine)? {
+            let awaited = "the peer to take what this side has to say";
             if !self.blocking {
+                if deadline.is_over() {
+                    return Err(self.timed_out(awaited));
+                }
                 return Err(Error::new(
                     Code::WANT_WRITE,
                     "the handshake goes on when the connection can be written to",
                 ));
             }
-            let interest = Interest { read: false, write: true };
-            self.wait(interest, deadline, "the peer to take what this side has to say")?;
+            self.wait(Interest { read: false, write: true }, deadline, awaited)?;
         }
         Ok(())
     }
@@ -111,6 +114,17 @@ impl Handshake<'_> {
 
     fn fill(&self, engine: &mut Engine, deadline: &Deadline) -> Result<()> {
         loop {
+            let awaited = match (self.is_server, engine.has_heard_from_peer()) {
+                (true, false) => "the client's first TLS record",
+                (false, false) => {
+                    "the server's first TLS record (does this port want STARTTLS first?)"
+                }
+                (_, true) => "the rest of the peer's handshake",
+            };
+            // However much the peer has sent meanwhile: it must not stretch the limit.
+            if deadline.is_over() {
+                return Err(self.timed_out(awaited));
+            }
             if self.fill_without_waiting(engine)? {
                 return Ok(());
             }
@@ -120,13 +134,6 @@ impl Handshake<'_> {
                     "the handshake goes on when the connection can be read from",
                 ));
             }
-            let awaited = match (self.is_server, engine.has_heard_from_peer()) {
-                (true, false) => "the client's first TLS record",
-                (false, false) => {
-                    "the server's first TLS record (does this port want STARTTLS first?)"
-                }
-                (_, true) => "the rest of the peer's handshake",
-            };
             self.wait(Interest { read: true, write: false }, deadline, awaited)?;
         }
     }
@@ -162,11 +169,9 @@ impl Handshake<'_> {
             return Ok(());
         }
         // A line may still be on its way; a moment's patience makes a better text.
-        let patience = Deadline::after(Some(Duration::from_millis(200)));
-        while self.blocking
-            && engine.incoming().len() < QUOTED
-            && !engine.incoming().contains(&b'\n')
-        {
+        let patience = if self.blocking { PATIENCE } else { Duration::ZERO };
+        let patience = Deadline::after(Some(patience));
+        while engine.incoming().len() < QUOTED && !engine.incoming().contains(&b'\n') {
             let interest = Interest { read: true, write: false };
             let wake = transport::wait(self.transport, interest, self.cancel, &patience)?;
             if wake != Wake::Ready {
@@ -197,17 +202,19 @@ impl Handshake<'_> {
                 Code::IO,
                 "the program closed the descriptor while the handshake was running",
             )),
-            Wake::TimedOut => {
-                let limit = self.limit.unwrap_or_default().as_millis();
-                Err(Error::new(
-                    Code::TIMEOUT,
-                    format!(
-                        "the handshake did not finish within {limit} ms: waited for {awaited} \
-                         (ssl_set_timeout changes the limit)"
-                    ),
-                ))
-            }
+            Wake::TimedOut => Err(self.timed_out(awaited)),
         }
+    }
+
+    fn timed_out(&self, awaited: &str) -> Error {
+        let limit = self.limit.unwrap_or_default().as_millis();
+        Error::new(
+            Code::TIMEOUT,
+            format!(
+                "the handshake did not finish within {limit} ms: waited for {awaited} \
+                 (ssl_set_timeout changes the limit)"
+            ),
+        )
     }
 }
 
@@ -222,3 +229,4 @@ fn during_handshake(error: Error) -> Error {
 
 const READ_SIZE: usize = 16 * 1024 + 512;
 const QUOTED: usize = 81;
+const PATIENCE: Duration = Duration::from_millis(200);

@@ -113,41 +113,67 @@ pub struct Interest {
 pub enum Wake {
     /// The transport is ready, or broken: the next transfer tells.
     Ready,
-    /// The watched descriptor hung up.
+    /// The watched descriptor hung up, or the wake-up descriptor was written to.
     Cancelled,
     TimedOut,
 }
 
 /// Waits for the transport, for a hang-up of `cancel`, or for the deadline. Signals do not end it.
+///
+/// To be called when a transfer would have blocked: once the deadline is over it answers that,
+/// also if the transport is ready by now. Otherwise a peer that trickles could go on for ever.
 pub fn wait(
     fd: BorrowedFd<'_>,
     interest: Interest,
     cancel: Option<BorrowedFd<'_>>,
     deadline: &Deadline,
 ) -> Result<Wake> {
+    wait_for(fd, interest, cancel.map(|cancel| (cancel, PollFlags::empty())), deadline)
+}
+
+/// The same, but `wake_up` ends it by becoming readable, which is undone.
+pub fn wait_or_wake(
+    fd: BorrowedFd<'_>,
+    interest: Interest,
+    wake_up: Option<BorrowedFd<'_>>,
+    deadline: &Deadline,
+) -> Result<Wake> {
+    let wake = wait_for(fd, interest, wake_up.map(|fd| (fd, PollFlags::IN)), deadline)?;
+    if let (Wake::Cancelled, Some(wake_up)) = (wake, wake_up) {
+        // Who cannot read it finds it readable at the next call: no harm done.
+        let _ = rustix::io::read(wake_up, &mut [0; 8]);
+    }
+    Ok(wake)
+}
+
+fn wait_for(
+    fd: BorrowedFd<'_>,
+    interest: Interest,
+    watched: Option<(BorrowedFd<'_>, PollFlags)>,
+    deadline: &Deadline,
+) -> Result<Wake> {
     let mut events = PollFlags::empty();
     events.set(PollFlags::IN, interest.read);
     events.set(PollFlags::OUT, interest.write);
+    let (other, other_events) = watched.unwrap_or((fd, PollFlags::empty()));
+    let count = if watched.is_some() { 2 } else { 1 };
     loop {
         let remaining = deadline.remaining();
-        let mut entries = [
-            PollFd::from_borrowed_fd(fd, events),
-            PollFd::from_borrowed_fd(cancel.unwrap_or(fd), PollFlags::empty()),
-        ];
-        let watched = if cancel.is_some() { 2 } else { 1 };
-        let ready = match poll(&mut entries[..watched], remaining.map(timespec).as_ref()) {
-            Ok(ready) => ready,
-            Err(Errno::INTR) => continue,
+        if remaining == Some(Duration::ZERO) {
+            return Ok(Wake::TimedOut);
+        }
+        let mut entries =
+            [PollFd::from_borrowed_fd(fd, events), PollFd::from_borrowed_fd(other, other_events)];
+        match poll(&mut entries[..count], remaining.map(timespec).as_ref()) {
+            Ok(_) | Err(Errno::INTR) => {}
             Err(errno) => return Err(Error::system("wait for the peer", errno.raw_os_error())),
         };
-        if cancel.is_some() && entries[1].revents().intersects(PollFlags::HUP | PollFlags::ERR) {
+        let wakes = other_events | PollFlags::HUP | PollFlags::ERR;
+        if watched.is_some() && entries[1].revents().intersects(wakes) {
             return Ok(Wake::Cancelled);
         }
         if !entries[0].revents().is_empty() {
             return Ok(Wake::Ready);
-        }
-        if ready == 0 && deadline.is_over() {
-            return Ok(Wake::TimedOut);
         }
     }
 }

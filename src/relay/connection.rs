@@ -1,6 +1,6 @@
 //! One relayed connection: a state machine that moves bytes as far as they go without waiting.
 
-use std::os::fd::{AsFd, RawFd};
+use std::os::fd::{AsFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -9,8 +9,9 @@ use rustix::net::{SendFlags, Shutdown, shutdown};
 
 use super::pair::PairKind;
 use super::{LinkOptions, Progress, exit};
-use crate::error::{Error, Result};
+use crate::error::{Code, Error, Result};
 use crate::io::transport::{self, Transfer};
+use crate::sys::fd_table;
 use crate::sys::identity::{Identity, duplicate_if};
 use crate::sys::private_fd::PrivateFd;
 use crate::sys::socket_options;
@@ -20,7 +21,7 @@ use crate::tls::engine::Engine;
 pub struct Connection {
     transport: Arc<PrivateFd>,
     /// The library's end of the inner pair; gone once the program's end is.
-    library: Option<PrivateFd>,
+    library: Option<Arc<PrivateFd>>,
     kind: PairKind,
     program: Identity,
     number: RawFd,
@@ -33,12 +34,16 @@ pub struct Connection {
     outbound: Outbound,
     closing: Option<Closing>,
     progress: Arc<Progress>,
+    scratch_used: usize,
+    program_was_reset: bool,
+    /// Why nothing more can be sent; what the peer said last may be the better reason.
+    send_error: Option<Error>,
 }
 
 /// What a connection is made of.
 pub struct Ends {
     pub transport: Arc<PrivateFd>,
-    pub library: PrivateFd,
+    pub library: Arc<PrivateFd>,
     pub kind: PairKind,
     pub program: Identity,
     pub number: RawFd,
@@ -100,6 +105,8 @@ enum Outbound {
     Open,
     /// close_notify is queued or sent.
     Ended,
+    /// The transport takes no more.
+    Failed,
 }
 
 /// After the program has closed its end.
@@ -131,6 +138,9 @@ impl Connection {
             outbound: Outbound::Open,
             closing: None,
             progress: ends.progress,
+            scratch_used: 0,
+            program_was_reset: false,
+            send_error: None,
         }
     }
 
@@ -139,7 +149,12 @@ impl Connection {
     }
 
     pub fn library(&self) -> Option<&PrivateFd> {
-        self.library.as_ref()
+        self.library.as_deref()
+    }
+
+    /// How much of the scratch buffer has held plaintext since this was last asked.
+    pub fn take_scratch_used(&mut self) -> usize {
+        std::mem::take(&mut self.scratch_used)
     }
 
     pub fn transport_event(&mut self, event: Readiness) {
@@ -152,11 +167,13 @@ impl Connection {
 
     /// Moves what can be moved. `scratch` is shared by the connections of one thread.
     pub fn run(&mut self, scratch: &mut [u8]) -> Next {
+        // Before anything is read: whoever finds the library's end empty has to see this.
+        self.progress.idle.store(false, Ordering::SeqCst);
         let mut budget = RUN_BUDGET;
         let next = loop {
             let before = budget;
             if let Err(error) = self.outward(scratch, &mut budget) {
-                self.transport_broke(error);
+                self.outbound_failed(error);
             }
             self.inward(scratch, &mut budget);
             match self.finish() {
@@ -169,7 +186,7 @@ impl Connection {
         };
         let unread = self.library.is_some() && self.library_ready.read;
         let idle = !unread && self.engine.outgoing().is_empty();
-        self.progress.idle.store(idle, Ordering::Release);
+        self.progress.idle.store(idle, Ordering::SeqCst);
         exit::progress(budget < RUN_BUDGET);
         next
     }
@@ -198,7 +215,7 @@ impl Connection {
         loop {
             self.flush()?;
             if !self.engine.outgoing().is_empty()
-                || self.outbound == Outbound::Ended
+                || self.outbound != Outbound::Open
                 || matches!(self.inbound, Inbound::Broken { .. })
                 || *budget == 0
             {
@@ -210,20 +227,19 @@ impl Connection {
             }
             match transport::receive(library.as_fd(), scratch) {
                 Ok(Transfer::Bytes(count)) => {
+                    // A short read says nothing: it ends before urgent data, too.
                     *budget = budget.saturating_sub(count);
-                    // A short read has emptied the queue, unless the end is behind it.
-                    if count < scratch.len() && !self.library_ready.read_hang_up {
-                        self.library_ready.read = false;
-                    }
+                    self.scratch_used = self.scratch_used.max(count);
                     self.engine.encrypt(&scratch[..count])?;
                 }
                 Ok(Transfer::WouldBlock) => self.library_ready.read = false,
+                Ok(Transfer::End) if self.program_was_reset => self.program_reset(),
                 Ok(Transfer::End) => {
                     self.library_ready.read = false;
                     self.end_outbound()?;
                 }
                 // The program closed with SO_LINGER {1, 0} or with unread data.
-                Err(_) => self.program_reset()?,
+                Err(_) => self.program_reset(),
             }
         }
     }
@@ -263,6 +279,7 @@ impl Connection {
             }
             match self.receive_from_peer() {
                 Ok(true) => *budget = budget.saturating_sub(1),
+                Ok(false) if self.outbound == Outbound::Failed => self.sending_broke(),
                 Ok(false) => return,
                 Err(error) => self.transport_broke(error),
             }
@@ -302,15 +319,18 @@ impl Connection {
             match transport::send(library.as_fd(), self.to_program.readable()) {
                 Ok(Transfer::Bytes(count)) => self.to_program.consume(count),
                 Ok(Transfer::WouldBlock | Transfer::End) => self.library_ready.write = false,
-                // The program's end is gone: reading from it will say how.
-                Err(_) => {
+                // The program's end is gone. The kernel says how only once, and reading from it
+                // has to know.
+                Err(error) => {
+                    self.program_was_reset |= error.sys_errno == libc::ECONNRESET;
+                    self.library_ready.read = true;
                     self.to_program.consume(self.to_program.len());
                     self.library_ready.write = false;
                 }
             }
         }
         if self.to_program.is_empty() && matches!(self.inbound, Inbound::Ending) {
-            let _ = shutdown(library, Shutdown::Write);
+            let _ = shutdown(&**library, Shutdown::Write);
             self.inbound = Inbound::Ended;
         }
     }
@@ -336,20 +356,45 @@ impl Connection {
         self.engine.close_notify()
     }
 
-    fn program_reset(&mut self) -> Result<()> {
+    /// An abort is no end of the data: the peer must not take what it has for everything.
+    fn program_reset(&mut self) {
+        self.outbound = Outbound::Ended;
         self.begin_closing(true);
-        self.end_outbound()
     }
 
     fn begin_closing(&mut self, reset: bool) {
-        self.library = None;
+        if let Some(library) = self.library.take() {
+            // A child that is being forked just now may hold a copy.
+            let _ = shutdown(&*library, Shutdown::Both);
+        }
         self.to_program.consume(self.to_program.len());
+        let patience = match reset {
+            true => self.options.close_timeout.unwrap_or(UNDELIVERED_LIMIT),
+            false => UNDELIVERED_LIMIT,
+        };
         self.closing.get_or_insert(Closing {
             reset,
-            give_up: Instant::now() + UNDELIVERED_LIMIT,
+            give_up: Instant::now() + patience,
             finished_sending: false,
             drained: 0,
         });
+    }
+
+    /// Nothing more can be sent. What the peer had said before is still there to be received, so
+    /// only the end of that ends the connection.
+    fn outbound_failed(&mut self, error: Error) {
+        self.send_error = Some(error);
+        self.outbound = Outbound::Failed;
+        self.engine.sent(self.engine.outgoing().len());
+        self.transport_ready.read = true;
+    }
+
+    /// Nothing more can be sent, and all that there was to receive has been.
+    fn sending_broke(&mut self) {
+        if let Some(error) = self.send_error.take() {
+            self.options.errors.set_fatal(error);
+        }
+        self.inbound = Inbound::Broken { check_after: FIRST_CHECK };
     }
 
     /// The transport or the protocol failed: the program gets what did arrive, then a reset.
@@ -357,7 +402,9 @@ impl Connection {
         if matches!(self.inbound, Inbound::Broken { .. }) {
             return;
         }
-        self.options.errors.set_fatal(error);
+        let was_said = !matches!(error.code, Code::RESET | Code::TRUNCATED | Code::IO);
+        let reason = if was_said { error } else { self.send_error.take().unwrap_or(error) };
+        self.options.errors.set_fatal(reason);
         // The alert, if there is one; whether it arrives is not ours to know.
         let _ = transport::send(self.transport.as_fd(), self.engine.outgoing());
         self.engine.sent(self.engine.outgoing().len());
@@ -391,14 +438,18 @@ impl Connection {
 
     /// What remains to be done once bytes have stopped moving.
     fn finish(&mut self) -> Finish {
+        if self.outbound == Outbound::Failed && matches!(self.inbound, Inbound::Ended) {
+            // The program has its end of file; its next send has to fail.
+            self.sending_broke();
+        }
         if matches!(self.inbound, Inbound::Broken { .. }) {
             return self.finish_broken();
         }
-        // Everything the program sent has been read, and it is gone.
-        if self.closing.is_none()
-            && self.outbound == Outbound::Ended
-            && (self.library_ready.hang_up || exit::has_begun())
-        {
+        // Everything the program sent has been read, and it is gone, or has had all there was.
+        let is_over = self.library_ready.hang_up
+            || matches!(self.inbound, Inbound::Ended)
+            || exit::has_begun();
+        if self.closing.is_none() && self.outbound != Outbound::Open && is_over {
             self.begin_closing(false);
             return Finish::Progress;
         }
@@ -463,23 +514,39 @@ impl Connection {
 
 /// Makes the program's end show ECONNRESET after what is queued there. The caller has seen to it
 /// that the library's own queue is empty.
-pub fn reset_program_end(library: PrivateFd, kind: PairKind, number: RawFd, program: Identity) {
+pub fn reset_program_end(
+    library: Arc<PrivateFd>,
+    kind: PairKind,
+    number: RawFd,
+    program: Identity,
+) {
     match kind {
         PairKind::Tcp(_) => {
             // Without the option the program reads an end of file, which is still no data.
             let _ = socket_options::set_abortive_close(library.as_fd());
         }
-        PairKind::Unix => leave_unread(number, program),
+        PairKind::Unix => leave_unread(&library, number, program),
     }
     drop(library);
 }
 
 /// The kernel resets the other end of an AF_UNIX pair that is closed with unread input, and only
 /// then.
-pub fn leave_unread(number: RawFd, program: Identity) {
-    if let Some(end) = duplicate_if(number, program) {
+pub fn leave_unread(library: &PrivateFd, number: RawFd, program: Identity) {
+    if let Some(end) = program_end(library, number, program) {
+        // After the program's own shutdown for writing this fails, and the program reads an end
+        // of file; the handle knows better.
         let _ = rustix::net::send(&end, b"!", SendFlags::DONTWAIT | SendFlags::NOSIGNAL);
     }
+}
+
+/// A duplicate of the program's end, whose number may have changed since.
+pub fn program_end(library: &PrivateFd, number: RawFd, program: Identity) -> Option<OwnedFd> {
+    let moved = || {
+        let numbers = fd_table::numbers_of(program, library.as_fd()).ok()?;
+        numbers.into_iter().find_map(|number| duplicate_if(number, program))
+    };
+    duplicate_if(number, program).or_else(moved)
 }
 
 fn merge(ready: &mut Readiness, event: Readiness) {

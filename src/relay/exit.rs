@@ -11,12 +11,7 @@ use super::{Link, reactor};
 use crate::sys::fd_table;
 use crate::sys::process::{self, PerProcess};
 use crate::sys::socket_options;
-
-/// Sees to it that what was accepted leaves when the process ends by `exit` or by returning from
-/// `main`. Calls after the first do nothing.
-pub fn install() {
-    INSTALLED.get_or_init(|| process::at_exit(deliver_at_exit));
-}
+use crate::sys::thread::spawn_without_signals;
 
 /// Remembers a link for the end of the process.
 pub fn watch(link: &Arc<Link>) {
@@ -58,14 +53,20 @@ pub fn flush(limit: Option<Duration>) -> usize {
     }
 }
 
+/// Sees to it that what was accepted leaves, at the end of the process.
+///
 /// Ends the program's direction of every link and waits for the relay to see the end of it:
 /// until then accepted bytes may sit in the program's end of the pair, where only time shows.
-extern "C" fn deliver_at_exit() {
+pub fn deliver() {
     // In a forked child there is nothing, unless it opened connections itself.
     if SHARED.get().is_none() {
         return;
     }
     let shared = shared();
+    if lock().iter().filter_map(Weak::upgrade).all(|link| link.is_finished()) {
+        return;
+    }
+    flush_standard_streams();
     for link in lock().iter().filter_map(Weak::upgrade) {
         for end in program_ends(&link) {
             let _ = shutdown(&end, Shutdown::Write);
@@ -88,6 +89,20 @@ extern "C" fn deliver_at_exit() {
     }
 }
 
+/// The C library writes out what its streams hold only after this, when it is too late for a
+/// stream on an upgraded descriptor. A thread of the program may hold the lock of another stream
+/// for ever, in a read from the terminal say, so it is not waited for long.
+fn flush_standard_streams() {
+    let (done, wait) = std::sync::mpsc::channel();
+    let flusher = spawn_without_signals("sslsock-exit", move || {
+        process::flush_streams();
+        let _ = done.send(());
+    });
+    if flusher.is_ok() {
+        let _ = wait.recv_timeout(STREAMS_LIMIT);
+    }
+}
+
 fn holds_data(link: &Link) -> bool {
     if link.is_finished() {
         return false;
@@ -101,7 +116,8 @@ fn holds_data(link: &Link) -> bool {
 /// Duplicates of the program's end, wherever in the descriptor table it is by now.
 fn program_ends(link: &Link) -> Vec<OwnedFd> {
     let identity = link.program_identity();
-    fd_table::numbers_of(identity, link.transport().as_fd())
+    let Some(transport) = link.transport() else { return Vec::new() };
+    fd_table::numbers_of(identity, transport.as_fd())
         .unwrap_or_default()
         .into_iter()
         .filter_map(|number| crate::sys::identity::duplicate_if(number, identity))
@@ -164,6 +180,6 @@ const CHECK_INTERVAL: Duration = Duration::from_millis(5);
 /// The whole of the exit handler, and without any byte moving.
 const EXIT_LIMIT: Duration = Duration::from_secs(30);
 const EXIT_STALL_LIMIT: Duration = Duration::from_secs(5);
+const STREAMS_LIMIT: Duration = Duration::from_secs(1);
 
 static SHARED: PerProcess<Shared> = PerProcess::new();
-static INSTALLED: std::sync::OnceLock<()> = std::sync::OnceLock::new();

@@ -7,8 +7,8 @@ mod reactor;
 pub mod swap;
 
 use std::os::fd::{AsFd, BorrowedFd, RawFd};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use connection::Connection;
@@ -16,7 +16,7 @@ use pair::{Pair, PairKind};
 
 use crate::error::{Error, ErrorSlot, Result};
 use crate::sys::identity::Identity;
-use crate::sys::private_fd::{self, PrivateFd};
+use crate::sys::private_fd::PrivateFd;
 use crate::sys::socket_options;
 use crate::sys::stream_socket::{self, Family};
 use crate::tls::engine::Engine;
@@ -36,7 +36,8 @@ pub fn swap_in(number: RawFd, transport: &PrivateFd, kind: PairKind) -> Result<S
     socket_options::carry_over(transport.as_fd(), pair.program.as_fd())?;
     let program = Identity::of(pair.program.as_fd())?;
     // Before the swap, which may fail half-way: then what was swapped has to be reset too.
-    let swapped = Swapped { library: Some(pair.library), kind: pair.kind, program, number };
+    let swapped =
+        Swapped { library: Some(Arc::new(pair.library)), kind: pair.kind, program, number };
     swap::swap(number, connection, pair.program.as_fd(), transport.as_fd())?;
     // Small records must not wait for each other's acknowledgements. AF_UNIX has no such option.
     let _ = rustix::net::sockopt::set_tcp_nodelay(transport, true);
@@ -46,7 +47,7 @@ pub fn swap_in(number: RawFd, transport: &PrivateFd, kind: PairKind) -> Result<S
 /// A descriptor that has been swapped and does not speak TLS yet. Dropping it resets the
 /// program's end, so that no byte ever comes out of it and nothing sent into it goes anywhere.
 pub struct Swapped {
-    library: Option<PrivateFd>,
+    library: Option<Arc<PrivateFd>>,
     kind: PairKind,
     program: Identity,
     number: RawFd,
@@ -62,7 +63,10 @@ pub struct LinkOptions {
 
 /// A relayed connection as the handle sees it.
 pub struct Link {
-    transport: Arc<PrivateFd>,
+    /// The relay's: it closes the connection when that is over, whether the handle has been freed
+    /// or not.
+    transport: Weak<PrivateFd>,
+    library: Weak<PrivateFd>,
     kind: PairKind,
     program: Identity,
     progress: Arc<Progress>,
@@ -84,7 +88,7 @@ impl Swapped {
 
     /// Hangs up when the program closes its descriptor.
     pub fn library_end(&self) -> Option<BorrowedFd<'_>> {
-        self.library.as_ref().map(AsFd::as_fd)
+        self.library.as_deref().map(AsFd::as_fd)
     }
 
     /// Hands the connection, whose handshake is complete, to the relay.
@@ -99,7 +103,8 @@ impl Swapped {
         };
         let progress = Arc::new(Progress::default());
         let link = Arc::new(Link {
-            transport: transport.clone(),
+            transport: Arc::downgrade(&transport),
+            library: Arc::downgrade(&library),
             kind: self.kind,
             program: self.program,
             progress: progress.clone(),
@@ -128,11 +133,14 @@ impl Drop for Swapped {
         // in that moment would seem to have been accepted.
         match self.kind {
             PairKind::Tcp(_) => {
-                stream_socket::end_sending(self.number, self.program);
+                match connection::program_end(&library, self.number, self.program) {
+                    Some(end) => drop(rustix::net::shutdown(&end, rustix::net::Shutdown::Write)),
+                    None => stream_socket::end_sending(self.number, self.program),
+                }
                 stream_socket::kill(library.as_fd());
             }
             PairKind::Unix => {
-                connection::leave_unread(self.number, self.program);
+                connection::leave_unread(&library, self.number, self.program);
                 let _ = rustix::net::shutdown(&library, rustix::net::Shutdown::Both);
             }
         }
@@ -140,8 +148,9 @@ impl Drop for Swapped {
 }
 
 impl Link {
-    pub fn transport(&self) -> &PrivateFd {
-        &self.transport
+    /// The real connection; `None` once it is over.
+    pub fn transport(&self) -> Option<Arc<PrivateFd>> {
+        self.transport.upgrade()
     }
 
     pub fn kind(&self) -> PairKind {
@@ -152,18 +161,18 @@ impl Link {
         self.program
     }
 
-    /// Whether the relay holds bytes of the program that have not reached the transport.
+    /// Whether bytes of the program have arrived at the library's end and not reached the
+    /// transport.
     pub fn is_busy(&self) -> bool {
-        !self.progress.idle.load(Ordering::Acquire)
+        // The queue first: the relay says that it is busy before it reads.
+        let queued = self.library.upgrade().is_some_and(|library| {
+            socket_options::readable_bytes(library.as_fd()).is_ok_and(|count| count > 0)
+        });
+        queued || !self.progress.idle.load(Ordering::SeqCst)
     }
 
     /// Whether the relay is done with the connection.
     pub fn is_finished(&self) -> bool {
         self.progress.finished.load(Ordering::Acquire)
     }
-}
-
-/// Runs in a forked child: the connections are the parent's.
-pub fn forget_in_child() {
-    private_fd::close_all_in_child();
 }

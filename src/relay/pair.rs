@@ -3,7 +3,6 @@
 use std::hash::{BuildHasher, RandomState};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -18,6 +17,7 @@ use rustix::net::{
 use crate::error::Result;
 use crate::sys::failed;
 use crate::sys::private_fd::PrivateFd;
+use crate::sys::process::PerProcess;
 use crate::sys::socket_options::set_no_fin_wait;
 use crate::sys::stream_socket::Family;
 
@@ -166,10 +166,12 @@ fn set_nonblocking(fd: &OwnedFd, on: bool) -> rustix::io::Result<()> {
 /// Spread over all of it, so that the ports never run out, and outside 127.0.0.x, so that nobody
 /// takes it for a service of this host. IPv6 has one loopback address only: the v4-mapped form.
 fn loopback(family: Family) -> SocketAddr {
-    static SEED: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+    static SEED: PerProcess<RandomState> = PerProcess::new();
     static COUNT: AtomicU64 = AtomicU64::new(0);
-    // A forked child has the same seed and count.
-    let drawn = SEED.hash_one((COUNT.fetch_add(1, Ordering::Relaxed), std::process::id()));
+    // A forked child has the same count.
+    let drawn = SEED
+        .get_or_init(RandomState::new)
+        .hash_one((COUNT.fetch_add(1, Ordering::Relaxed), std::process::id()));
     let [high, middle, low, ..] = drawn.to_le_bytes();
     let address = Ipv4Addr::new(127, high.max(1), middle, low.clamp(1, 254));
     let address = match family {

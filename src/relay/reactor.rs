@@ -3,12 +3,14 @@
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::event::{EventfdFlags, Timespec, eventfd};
 use rustix::io::Errno;
+
+use zeroize::Zeroize;
 
 use super::connection::{Connection, Next, Readiness};
 use super::exit;
@@ -20,8 +22,7 @@ use crate::sys::thread::spawn_without_signals;
 
 /// Makes sure that there is a thread to carry a connection.
 pub fn start() -> Result<()> {
-    let mut reactors =
-        REACTORS.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
+    let mut reactors = lock_reactors();
     let loaded = reactors
         .iter()
         .all(|reactor| reactor.connections.load(Ordering::Relaxed) >= CONNECTIONS_PER_THREAD);
@@ -41,13 +42,12 @@ pub fn start() -> Result<()> {
 pub fn adopt(connection: Connection) -> Result<()> {
     start()?;
     let reactor = {
-        let reactors =
-            REACTORS.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
+        let reactors = lock_reactors();
         reactors.iter().min_by_key(|reactor| reactor.connections.load(Ordering::Relaxed)).cloned()
     };
     let reactor = reactor.ok_or_else(|| Error::internal("no relay thread"))?;
     reactor.connections.fetch_add(1, Ordering::Relaxed);
-    reactor.inbox.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+    reactor.lock_inbox().push(connection);
     reactor.wake();
     Ok(())
 }
@@ -75,6 +75,8 @@ struct Worker<'a> {
     queue: VecDeque<u64>,
     next_id: u64,
     scratch: Box<[u8]>,
+    /// How much of it holds plaintext.
+    scratch_used: usize,
 }
 
 struct Slot {
@@ -109,35 +111,56 @@ impl Reactor {
             queue: VecDeque::new(),
             next_id: FIRST_CONNECTION,
             scratch: vec![0; SCRATCH].into_boxed_slice(),
+            scratch_used: 0,
         };
+        // It returns only when nothing can be mended: a program that closes descriptors which are
+        // not its own, or a bug.
+        let error = panic::catch(|| worker.turn())
+            .unwrap_or_else(|| Error::internal("the relay thread panicked"));
+        lock_reactors().retain(|reactor| !std::ptr::eq(&**reactor, self));
+        let arrived = std::mem::take(&mut *self.lock_inbox());
+        arrived.into_iter().for_each(|connection| worker.keep(connection));
+        let all: Vec<_> = worker.connections.keys().copied().collect();
+        for id in all {
+            worker.fail(id, error.clone());
+        }
+    }
+
+    fn lock_inbox(&self) -> MutexGuard<'_, Vec<Connection>> {
+        self.inbox.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn lock_reactors() -> MutexGuard<'static, Vec<Arc<Reactor>>> {
+    REACTORS.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Worker<'_> {
+    /// Serves until waiting for events fails.
+    fn turn(&mut self) -> Error {
         let mut events = Vec::with_capacity(EVENTS);
         loop {
-            let timeout = worker.timeout();
+            let timeout = self.timeout();
+            self.clear_scratch();
             events.clear();
-            match epoll::wait(
-                &self.epoll,
-                rustix::buffer::spare_capacity(&mut events),
-                timeout.as_ref(),
-            ) {
+            let space = rustix::buffer::spare_capacity(&mut events);
+            match epoll::wait(&self.reactor.epoll, space, timeout.as_ref()) {
                 Ok(_) | Err(Errno::INTR) => {}
-                // Nothing that can be mended: the descriptor is this thread's own.
-                Err(_) => return,
+                Err(errno) => return Error::system("wait for events", errno.raw_os_error()),
             }
             for event in &events {
-                worker.note(event);
+                self.note(event);
             }
-            worker.expire_timers();
+            self.expire_timers();
             // Those that had more to do than their budget come back at the end of the queue.
-            for _ in 0..worker.queue.len() {
-                if let Some(id) = worker.queue.pop_front() {
-                    worker.run(id);
+            for _ in 0..self.queue.len() {
+                if let Some(id) = self.queue.pop_front() {
+                    self.run(id);
                 }
             }
         }
     }
-}
 
-impl Worker<'_> {
     fn timeout(&self) -> Option<Timespec> {
         if !self.queue.is_empty() {
             return Some(Timespec { tv_sec: 0, tv_nsec: 0 });
@@ -147,14 +170,19 @@ impl Worker<'_> {
         Timespec::try_from(left).ok()
     }
 
+    /// A program's data must not outlive its use in the library's memory.
+    fn clear_scratch(&mut self) {
+        if self.queue.is_empty() {
+            self.scratch[..std::mem::take(&mut self.scratch_used)].zeroize();
+        }
+    }
+
     fn note(&mut self, event: &Event) {
         let (data, flags) = (event.data.u64(), event.flags);
         if data == WAKE {
             let mut count = [0; 8];
             let _ = rustix::io::read(&self.reactor.wake, &mut count);
-            let arrived = std::mem::take(
-                &mut *self.reactor.inbox.lock().unwrap_or_else(PoisonError::into_inner),
-            );
+            let arrived = std::mem::take(&mut *self.reactor.lock_inbox());
             arrived.into_iter().for_each(|connection| self.welcome(connection));
             if exit::has_begun() {
                 let all: Vec<_> = self.connections.keys().copied().collect();
@@ -181,24 +209,32 @@ impl Worker<'_> {
 
     fn welcome(&mut self, connection: Connection) {
         let id = self.next_id;
-        self.next_id += 2;
         let flags = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
         let epoll = &self.reactor.epoll;
         let mut watched = epoll::add(epoll, connection.transport(), EventData::new_u64(id), flags);
         if let (Ok(()), Some(library)) = (watched, connection.library()) {
             watched = epoll::add(epoll, library, EventData::new_u64(id | LIBRARY_SIDE), flags);
         }
-        self.connections.insert(id, Slot { connection, timer: None, queued: false });
+        self.keep(connection);
         match watched {
             Ok(()) => self.enqueue(id),
             Err(errno) => {
-                if let Some(slot) = self.connections.get_mut(&id) {
-                    slot.connection
-                        .give_up(Error::system("watch the connection", errno.raw_os_error()));
-                }
-                self.retire(id);
+                self.fail(id, Error::system("watch the connection", errno.raw_os_error()))
             }
         }
+    }
+
+    fn keep(&mut self, connection: Connection) {
+        self.connections.insert(self.next_id, Slot { connection, timer: None, queued: false });
+        self.next_id += 2;
+    }
+
+    /// The relay cannot go on with a connection: the program gets a reset.
+    fn fail(&mut self, id: u64, error: Error) {
+        if let Some(slot) = self.connections.get_mut(&id) {
+            slot.connection.give_up(error);
+        }
+        self.retire(id);
     }
 
     fn enqueue(&mut self, id: u64) {
@@ -233,6 +269,7 @@ impl Worker<'_> {
             slot.connection.give_up(Error::internal("the relay panicked"));
             Next::Done
         });
+        self.scratch_used = self.scratch_used.max(slot.connection.take_scratch_used());
         if let Some(timer) = slot.timer.take() {
             self.timers.remove(&(timer, id));
         }

@@ -16,7 +16,7 @@ use std::os::fd::{AsFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-pub use registry::{by_descriptor, defaults, find, flush_all, free, open};
+pub use registry::{by_descriptor, defaults, find, flush_all, free, open, refuse_upgrade_in_child};
 use settings::Settings;
 use upgrade::Pending;
 
@@ -129,7 +129,8 @@ impl Socket {
 
     /// Inside the certificate hook a thread may only look.
     pub fn refuse_inside_hook(&self) -> Result<()> {
-        if self.hook_thread.load(Ordering::Acquire) == thread::current() {
+        let inside = self.hook_thread.load(Ordering::Acquire);
+        if inside != 0 && inside == thread::current() {
             return Err(Error::new(
                 Code::REENTRANT,
                 "inside the certificate hook only the ssl_get_* functions may be called for this \
@@ -184,13 +185,13 @@ impl Socket {
     pub fn send(&self, data: &[u8], options: CallOptions) -> Result<usize> {
         match self.open_channel()? {
             Channel::Explicit(session) => {
-                let outcome = session.send(data, self.with_flags(options));
-                outcome.inspect_err(|error| self.note_session_error(error))
+                session.send(data, options).inspect_err(|error| self.note_session_error(error))
             }
             Channel::Transparent(_) => {
                 let end = self.program_end()?;
+                let options = self.with_flags(options);
                 transport::send_plain(end.as_fd(), data, options.dont_wait)
-                    .map_err(|error| self.errors.fatal().unwrap_or(error))
+                    .map_err(|error| self.reason_for(error))
             }
         }
     }
@@ -198,13 +199,16 @@ impl Socket {
     pub fn receive(&self, buffer: &mut [u8], options: CallOptions) -> Result<usize> {
         match self.open_channel()? {
             Channel::Explicit(session) => {
-                let outcome = session.receive(buffer, self.with_flags(options));
+                let outcome = session.receive(buffer, options);
                 outcome.inspect_err(|error| self.note_session_error(error))
             }
             Channel::Transparent(_) => {
                 let end = self.program_end()?;
-                transport::receive_plain(end.as_fd(), buffer, options)
-                    .map_err(|error| self.errors.fatal().unwrap_or(error))
+                match transport::receive_plain(end.as_fd(), buffer, self.with_flags(options)) {
+                    // The kernel tells of a reset once; afterwards it says end of file.
+                    Ok(0) => self.errors.fatal().map_or(Ok(0), Err),
+                    outcome => outcome.map_err(|error| self.reason_for(error)),
+                }
             }
         }
     }
@@ -212,7 +216,9 @@ impl Socket {
     /// How many bytes can be received without waiting for the peer.
     pub fn pending(&self) -> Result<usize> {
         match self.open_channel()? {
-            Channel::Explicit(session) => session.pending(),
+            Channel::Explicit(session) => {
+                session.pending().inspect_err(|error| self.note_session_error(error))
+            }
             Channel::Transparent(_) => {
                 Ok(socket_options::readable_bytes(self.program_end()?.as_fd())? as usize)
             }
@@ -249,7 +255,8 @@ impl Socket {
         let duplicate = match &state.phase {
             Phase::Open(Channel::Explicit(session)) => session.transport().try_clone_to_owned(),
             Phase::Open(Channel::Transparent(link)) => {
-                link.transport().as_fd().try_clone_to_owned()
+                let transport = link.transport().ok_or_else(connection_over)?;
+                transport.as_fd().try_clone_to_owned()
             }
             Phase::Paused(pending) => pending.transport().as_fd().try_clone_to_owned(),
             Phase::Handshaking(Some(transport)) => transport.as_fd().try_clone_to_owned(),
@@ -357,11 +364,25 @@ impl Socket {
         CallOptions { dont_wait: options.dont_wait || non_blocking, ..options }
     }
 
+    /// Why the program's end failed, if the relay knows better. What only would have blocked is
+    /// none of its business: there may be data still.
+    fn reason_for(&self, error: Error) -> Error {
+        match error.code {
+            Code::WANT_READ | Code::WANT_WRITE => error,
+            _ => self.errors.fatal().unwrap_or(error),
+        }
+    }
+
     /// What ends an explicit session stays readable on the handle.
     fn note_session_error(&self, error: &Error) {
         let passing = matches!(
             error.code,
-            Code::WANT_READ | Code::WANT_WRITE | Code::TIMEOUT | Code::STATE | Code::INVALID
+            Code::WANT_READ
+                | Code::WANT_WRITE
+                | Code::TIMEOUT
+                | Code::STATE
+                | Code::INVALID
+                | Code::BAD_HANDLE
         );
         if !passing {
             self.errors.set_fatal(error.clone());
@@ -382,6 +403,10 @@ fn not_open(phase: &Phase) -> Error {
         Phase::Closed => "the session has been closed",
     };
     Error { sys_errno: libc::ENOTCONN, ..Error::new(Code::STATE, text) }
+}
+
+fn connection_over() -> Error {
+    Error::new(Code::STATE, "the connection is over and has been closed")
 }
 
 fn defaults_only() -> Error {

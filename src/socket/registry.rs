@@ -17,8 +17,7 @@ use crate::sys::stream_socket;
 
 /// A new handle for the stream socket `fd`, which stays the program's.
 pub fn open(fd: RawFd) -> Result<Token> {
-    process::watch_forks(relay::forget_in_child);
-    relay::exit::install();
+    process::watch_forks();
     stream_socket::check_stream(fd)?;
     let identity = Identity::of_number(fd)
         .ok_or_else(|| Error::new(Code::INVALID, format!("descriptor {fd} is not open")))?;
@@ -74,7 +73,7 @@ pub fn free(raw: usize) -> Result<()> {
 
 /// The handle whose settings later sockets start with.
 pub fn defaults() -> Result<Token> {
-    process::watch_forks(relay::forget_in_child);
+    process::watch_forks();
     let mut handle = lock(DEFAULTS_HANDLE.get_or_init(Mutex::default));
     if let Some(token) = *handle {
         return Ok(token);
@@ -85,6 +84,16 @@ pub fn defaults() -> Result<Token> {
         SOCKETS.insert(|token| Arc::new(Socket::new(token, Role::Defaults, None, settings)))?;
     *handle = Some(token);
     Ok(token)
+}
+
+/// An upgrade asked for in a forked child, on its parent's handle: refused, and as after every
+/// refusal of an upgrade nothing may go out in clear. If the parent has upgraded the connection
+/// already, the descriptor is another one and stays.
+pub fn refuse_upgrade_in_child(raw: usize) {
+    let inherited = Token::from_raw(raw).and_then(|token| SOCKETS.of_ancestor(token));
+    if let Some(socket) = inherited {
+        socket.kill_if_plain();
+    }
 }
 
 /// Waits until nothing accepted waits in the library, for at most `limit`. Answers how many

@@ -54,6 +54,12 @@ impl Settings {
         self.flags & flag != 0
     }
 
+    /// The first replaces the built-in roots, later ones add.
+    pub fn add_trust(&mut self, trust: Trust) -> Result<()> {
+        self.trust.merge(trust);
+        Ok(())
+    }
+
     pub fn set_flags(&mut self, flags: u32) -> Result<()> {
         let unknown = flags & !KNOWN_FLAGS;
         if unknown != 0 {

@@ -2,7 +2,7 @@
 //!
 //! From the call on nothing may reach the wire in clear: whatever fails, the connection is killed.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use super::{
 };
 use crate::error::{Code, Error, Result};
 use crate::io::deadline::Deadline;
-use crate::io::explicit::ExplicitSession;
+use crate::io::explicit::{ExplicitSession, SessionOptions};
 use crate::io::handshake::Handshake;
 use crate::io::transport::{self, Interest, Wake};
 use crate::log;
@@ -26,7 +26,7 @@ use crate::relay::{self, LinkOptions, Swapped};
 use crate::sys::address::Address;
 use crate::sys::identity::Identity;
 use crate::sys::private_fd::PrivateFd;
-use crate::sys::{stream_socket, thread};
+use crate::sys::{process, stream_socket, thread};
 use crate::tls::config::{self, ClientSetup};
 use crate::tls::engine::Engine;
 use crate::verify::name::PeerName;
@@ -64,6 +64,7 @@ impl Socket {
         match outcome {
             Ok(()) => Ok(()),
             Err(error) if matches!(error.code, Code::WANT_READ | Code::WANT_WRITE) => Err(error),
+            Err(error) if error.code == Code::FORKED => Err(error),
             Err(error) => {
                 // Whatever the connection says then is only how that shows.
                 let freed = matches!(self.state().phase, Phase::Closed);
@@ -96,24 +97,10 @@ impl Socket {
             return Err(Error::new(Code::STATE, "this handle has been connected before"));
         }
         let fd = self.program_end()?;
-        if !address.connect(fd.as_fd())? {
-            let deadline = Deadline::after(settings.handshake_timeout);
-            let interest = Interest { read: false, write: true };
-            if transport::wait(fd.as_fd(), interest, None, &deadline)? == Wake::TimedOut {
-                return Err(Error::new(
-                    Code::TIMEOUT,
-                    format!(
-                        "no TCP connection within {} ms (ssl_set_timeout changes the limit)",
-                        milliseconds(settings.handshake_timeout)
-                    ),
-                ));
-            }
-            if let Err(errno) = rustix::net::sockopt::socket_error(&fd)
-                .map_err(|errno| errno.raw_os_error())
-                .and_then(|outcome| outcome.map_err(|errno| errno.raw_os_error()))
-            {
-                return Err(Error::system("connect", errno));
-            }
+        if let Err(error) = connect_within(fd.as_fd(), address, settings.handshake_timeout) {
+            // An attempt left under way would let the program's next send out in clear.
+            stream_socket::disconnect(fd.as_fd());
+            return Err(error);
         }
         drop(fd);
         if settings.has(super::settings::SSL_FLAG_DEFER_HANDSHAKE) {
@@ -206,16 +193,6 @@ impl Socket {
         match outcome {
             Ok(()) => self.opened(pending),
             Err(error) if matches!(error.code, Code::WANT_READ | Code::WANT_WRITE) => {
-                if pending.deadline.is_over() {
-                    return Err(Error::new(
-                        Code::TIMEOUT,
-                        format!(
-                            "the handshake did not finish within {} ms (ssl_set_timeout changes \
-                             the limit)",
-                            milliseconds(pending.settings.handshake_timeout)
-                        ),
-                    ));
-                }
                 let mut state = self.state();
                 if matches!(state.phase, Phase::Closed) {
                     return Err(freed_meanwhile());
@@ -226,6 +203,14 @@ impl Socket {
             Err(error) => {
                 if let Some(report) = pending.engine.take_report() {
                     self.keep_after_failure(report, &error);
+                }
+                if error.code == Code::FORKED {
+                    // The hook has forked and returned in the child: everything here belongs to
+                    // the parent, down to the descriptors' numbers.
+                    std::mem::forget(pending);
+                } else {
+                    // Whoever sees the reset that is coming now finds out why.
+                    self.errors.set_fatal(error.clone());
                 }
                 Err(error)
             }
@@ -252,9 +237,17 @@ impl Socket {
             return flaw.map_or(Ok(()), Err);
         };
         let flags = if flaw.is_some() { SSL_CERT_FLAG_ISSUER_UNKNOWN } else { 0 };
+        let epoch = process::epoch();
         self.hook_thread.store(thread::current(), Ordering::Release);
         let answer = hook(&leaf, flags);
         self.hook_thread.store(0, Ordering::Release);
+        if process::epoch() != epoch {
+            return Err(Error::new(
+                Code::FORKED,
+                "the certificate hook has forked and returned in the child: the connection is the \
+                 parent's",
+            ));
+        }
         match (answer, flaw) {
             (0, None) => Ok(()),
             (0, Some(flaw)) if settings.has(SSL_FLAG_STRICT) => Err(Error {
@@ -287,7 +280,10 @@ impl Socket {
                 Path::Explicit => Channel::Explicit(Arc::new(ExplicitSession::new(
                     transport,
                     engine,
-                    allow_truncation,
+                    SessionOptions {
+                        allow_truncation,
+                        non_blocking: settings.has(SSL_FLAG_NONBLOCKING),
+                    },
                 ))),
                 Path::Transparent(swapped) => Channel::Transparent(swapped.start(
                     transport,
@@ -322,13 +318,32 @@ impl Socket {
             let next = if freed { Phase::Closed } else { Phase::Failed };
             (std::mem::replace(&mut state.phase, next), state.identity)
         };
-        if let Phase::Handshaking(Some(transport)) = &phase {
-            stream_socket::kill(transport.as_fd());
-            return;
+        match &phase {
+            Phase::Handshaking(Some(transport)) => return stream_socket::kill(transport.as_fd()),
+            Phase::Paused(pending) => return stream_socket::kill(pending.transport.as_fd()),
+            Phase::Open(Channel::Explicit(session)) => {
+                return stream_socket::kill(session.transport());
+            }
+            // The relay finds the connection dead and resets the program's end.
+            Phase::Open(Channel::Transparent(link)) => {
+                return link.transport().iter().for_each(|fd| stream_socket::kill(fd.as_fd()));
+            }
+            Phase::Handshaking(None) | Phase::Plain | Phase::Failed | Phase::Closed => {}
         }
         // There was no descriptor left for a duplicate, or the handle has been freed.
         let (Role::Descriptor(number), Some(identity)) = (self.role, identity) else { return };
         if Identity::of_number(number) == Some(identity) {
+            stream_socket::kill_number(number);
+        }
+    }
+
+    /// In a forked child, where the lock may be held by a thread that does not exist here.
+    pub(super) fn kill_if_plain(&self) {
+        let Ok(state) = self.state.try_lock() else { return };
+        let (Role::Descriptor(number), Some(identity)) = (self.role, state.identity) else {
+            return;
+        };
+        if matches!(state.phase, Phase::Plain) && Identity::of_number(number) == Some(identity) {
             stream_socket::kill_number(number);
         }
     }
@@ -403,6 +418,26 @@ fn peer_name(settings: &Settings, host: Option<&str>) -> Result<PeerName> {
             "no peer name: say whom this connection is meant to reach, in ssl_perform_handshake \
              or ssl_set_peername; without it any certificate would do",
         )),
+    }
+}
+
+fn connect_within(fd: BorrowedFd<'_>, address: &Address, limit: Option<Duration>) -> Result<()> {
+    if address.connect(fd)? {
+        return Ok(());
+    }
+    let interest = Interest { read: false, write: true };
+    if transport::wait(fd, interest, None, &Deadline::after(limit))? == Wake::TimedOut {
+        return Err(Error::new(
+            Code::TIMEOUT,
+            format!(
+                "no TCP connection within {} ms (ssl_set_timeout changes the limit)",
+                milliseconds(limit)
+            ),
+        ));
+    }
+    match rustix::net::sockopt::socket_error(fd) {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(errno)) | Err(errno) => Err(Error::system("connect", errno.raw_os_error())),
     }
 }
 

@@ -2,6 +2,10 @@
 
 use std::os::fd::{AsRawFd, BorrowedFd};
 
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+
+use super::failed;
+use super::identity::last_errno;
 use crate::error::{Error, Result};
 
 /// A `struct sockaddr` of any family.
@@ -31,15 +35,20 @@ impl Address {
         &self.0
     }
 
-    /// Starts to connect. `Ok(false)`: under way, wait until the socket can be written.
+    /// Starts to connect, without waiting. `Ok(false)`: under way, wait until the socket can be
+    /// written.
     pub fn connect(&self, fd: BorrowedFd<'_>) -> Result<bool> {
+        let flags = fcntl_getfl(fd).map_err(failed("read the status flags"))?;
+        fcntl_setfl(fd, flags | OFlags::NONBLOCK).map_err(failed("set O_NONBLOCK"))?;
         let length = self.0.len() as libc::socklen_t;
         // SAFETY: the pointer and the length describe the bytes of `self`.
         let outcome = unsafe { libc::connect(fd.as_raw_fd(), self.0.as_ptr().cast(), length) };
+        let errno = last_errno();
+        fcntl_setfl(fd, flags).map_err(failed("restore O_NONBLOCK"))?;
         if outcome == 0 {
             return Ok(true);
         }
-        match last_errno() {
+        match errno {
             // After EINTR the kernel goes on connecting; a second call would say EALREADY.
             libc::EINPROGRESS | libc::EINTR => Ok(false),
             errno => Err(Error::system("connect", errno)),
@@ -57,8 +66,4 @@ fn read(
         return Err(Error::system(what, last_errno()));
     }
     Ok(Address(storage[..storage.len().min(length as usize)].to_vec()))
-}
-
-fn last_errno() -> i32 {
-    std::io::Error::last_os_error().raw_os_error().unwrap_or(0)
 }

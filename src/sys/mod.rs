@@ -7,6 +7,7 @@ pub mod blocked_thread;
 pub mod epoll_registration;
 pub mod errno;
 pub mod fd_table;
+pub mod file;
 pub mod identity;
 pub mod private_fd;
 pub mod process;

@@ -1,7 +1,9 @@
 //! What changes when the process forks or ends.
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use super::private_fd;
 
 /// How many forks lie between the process that first used the library and this one. A forked
 /// child must not touch what other threads of its parent may have held locked, so everything
@@ -45,33 +47,38 @@ impl<T> Default for PerProcess<T> {
     }
 }
 
-/// Makes sure that `epoch` grows in forked children and that `in_child` runs there. It must be
-/// async-signal-safe. Calls after the first do nothing.
-pub fn watch_forks(in_child: fn()) {
-    IN_CHILD.get_or_init(|| {
+/// Makes sure that `epoch` grows in forked children and that the library's descriptors are closed
+/// there. Calls after the first do nothing.
+pub fn watch_forks() {
+    // No lock and no OnceLock: a fork by another thread at this moment would leave it held.
+    if !WATCHED.swap(true, Ordering::AcqRel) {
         // SAFETY: `child_after_fork` is an `extern "C"` function without arguments that lives as
         // long as the process (the library is linked with -z nodelete).
         unsafe { libc::pthread_atfork(None, None, Some(child_after_fork)) };
-        in_child
-    });
+    }
 }
 
-/// Runs `handler` when the process ends by `exit` or by returning from `main`.
-pub fn at_exit(handler: extern "C" fn()) {
-    // SAFETY: `handler` is an `extern "C"` function without arguments that lives as long as the
-    // process. Failure (no memory) leaves the process without the handler.
-    unsafe { libc::atexit(handler) };
+/// Whether the environment may come from somebody with fewer rights than this process: set-user-ID,
+/// set-group-ID, file capabilities.
+pub fn runs_with_foreign_rights() -> bool {
+    // SAFETY: reads a value that the kernel gave the process; 0 if there is none.
+    unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
 }
 
+/// Writes out what the C library's output streams hold, like `fflush(NULL)`.
+pub fn flush_streams() {
+    // SAFETY: NULL means all streams; each is locked by the C library.
+    unsafe { libc::fflush(std::ptr::null_mut()) };
+}
+
+/// Async-signal-safe, as what a forked child of a threaded process may do has to be.
 extern "C" fn child_after_fork() {
     // Past the last epoch the library refuses to open sockets; it must not wrap around.
     if epoch() <= LAST_EPOCH {
         EPOCH.fetch_add(1, Ordering::AcqRel);
     }
-    if let Some(in_child) = IN_CHILD.get() {
-        in_child();
-    }
+    private_fd::close_all_in_child();
 }
 
 static EPOCH: AtomicUsize = AtomicUsize::new(0);
-static IN_CHILD: OnceLock<fn()> = OnceLock::new();
+static WATCHED: AtomicBool = AtomicBool::new(false);

@@ -9,7 +9,7 @@ use rustix::net::{
     sockopt,
 };
 
-use super::identity::{Identity, duplicate_if};
+use super::identity::Identity;
 pub use super::socket_options::{readable_bytes, set_abortive_close, unsent_bytes};
 use crate::error::{Code, Error, Result};
 
@@ -35,12 +35,23 @@ pub fn check_connected_stream(fd: RawFd) -> Result<Family> {
     }
 }
 
-/// Any stream socket, connected or not yet.
+/// Any stream socket, connected or not yet, but not one that listens.
 pub fn check_stream(fd: RawFd) -> Result<()> {
     match check_connected_stream(fd) {
-        Err(error) if error.code != Code::STATE => Err(error),
-        Ok(_) | Err(_) => Ok(()),
+        Ok(_) => Ok(()),
+        Err(error) if error.code == Code::STATE && !is_listening(fd) => Ok(()),
+        Err(error) => Err(Error { code: Code::INVALID, ..error }),
     }
+}
+
+fn is_listening(fd: RawFd) -> bool {
+    // SAFETY: not -1, since it has been looked at, and only handed to a system call.
+    fd >= 0 && sockopt::socket_acceptconn(unsafe { BorrowedFd::borrow_raw(fd) }) == Ok(true)
+}
+
+/// Takes a connection attempt back, also one that is under way. The socket can be used again.
+pub fn disconnect(fd: BorrowedFd<'_>) {
+    let _ = connect_unspec(fd);
 }
 
 /// Kills the connection, so that from now on no byte leaves and none can be read, through
@@ -75,12 +86,10 @@ pub fn kill_number(number: RawFd) {
     }
 }
 
-/// Every send on `number` fails from now on, if it refers to `identity`.
+/// Every send on `number` fails from now on, if it refers to `identity`; for a caller who could
+/// not get a duplicate.
 pub fn end_sending(number: RawFd, identity: Identity) {
-    if let Some(end) = duplicate_if(number, identity) {
-        let _ = shutdown(&end, Shutdown::Write);
-    } else if number >= 0 && Identity::of_number(number) == Some(identity) {
-        // No number was left for a duplicate.
+    if number >= 0 && Identity::of_number(number) == Some(identity) {
         // SAFETY: not -1, and only handed to a system call, which answers EBADF if another thread
         // closes it meanwhile.
         let _ = shutdown(unsafe { BorrowedFd::borrow_raw(number) }, Shutdown::Write);

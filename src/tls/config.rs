@@ -1,7 +1,7 @@
 //! rustls configurations: one per distinct setting, shared by all sockets that have it.
 
 use std::collections::HashMap;
-use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use rustls::client::Resumption;
 use rustls::crypto::CryptoProvider;
@@ -12,6 +12,7 @@ use rustls::{ClientConfig, ServerConfig};
 use super::failure;
 use super::identity::Identity;
 use crate::error::{Code, Error, Result};
+use crate::sys::process::PerProcess;
 use crate::verify::trust::Trust;
 use crate::verify::verifier::{Mode, Verifier};
 
@@ -30,13 +31,14 @@ pub fn client(
     identity: Option<&Identity>,
 ) -> Result<Arc<ClientSetup>> {
     let key = ClientKey { trust: trust.key(), hooked, identity: identity.map(Identity::key) };
-    let mut setups = CLIENT_SETUPS.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut setups =
+        CLIENT_SETUPS.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(setup) = setups.get(&key).and_then(Weak::upgrade) {
         return Ok(setup);
     }
     let mode = if hooked { Mode::Provisional } else { Mode::Reject };
     let verifier = Arc::new(Verifier::new(trust, mode)?);
-    let builder = ClientConfig::builder_with_provider(PROVIDER.clone())
+    let builder = ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .map_err(|error| failure::from_rustls(error, None))?
         .dangerous()
@@ -60,11 +62,12 @@ pub fn server(identity: Option<&Identity>) -> Result<Arc<ServerConfig>> {
              before the handshake",
         )
     })?;
-    let mut configs = SERVER_CONFIGS.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut configs =
+        SERVER_CONFIGS.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(config) = configs.get(&identity.key()).and_then(Weak::upgrade) {
         return Ok(config);
     }
-    let mut config = ServerConfig::builder_with_provider(PROVIDER.clone())
+    let mut config = ServerConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .map_err(|error| failure::from_rustls(error, None))?
         .with_no_client_auth()
@@ -88,11 +91,11 @@ fn single(certified_key: Arc<CertifiedKey>) -> Arc<SingleCertAndKey> {
     Arc::new(SingleCertAndKey::from(certified_key))
 }
 
-static PROVIDER: LazyLock<Arc<CryptoProvider>> =
-    LazyLock::new(|| Arc::new(rustls::crypto::aws_lc_rs::default_provider()));
+fn provider() -> Arc<CryptoProvider> {
+    PROVIDER.get_or_init(|| Arc::new(rustls::crypto::aws_lc_rs::default_provider())).clone()
+}
 
-static CLIENT_SETUPS: LazyLock<Mutex<HashMap<ClientKey, Weak<ClientSetup>>>> =
-    LazyLock::new(Mutex::default);
-
-static SERVER_CONFIGS: LazyLock<Mutex<HashMap<[u8; 32], Weak<ServerConfig>>>> =
-    LazyLock::new(Mutex::default);
+/// A forked child starts over: another thread may have held the lock at the fork.
+static PROVIDER: PerProcess<Arc<CryptoProvider>> = PerProcess::new();
+static CLIENT_SETUPS: PerProcess<Mutex<HashMap<ClientKey, Weak<ClientSetup>>>> = PerProcess::new();
+static SERVER_CONFIGS: PerProcess<Mutex<HashMap<[u8; 32], Weak<ServerConfig>>>> = PerProcess::new();

@@ -22,11 +22,14 @@ pub struct Engine {
     connection: Connection,
     incoming: Buffer,
     outgoing: Buffer,
-    /// Data of the peer that came in the same transfer as the end of its handshake.
-    early_plaintext: Buffer,
+    /// How many bytes at the front of `incoming` are whole records. Counted once, as they come:
+    /// rustls moves the pieces of a handshake message together, over the headers between them.
+    whole: usize,
     /// How many bytes at the front of `incoming` rustls has seen but still needs: whole records
     /// that hold the beginning of a handshake message.
     retained: usize,
+    /// Data that came in one go with the end of the peer's handshake.
+    early_plaintext: Buffer,
     /// A hook decides about the certificate, the verifier only reports.
     hooked: bool,
     report: Option<Report>,
@@ -65,8 +68,9 @@ impl Engine {
             connection,
             incoming: Buffer::new(),
             outgoing: Buffer::new(),
-            early_plaintext: Buffer::new(),
+            whole: 0,
             retained: 0,
+            early_plaintext: Buffer::new(),
             hooked,
             report: None,
             approval_pending: true,
@@ -79,15 +83,11 @@ impl Engine {
 
     /// Goes as far as the bytes received allow.
     pub fn advance_handshake(&mut self) -> Result<HandshakeStep> {
-        let mut early = std::mem::take(&mut self.early_plaintext);
-        let outcome = self.advance_into(&mut early);
-        self.early_plaintext = early;
-        outcome
-    }
-
-    fn advance_into(&mut self, early: &mut Buffer) -> Result<HandshakeStep> {
         loop {
-            match self.process(&mut |bytes| early.push(bytes), Want::Handshake)? {
+            let mut early = std::mem::take(&mut self.early_plaintext);
+            let step = self.process(&mut |bytes| early.push(bytes), Want::Handshake);
+            self.early_plaintext = early;
+            match step? {
                 // A server may speak at once; there may be more of the handshake to send.
                 Step::Again | Step::Plaintext(_) => {}
                 Step::Blocked if !self.connection.common().is_handshaking() => {
@@ -111,7 +111,7 @@ impl Engine {
         if produced > 0 {
             sink(self.early_plaintext.readable());
             self.early_plaintext.consume(produced);
-            return Ok(produced);
+            self.early_plaintext.release();
         }
         while produced < limit {
             match self.process(sink, Want::Read)? {
@@ -125,11 +125,19 @@ impl Engine {
 
     /// Encrypts all of `data` behind what waits in [`Self::outgoing`].
     pub fn encrypt(&mut self, data: &[u8]) -> Result<()> {
-        if self.close_notify_sent {
-            // rustls would go on encrypting after close_notify.
-            return Err(Error { sys_errno: libc::EPIPE, ..write_side_closed() });
-        }
+        self.check_can_send()?;
         self.write(Outbound::Data(data))
+    }
+
+    /// rustls would go on encrypting after close_notify.
+    pub fn check_can_send(&self) -> Result<()> {
+        match &self.failed {
+            Some(error) => Err(error.clone()),
+            None if self.close_notify_sent => {
+                Err(Error { sys_errno: libc::EPIPE, ..write_side_closed() })
+            }
+            None => Ok(()),
+        }
     }
 
     /// Queues close_notify; a second call does nothing.
@@ -206,7 +214,6 @@ impl Engine {
     pub fn release_memory(&mut self) {
         self.incoming.release();
         self.outgoing.release();
-        self.early_plaintext.release();
     }
 
     /// The verification report of the peer's certificate; once.
@@ -279,10 +286,11 @@ impl Engine {
         if let Some(error) = &self.failed {
             return Err(error.clone());
         }
+        self.whole += whole_records(&self.incoming.readable()[self.whole..]);
         // To write, rustls is shown only what it already knows; otherwise it would insist on
         // handing out received data first.
         let visible = match want {
-            Want::Write(_) => self.retained.min(self.incoming.len()),
+            Want::Write(_) => self.retained,
             Want::Handshake | Want::Read => self.incoming.len(),
         };
         let input = &mut self.incoming.readable_mut()[..visible];
@@ -294,7 +302,7 @@ impl Engine {
                 handle(connection.process_tls_records(input), &mut self.outgoing, sink, want)
             }
         };
-        self.incoming.consume(discard);
+        self.discard(discard);
         // The verifier has no connection of its own: it leaves its report with the thread.
         if let Some(report) = verifier::take_report() {
             self.report = Some(report);
@@ -306,14 +314,11 @@ impl Engine {
             }
             Ok(Outcome::Step(Step::Blocked)) => {
                 if !matches!(want, Want::Write(_)) {
-                    self.retained = whole_records(self.incoming.readable());
+                    self.retained = self.whole;
                 }
                 Ok(Step::Blocked)
             }
-            Ok(Outcome::Step(step)) => {
-                self.retained = self.retained.saturating_sub(discard);
-                Ok(step)
-            }
+            Ok(Outcome::Step(step)) => Ok(step),
             Err(Refusal::Rustls(error)) => {
                 let rejection = self.report.as_ref().filter(|_| !self.hooked);
                 let rejection = rejection.and_then(|report| report.error.as_ref());
@@ -351,7 +356,13 @@ impl Engine {
                 Want::Handshake,
             ),
         };
-        self.incoming.consume(discard);
+        self.discard(discard);
+    }
+
+    fn discard(&mut self, count: usize) {
+        self.incoming.consume(count);
+        self.whole = self.whole.saturating_sub(count);
+        self.retained = self.retained.saturating_sub(count);
     }
 }
 

@@ -13,6 +13,7 @@ use rustls::sign::CertifiedKey;
 use zeroize::Zeroizing;
 
 use crate::error::{Code, Error, Result, quote};
+use crate::sys::file;
 
 #[derive(Clone)]
 pub struct Identity {
@@ -63,8 +64,10 @@ impl Identity {
 
     /// [`Self::from_pem`] with the contents of two files, which may be the same.
     pub fn from_files(chain: &Path, private_key: &Path) -> Result<Self> {
-        let chain = read(chain)?;
-        let private_key = Zeroizing::new(read(private_key)?);
+        let name = |what, path: &Path| format!("{what} {}", quote(path.as_os_str().as_bytes()));
+        let chain = file::read(chain, &name("the certificate file", chain))?;
+        let key = file::read(private_key, &name("the key file", private_key));
+        let private_key = Zeroizing::new(key?);
         Self::from_pem(&chain, &private_key)
     }
 
@@ -82,13 +85,6 @@ impl std::fmt::Debug for Identity {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Identity(..)")
     }
-}
-
-fn read(path: &Path) -> Result<Vec<u8>> {
-    std::fs::read(path).map_err(|error| {
-        let name = quote(path.as_os_str().as_bytes());
-        Error::system(&format!("read {name}"), error.raw_os_error().unwrap_or(libc::EIO))
-    })
 }
 
 fn bad_data(text: String) -> Error {

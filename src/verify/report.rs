@@ -111,7 +111,7 @@ const CODES: [(u32, Code); 9] = [
     (CAUSE_NOT_YET_VALID, Code::NOT_YET_VALID),
     (CAUSE_NAME, Code::NAME),
     (CAUSE_USAGE, Code::CERT_UNKNOWN),
-    (CAUSE_WEAK_KEY, Code::BAD_TYPE),
+    (CAUSE_WEAK_KEY, Code::CERT_UNKNOWN),
 ];
 
 #[cfg(test)]

@@ -1,8 +1,6 @@
 //! Whom to believe: the sources of trust anchors.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -14,6 +12,7 @@ use rustls::pki_types::{CertificateDer, TrustAnchor};
 
 use super::facts::Facts;
 use crate::error::{Code, Error, Result, quote};
+use crate::sys::{file, process};
 
 /// Trust sources. The default is the built-in list of public roots (webpki-roots); the first
 /// `add_*` call replaces it, later ones add.
@@ -35,22 +34,13 @@ impl Trust {
 
     /// Adds every CERTIFICATE block of the PEM file at `path`, as [`Trust::add_pem`].
     pub fn add_file(&mut self, path: &Path) -> Result<()> {
-        let quoted = quote(path.as_os_str().as_bytes());
-        let content = read(path).map_err(|error| match error.raw_os_error() {
-            Some(errno) => Error {
-                code: Code::IO,
-                ..Error::system(&format!("read the trust file {quoted}"), errno)
-            },
-            None => {
-                Error::new(Code::IO, format!("could not read the trust file {quoted}: {error}"))
-            }
-        })?;
-        self.add(&content, &format!("the trust file {quoted}"))
+        let name = format!("the trust file {}", quote(path.as_os_str().as_bytes()));
+        self.add(&file::read(path, &name)?, &name)
     }
 
     /// Adds the roots of the operating system, which `SSL_CERT_FILE` and `SSL_CERT_DIR` override.
     pub fn add_system(&mut self) -> Result<()> {
-        if runs_with_foreign_rights()
+        if process::runs_with_foreign_rights()
             && VARIABLES.iter().any(|name| std::env::var_os(name).is_some())
         {
             return Err(Error::new(
@@ -77,6 +67,11 @@ impl Trust {
         }
         self.extend(anchors);
         Ok(())
+    }
+
+    /// Adds what was collected elsewhere, so that a slow file need not be read under a lock.
+    pub fn merge(&mut self, other: Self) {
+        self.added.extend(other.added);
     }
 
     /// A digest of the content: equal trust has an equal key, whatever the order of the calls.
@@ -130,21 +125,6 @@ impl Trust {
     fn extend(&mut self, anchors: Vec<TrustAnchor<'static>>) {
         self.added.extend(anchors.into_iter().map(|anchor| (digest_of(&anchor), anchor)));
     }
-}
-
-fn read(path: &Path) -> io::Result<Vec<u8>> {
-    let mut content = Vec::new();
-    File::open(path)?.take(FILE_LIMIT + 1).read_to_end(&mut content)?;
-    if content.len() as u64 > FILE_LIMIT {
-        return Err(io::Error::other("it is larger than 64 MiB"));
-    }
-    Ok(content)
-}
-
-/// Whether the environment may come from somebody with fewer rights than this process.
-fn runs_with_foreign_rights() -> bool {
-    use rustix::process::{getegid, geteuid, getgid, getuid};
-    getuid() != geteuid() || getgid() != getegid()
 }
 
 fn anchor(certificate: &CertificateDer<'_>) -> Option<TrustAnchor<'static>> {
@@ -218,9 +198,6 @@ fn what_else(content: &[u8]) -> &'static str {
 }
 
 const VARIABLES: [&str; 2] = ["SSL_CERT_FILE", "SSL_CERT_DIR"];
-/// Far above the largest bundle; keeps a device file from filling the memory.
-const FILE_LIMIT: u64 = 64 << 20;
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,9 +6,11 @@
 #![allow(dead_code)]
 
 pub mod dead;
+pub mod explicit;
 pub mod fixtures;
 pub mod look;
 pub mod pki;
+pub mod records;
 pub mod wire;
 
 use std::ffi::{CString, c_void};

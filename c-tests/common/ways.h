@@ -1,0 +1,24 @@
+/* The kinds of connection, and of what takes its place, that a test is run with. */
+#ifndef SSLSOCK_TESTS_WAYS_H
+#define SSLSOCK_TESTS_WAYS_H
+
+#include <stdint.h>
+
+struct way {
+    const char *name;
+    /* The variable that says where the peer listens. */
+    const char *peer;
+    /* SSL_FLAG_*. */
+    uint32_t flags;
+};
+
+/* Transparent mode: TCP over IPv4, over IPv6, an AF_UNIX connection; on every kind of inner pair. */
+extern const struct way transparent_ways[];
+
+/* The plainest of them alone, for what does not depend on it. */
+extern const struct way usual_way[];
+
+/* The same connections in explicit mode. */
+extern const struct way explicit_ways[];
+
+#endif

@@ -1,0 +1,78 @@
+#!/usr/bin/env python3
+"""What the documents say of the sources is so: error codes, tests, functions, links."""
+
+import pathlib
+import re
+import sys
+import unittest
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "tests" / "servers"))
+
+import harness  # noqa: E402
+
+DOCUMENTS = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
+HEADER = (ROOT / "include" / "sslsock.h").read_text()
+
+
+def codes(pattern, text):
+    """Name and number of every code; a list, so that none can be there twice unseen."""
+    return sorted((name, int(number)) for number, name in re.findall(pattern, text, re.M))
+
+
+class Errors(unittest.TestCase):
+    PAGE = (ROOT / "docs" / "errors.md").read_text()
+    CATEGORIES = {
+        "None": "none",
+        "Certificate": "certificate",
+        "Usage": "usage",
+        "WouldBlock": "would block",
+        "Io": "I/O",
+        "Peer": "peer",
+        "Protocol": "protocol",
+        "Internal": "internal",
+    }
+
+    def test_every_code_has_its_row(self):
+        defined = sorted((name, int(number)) for name, number in re.findall(r"^#define (SSL_ERR_\w+) (\d+)$", HEADER, re.M))
+        self.assertGreater(len(defined), 30)
+        self.assertEqual(codes(r"^\| (\d+) \| `(SSL_ERR_\w+)` \|", self.PAGE), defined)
+
+    def test_every_code_has_its_category(self):
+        source = (ROOT / "src" / "error.rs").read_text()
+        wanted = {name: self.CATEGORIES[category] for name, category in re.findall(r'c"(SSL_ERR_\w+)", (\w+);', source)}
+        rows = dict(re.findall(r"^\| \d+ \| `(SSL_ERR_\w+)` \| ([^|]+) \|", self.PAGE, re.M))
+        self.assertEqual(rows, wanted)
+
+
+class Architecture(unittest.TestCase):
+    def test_every_guard_is_there(self):
+        page = (ROOT / "docs" / "architecture.md").read_text()
+        table = page.split("## Invariants and their guards")[1]
+        guards = {name for row in re.findall(r"^\|[^|]*\|([^|]*)\|$", table, re.M) for name in re.findall(r"`(\w+)`", row)}
+        self.assertGreater(len(guards), 30)
+        sources = "".join(
+            path.read_text() for folder in ("src", "tests") for path in sorted((ROOT / folder).rglob("*")) if path.suffix in (".rs", ".py")
+        )
+        tests = set(re.findall(r"\b(?:fn|def) (\w+)\(", sources))
+        self.assertEqual(guards - tests, set())
+
+
+class Everywhere(unittest.TestCase):
+    def test_names_of_the_abi_exist(self):
+        known = set(re.findall(r"\b(?:ssl|SSL)_\w+", HEADER)) | {"SSL_CERT_FILE", "SSL_CERT_DIR"}
+        for document in DOCUMENTS:
+            for name in set(re.findall(r"\b(?:ssl|SSL)_\w+", document.read_text())):
+                # "ssl_set_*" stands for all that begin so.
+                if not (name in known or name.endswith("_") and any(other.startswith(name) for other in known)):
+                    self.fail(f"{document.name}: {name} is not in sslsock.h")
+
+    def test_links_lead_somewhere(self):
+        for document in DOCUMENTS:
+            for target in re.findall(r"\]\(([^)#]+)[^)]*\)", document.read_text()):
+                if "://" not in target:
+                    self.assertTrue((document.parent / target).exists(), f"{document.name}: {target}")
+
+
+if __name__ == "__main__":
+    harness.run_and_count()

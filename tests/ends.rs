@@ -1,0 +1,181 @@
+//! How a transparent connection ends, and that the ends are told apart.
+
+mod support;
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+
+use support::pki::Authority;
+use support::{
+    Handle, Peer, SSL_ERR_RESET, SSL_ERR_TRUNCATED, SSL_FLAG_ALLOW_TRUNCATION, SSL_FLAG_UNIX_PAIR,
+    TlsStream, plain_recv, plain_send,
+};
+
+const PAIRS: [u32; 2] = [0, SSL_FLAG_UNIX_PAIR];
+
+/// An upgraded connection to a peer that does `serve`.
+fn upgraded<T: Send + 'static>(
+    flags: u32,
+    serve: impl FnOnce(TlsStream) -> T + Send + 'static,
+) -> (TcpStream, Handle, Peer<T>) {
+    let authority = Authority::new("ends");
+    let peer = Peer::tls(authority.issue(&["mail.test"]).server(), serve);
+    let socket = peer.connect();
+    let handle = Handle::of(&socket).flags(flags).trust(&authority.pem());
+    handle.handshake("mail.test").unwrap();
+    (socket, handle, peer)
+}
+
+/// Everything that comes, then the errno of the end, 0 for an end of file.
+fn receive_all(fd: i32) -> (Vec<u8>, i32) {
+    let mut all = Vec::new();
+    let mut buffer = [0; 65536];
+    loop {
+        match plain_recv(fd, &mut buffer) {
+            Ok(0) => return (all, 0),
+            Ok(count) => all.extend_from_slice(&buffer[..count]),
+            Err(errno) => return (all, errno),
+        }
+    }
+}
+
+fn linger_zero(fd: i32) {
+    let linger = libc::linger { l_onoff: 1, l_linger: 0 };
+    let size = size_of_val(&linger) as u32;
+    let set = unsafe {
+        libc::setsockopt(fd, libc::SOL_SOCKET, libc::SO_LINGER, (&raw const linger).cast(), size)
+    };
+    assert_eq!(set, 0);
+}
+
+#[test]
+fn close_notify_is_an_end_of_file_and_sending_goes_on() {
+    for flags in PAIRS {
+        let (socket, _handle, peer) = upgraded(flags, |mut stream| {
+            stream.write_all(b"all of it").unwrap();
+            stream.conn.send_close_notify();
+            stream.flush().unwrap();
+            let mut rest = String::new();
+            stream.read_to_string(&mut rest).unwrap();
+            rest
+        });
+        assert_eq!(receive_all(socket.as_raw_fd()), (b"all of it".to_vec(), 0));
+        assert_eq!(plain_send(socket.as_raw_fd(), b"and yet it goes on"), Ok(18));
+        socket.shutdown(Shutdown::Write).unwrap();
+        assert_eq!(peer.join(), "and yet it goes on");
+    }
+}
+
+#[test]
+fn a_truncation_gives_the_data_first_and_stays_readable() {
+    for flags in PAIRS {
+        let (socket, handle, peer) = upgraded(flags, |mut stream| {
+            stream.write_all(&[7; 300_000]).unwrap();
+            stream.flush().unwrap();
+            stream.sock.shutdown(Shutdown::Write).unwrap();
+            // Until the client is gone: closing now could reset the connection.
+            let _ = std::io::copy(&mut stream.sock, &mut std::io::sink());
+        });
+        let (data, errno) = receive_all(socket.as_raw_fd());
+        assert_eq!((data.len(), errno), (300_000, libc::ECONNRESET));
+        // The kernel tells it once, the handle as often as it is asked.
+        assert_eq!(plain_recv(socket.as_raw_fd(), &mut [0; 8]), Ok(0));
+        for _ in 0..2 {
+            assert_eq!(handle.error().code, SSL_ERR_TRUNCATED);
+            assert_eq!(handle.recv(&mut [0; 8], 0), Err(libc::ECONNRESET));
+        }
+        let sent = plain_send(socket.as_raw_fd(), b"too late");
+        assert!(matches!(sent, Err(libc::EPIPE | libc::ECONNRESET)), "{sent:?}");
+        drop((socket, handle));
+        peer.join();
+    }
+}
+
+#[test]
+fn a_truncation_can_be_allowed() {
+    for pair in PAIRS {
+        let (socket, handle, peer) = upgraded(pair | SSL_FLAG_ALLOW_TRUNCATION, |mut stream| {
+            stream.write_all(b"length-framed").unwrap();
+            stream.sock.shutdown(Shutdown::Write).unwrap();
+            let _ = std::io::copy(&mut stream.sock, &mut std::io::sink());
+        });
+        assert_eq!(receive_all(socket.as_raw_fd()), (b"length-framed".to_vec(), 0));
+        assert_eq!(handle.error().code, 0);
+        drop((socket, handle));
+        peer.join();
+    }
+}
+
+#[test]
+fn a_reset_gives_the_data_first() {
+    for flags in PAIRS {
+        let (socket, handle, peer) = upgraded(flags, |mut stream| {
+            stream.write_all(&[9; 100_000]).unwrap();
+            stream.flush().unwrap();
+            let mut go = [0; 2];
+            stream.read_exact(&mut go).unwrap();
+            linger_zero(stream.sock.as_raw_fd());
+        });
+        let mut data = vec![0; 100_000];
+        (&socket).read_exact(&mut data).unwrap();
+        assert_eq!(plain_send(socket.as_raw_fd(), b"go"), Ok(2));
+        peer.join();
+        assert_eq!(receive_all(socket.as_raw_fd()), (Vec::new(), libc::ECONNRESET));
+        assert_eq!(handle.error().code, SSL_ERR_RESET);
+    }
+}
+
+#[test]
+fn a_descriptor_that_was_moved_is_reset_all_the_same() {
+    for flags in PAIRS {
+        let (socket, handle, peer) = upgraded(flags, |mut stream| {
+            let mut go = [0; 2];
+            stream.read_exact(&mut go).unwrap();
+            stream.sock.shutdown(Shutdown::Write).unwrap();
+            let _ = std::io::copy(&mut stream.sock, &mut std::io::sink());
+        });
+        let moved = unsafe { OwnedFd::from_raw_fd(libc::dup(socket.as_raw_fd())) };
+        drop(socket);
+        assert_eq!(plain_send(moved.as_raw_fd(), b"go"), Ok(2));
+        assert_eq!(receive_all(moved.as_raw_fd()), (Vec::new(), libc::ECONNRESET));
+        assert_eq!(handle.error().code, SSL_ERR_TRUNCATED);
+        drop((moved, handle));
+        peer.join();
+    }
+}
+
+#[test]
+fn close_delivers_what_was_sent_and_ends_cleanly() {
+    for flags in PAIRS {
+        for round in 0..20 {
+            let size = 100_000 * round + 1;
+            let (socket, handle, peer) = upgraded(flags, |mut stream| {
+                let mut all = Vec::new();
+                // An end without close_notify would be an error.
+                stream.read_to_end(&mut all).unwrap();
+                all.len()
+            });
+            handle.free();
+            (&socket).write_all(&vec![1; size]).unwrap();
+            drop(socket);
+            assert_eq!(peer.join(), size);
+        }
+    }
+}
+
+#[test]
+fn an_abort_is_a_reset_and_no_clean_end() {
+    // An AF_UNIX pair knows no abort: SO_LINGER has no effect on it.
+    let (socket, _handle, peer) = upgraded(0, |mut stream| {
+        let mut all = Vec::new();
+        let outcome = stream.read_to_end(&mut all).map_err(|error| error.kind());
+        (all, outcome)
+    });
+    (&socket).write_all(b"half of").unwrap();
+    linger_zero(socket.as_raw_fd());
+    drop(socket);
+    let (all, outcome) = peer.join();
+    assert!(b"half of".starts_with(&all));
+    assert_eq!(outcome, Err(std::io::ErrorKind::ConnectionReset));
+}
