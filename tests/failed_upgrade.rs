@@ -6,6 +6,7 @@ use std::ffi::c_void;
 use std::os::fd::{AsRawFd, RawFd};
 use std::process::Command;
 use std::sync::LazyLock;
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::thread;
 
 use rustls::AlertDescription;
@@ -358,5 +359,59 @@ fn a_handle_made_anew_on_a_dead_descriptor_does_not_revive_it() {
         assert_dead(client.as_raw_fd(), "again");
         drop((again, client));
         peer.join().unwrap();
+    }
+}
+
+/// A child that another thread has just forked, and that has not got to its exec yet, holds copies
+/// of every descriptor: closing is not enough.
+#[test]
+fn copies_in_a_child_about_to_exec_change_nothing() {
+    /// Makes such a child and refuses. `arg`: the end of a pipe that the child waits on.
+    unsafe extern "C" fn fork_and_refuse(
+        _: u32,
+        arg: *mut c_void,
+        _: u32,
+        _: *const ssl_blob,
+        _: u32,
+    ) -> i32 {
+        unsafe {
+            // Without the fork handlers, as posix_spawn does it.
+            if libc::syscall(libc::SYS_clone, libc::SIGCHLD, 0, 0, 0, 0) == 0 {
+                libc::close(GO.load(Ordering::Acquire));
+                let mut byte = 0_u8;
+                libc::read(arg as usize as RawFd, (&raw mut byte).cast(), 1);
+                libc::_exit(0);
+            }
+        }
+        SSL_ERR_FAILED
+    }
+    static GO: AtomicI32 = AtomicI32::new(-1);
+    for transport in TRANSPORTS {
+        for mode in MODES {
+            let what = format!("{transport:?}, {mode:#x}");
+            let (client, mut wire) = connect(transport);
+            let record = wire.record();
+            let peer = thread::spawn(move || {
+                wire.agree(&[]);
+                wire.serve(MAIL.server())
+            });
+            client.starttls();
+            let mut ends = [0; 2];
+            assert_eq!(unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) }, 0);
+            GO.store(ends[1], Ordering::Release);
+            let argument = ends[0] as usize as *mut c_void;
+            let handle = Handle::of(&client).flags(mode).trust(&AUTHORITY.pem());
+            let handle = handle.hook(Some(fork_and_refuse), argument);
+            assert_eq!(handle.handshake("mail.test").unwrap_err().code, SSL_ERR_FAILED);
+            assert_dead(client.as_raw_fd(), &what);
+            // The child ends when nobody can write any more.
+            unsafe {
+                libc::close(ends[1]);
+                libc::close(ends[0]);
+            }
+            drop((handle, client));
+            assert_eq!(peer.join().unwrap().plaintext, b"");
+            assert!(!record.contains(PASSWORD), "{what}");
+        }
     }
 }

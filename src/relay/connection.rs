@@ -1,6 +1,6 @@
 //! One relayed connection: a state machine that moves bytes as far as they go without waiting.
 
-use std::os::fd::{AsFd, RawFd};
+use std::os::fd::{AsFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -525,21 +525,28 @@ pub fn reset_program_end(
             // Without the option the program reads an end of file, which is still no data.
             let _ = socket_options::set_abortive_close(library.as_fd());
         }
-        PairKind::Unix => {
-            // The kernel resets the other end of an AF_UNIX pair that is closed with unread
-            // input, and only then.
-            let moved = || {
-                let numbers = fd_table::numbers_of(program, library.as_fd()).ok()?;
-                numbers.into_iter().find_map(|number| duplicate_if(number, program))
-            };
-            if let Some(end) = duplicate_if(number, program).or_else(moved) {
-                // After the program's own shutdown for writing this fails, and the program reads
-                // an end of file; the handle knows better.
-                let _ = rustix::net::send(&end, b"!", SendFlags::DONTWAIT | SendFlags::NOSIGNAL);
-            }
-        }
+        PairKind::Unix => leave_unread(&library, number, program),
     }
     drop(library);
+}
+
+/// The kernel resets the other end of an AF_UNIX pair that is closed with unread input, and only
+/// then.
+pub fn leave_unread(library: &PrivateFd, number: RawFd, program: Identity) {
+    if let Some(end) = program_end(library, number, program) {
+        // After the program's own shutdown for writing this fails, and the program reads an end
+        // of file; the handle knows better.
+        let _ = rustix::net::send(&end, b"!", SendFlags::DONTWAIT | SendFlags::NOSIGNAL);
+    }
+}
+
+/// A duplicate of the program's end, whose number may have changed since.
+pub fn program_end(library: &PrivateFd, number: RawFd, program: Identity) -> Option<OwnedFd> {
+    let moved = || {
+        let numbers = fd_table::numbers_of(program, library.as_fd()).ok()?;
+        numbers.into_iter().find_map(|number| duplicate_if(number, program))
+    };
+    duplicate_if(number, program).or_else(moved)
 }
 
 fn merge(ready: &mut Readiness, event: Readiness) {

@@ -15,10 +15,10 @@ use connection::Connection;
 use pair::{Pair, PairKind};
 
 use crate::error::{Error, ErrorSlot, Result};
-use crate::sys::identity::{Identity, duplicate_if};
+use crate::sys::identity::Identity;
 use crate::sys::private_fd::PrivateFd;
 use crate::sys::socket_options;
-use crate::sys::stream_socket::Family;
+use crate::sys::stream_socket::{self, Family};
 use crate::tls::engine::Engine;
 
 /// The pair that goes with a socket of `family`.
@@ -127,15 +127,22 @@ impl Swapped {
 
 impl Drop for Swapped {
     fn drop(&mut self) {
-        if let Some(library) = self.library.take() {
-            // A reset travels through the kernel's queues, which may take a moment under load; what
-            // is sent in that moment would seem to have been accepted.
-            if matches!(self.kind, PairKind::Tcp(_))
-                && let Some(end) = duplicate_if(self.number, self.program)
-            {
-                let _ = rustix::net::shutdown(&end, rustix::net::Shutdown::Write);
+        let Some(library) = self.library.take() else { return };
+        // A close alone might not be felt at once: the reset goes through the kernel's queues, and
+        // a child that is about to exec may still hold a copy of the library's end. What is sent
+        // in that moment would seem to have been accepted.
+        match self.kind {
+            PairKind::Tcp(_) => {
+                match connection::program_end(&library, self.number, self.program) {
+                    Some(end) => drop(rustix::net::shutdown(&end, rustix::net::Shutdown::Write)),
+                    None => stream_socket::end_sending(self.number, self.program),
+                }
+                stream_socket::kill(library.as_fd());
             }
-            connection::reset_program_end(library, self.kind, self.number, self.program);
+            PairKind::Unix => {
+                connection::leave_unread(&library, self.number, self.program);
+                let _ = rustix::net::shutdown(&library, rustix::net::Shutdown::Both);
+            }
         }
     }
 }

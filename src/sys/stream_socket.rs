@@ -86,6 +86,16 @@ pub fn kill_number(number: RawFd) {
     }
 }
 
+/// Every send on `number` fails from now on, if it refers to `identity`; for a caller who could
+/// not get a duplicate.
+pub fn end_sending(number: RawFd, identity: Identity) {
+    if number >= 0 && Identity::of_number(number) == Some(identity) {
+        // SAFETY: not -1, and only handed to a system call, which answers EBADF if another thread
+        // closes it meanwhile.
+        let _ = shutdown(unsafe { BorrowedFd::borrow_raw(number) }, Shutdown::Write);
+    }
+}
+
 const KILL_ATTEMPTS: usize = 1000;
 const DISCARD_READS: usize = 1 << 16;
 
