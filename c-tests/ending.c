@@ -3,7 +3,7 @@
  *
  * ending HOW BYTES [FLAGS]    connects to SSLSOCK_PEER, upgrades, says "ready", waits for a line on standard input,
  *                             sends BYTES and ends: HOW is "exit", "return", "thread" (exit in a second one), "close"
- *                             (then exit) or "_exit" (which promises nothing)
+ *                             (then exit), "free" (the handle, then exit) or "_exit" (which promises nothing)
  */
 #define _GNU_SOURCE
 
@@ -30,8 +30,9 @@ int main(int argc, char **argv)
     uint32_t flags = argc > 3 ? (uint32_t)strtoul(argv[3], NULL, 0) : 0;
     int fd = peer_connect("SSLSOCK_PEER");
     pthread_t thread;
+    ssl_socket *s;
 
-    upgrade_with(fd, "localhost", flags);
+    s = upgrade_with(fd, "localhost", flags);
     puts("ready");
     fflush(stdout);
     if (getchar() == EOF) {
@@ -43,6 +44,10 @@ int main(int argc, char **argv)
     }
     if (strcmp(how, "close") == 0) {
         close(fd);
+        exit(EXIT_SUCCESS);
+    }
+    if (strcmp(how, "free") == 0) {
+        CHECK(ssl_socket_free(s) == SSL_ERR_OKAY);
         exit(EXIT_SUCCESS);
     }
     if (strcmp(how, "thread") == 0) {

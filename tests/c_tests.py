@@ -93,8 +93,7 @@ class Tally:
         counts = COUNTS.match(lines[-1]) if lines else None
         with self.lock:
             for line in lines[:-1]:
-                kind, _, rest = line.partition("ok ") if line.startswith(("ok ", "not ok ")) else ("", "", line)
-                print(f"{kind}ok {name}: {rest}" if kind or line.startswith("ok ") else f"{name}: {line}")
+                print(re.sub(r"^(ok|not ok|skip) ", rf"\1 {name}: ", line))
             if done.returncode and done.stderr:
                 print(done.stderr, file=sys.stderr)
             print(f"# {name}: {time.monotonic() - began:.1f} s", flush=True)
@@ -332,7 +331,7 @@ def end_right_after_send(keys, how, flags, late, *options):
 
 def ends(keys, rounds):
     """Name and test of each."""
-    for how in ("exit", "return", "thread", "close"):
+    for how in ("exit", "return", "thread", "close", "free"):
         for kind, flags in (("TCP pair", "0"), ("Unix pair", UNIX_PAIR)):
             for reader, late in (("reading at once", 0), ("reading later", 0.1)):
 
@@ -377,7 +376,9 @@ def main():
             for name in ASAN_PROGRAMS:
                 # A forked child has what its parent's threads held, and nobody to give it back.
                 leaks = "0" if name == "process" else "1"
-                own = {**variables, "ASAN_OPTIONS": f"detect_leaks={leaks}:abort_on_error=0"}
+                # Its dlopen is the sanitizer's own, which does not know where the program looks.
+                library = {"LD_LIBRARY_PATH": str(BUILD / "asan" / "lib")}
+                own = {**variables, **library, "ASAN_OPTIONS": f"detect_leaks={leaks}:abort_on_error=0"}
                 jobs.append(pool.submit(tally.add_program, BUILD / "asan" / "c-tests" / name, own))
         else:
             for name in (*PROGRAMS, *(HEADERS if not options.words else ())):

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use rustix::net::{SendFlags, Shutdown, shutdown};
 
 use super::pair::PairKind;
-use super::{LinkOptions, Progress, exit};
+use super::{Link, LinkOptions, exit};
 use crate::error::{Error, Result};
 use crate::io::transport::{self, Transfer};
 use crate::sys::identity::{Identity, duplicate_if};
@@ -32,7 +32,9 @@ pub struct Connection {
     inbound: Inbound,
     outbound: Outbound,
     closing: Option<Closing>,
-    progress: Arc<Progress>,
+    /// Kept alive for the end of the process, which has to find the connection even when the
+    /// handle has been freed.
+    link: Arc<Link>,
 }
 
 /// What a connection is made of.
@@ -44,7 +46,7 @@ pub struct Ends {
     pub number: RawFd,
     pub engine: Engine,
     pub options: LinkOptions,
-    pub progress: Arc<Progress>,
+    pub link: Arc<Link>,
 }
 
 /// Edge-triggered readiness: true until a transfer says otherwise.
@@ -130,7 +132,7 @@ impl Connection {
             inbound: Inbound::Open,
             outbound: Outbound::Open,
             closing: None,
-            progress: ends.progress,
+            link: ends.link,
         }
     }
 
@@ -169,7 +171,7 @@ impl Connection {
         };
         let unread = self.library.is_some() && self.library_ready.read;
         let idle = !unread && self.engine.outgoing().is_empty();
-        self.progress.idle.store(idle, Ordering::Release);
+        self.link.progress.idle.store(idle, Ordering::Release);
         exit::progress(budget < RUN_BUDGET);
         next
     }
@@ -188,8 +190,8 @@ impl Connection {
         if !abortive {
             let _ = shutdown(&*self.transport, Shutdown::Both);
         }
-        self.progress.idle.store(true, Ordering::Release);
-        self.progress.finished.store(true, Ordering::Release);
+        self.link.progress.idle.store(true, Ordering::Release);
+        self.link.progress.finished.store(true, Ordering::Release);
         exit::progress(true);
     }
 

@@ -63,12 +63,12 @@ pub struct Link {
     transport: Arc<PrivateFd>,
     kind: PairKind,
     program: Identity,
-    progress: Arc<Progress>,
+    progress: Progress,
 }
 
 /// What the relay publishes of a connection.
 #[derive(Default)]
-pub struct Progress {
+struct Progress {
     /// Nothing of the program's waits inside the relay.
     idle: AtomicBool,
     /// Everything is over.
@@ -95,12 +95,11 @@ impl Swapped {
         let Some(library) = self.library.take() else {
             return Err(Error::internal("a swapped descriptor was started twice"));
         };
-        let progress = Arc::new(Progress::default());
         let link = Arc::new(Link {
             transport: transport.clone(),
             kind: self.kind,
             program: self.program,
-            progress: progress.clone(),
+            progress: Progress::default(),
         });
         let connection = Connection::new(connection::Ends {
             transport,
@@ -110,7 +109,7 @@ impl Swapped {
             number: self.number,
             engine,
             options,
-            progress,
+            link: link.clone(),
         });
         reactor::adopt(connection)?;
         exit::watch(&link);
