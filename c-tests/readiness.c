@@ -126,7 +126,7 @@ static void oneshot(int fd, int epoll)
     CHECK(next_event(epoll, 20000) == EPOLLIN);
     CHECK(next_event(epoll, 0) == 0);
     receive_pattern(fd, 5, 0);
-    CHECK(next_event(epoll, 500) == 0);
+    CHECK(next_event(epoll, 250) == 0);
     CHECK(epoll_ctl(epoll, EPOLL_CTL_MOD, fd, &event) == 0);
     CHECK(next_event(epoll, 20000) == EPOLLIN);
     receive_pattern(fd, 5, 5);
@@ -146,8 +146,8 @@ static void registered(const struct way *way, const struct mode *mode, int befor
     int fd = peer_connect(way->peer);
     int epoll = before ? watch(fd, mode->events) : -1;
 
-    /* Two pieces, 300 ms apart. */
-    freed(upgrade_to_peer(fd, way, "drip 300 5 10"));
+    /* Two pieces, 150 ms apart. */
+    freed(upgrade_to_peer(fd, way, "drip 150 5 10"));
     if (!before) {
         epoll = watch(fd, mode->events);
     }

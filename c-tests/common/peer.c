@@ -32,7 +32,7 @@ static const char *variable_value(const char *name)
 
 const char *pki_file(const char *name)
 {
-    static char path[4096];
+    static _Thread_local char path[4096];
 
     snprintf(path, sizeof path, "%s/%s", variable_value("SSLSOCK_PKI"), name);
     return path;

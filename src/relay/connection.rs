@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use rustix::net::{SendFlags, Shutdown, shutdown};
 
 use super::pair::PairKind;
-use super::{LinkOptions, Progress, exit};
+use super::{Link, LinkOptions, exit};
 use crate::error::{Code, Error, Result};
 use crate::io::transport::{self, Transfer};
 use crate::sys::fd_table;
@@ -33,11 +33,13 @@ pub struct Connection {
     inbound: Inbound,
     outbound: Outbound,
     closing: Option<Closing>,
-    progress: Arc<Progress>,
     scratch_used: usize,
     program_was_reset: bool,
     /// Why nothing more can be sent; what the peer said last may be the better reason.
     send_error: Option<Error>,
+    /// Kept alive for the end of the process, which has to find the connection even when the
+    /// handle has been freed.
+    link: Arc<Link>,
 }
 
 /// What a connection is made of.
@@ -49,7 +51,7 @@ pub struct Ends {
     pub number: RawFd,
     pub engine: Engine,
     pub options: LinkOptions,
-    pub progress: Arc<Progress>,
+    pub link: Arc<Link>,
 }
 
 /// Edge-triggered readiness: true until a transfer says otherwise.
@@ -137,10 +139,10 @@ impl Connection {
             inbound: Inbound::Open,
             outbound: Outbound::Open,
             closing: None,
-            progress: ends.progress,
             scratch_used: 0,
             program_was_reset: false,
             send_error: None,
+            link: ends.link,
         }
     }
 
@@ -168,7 +170,7 @@ impl Connection {
     /// Moves what can be moved. `scratch` is shared by the connections of one thread.
     pub fn run(&mut self, scratch: &mut [u8]) -> Next {
         // Before anything is read: whoever finds the library's end empty has to see this.
-        self.progress.idle.store(false, Ordering::SeqCst);
+        self.link.progress.idle.store(false, Ordering::SeqCst);
         let mut budget = RUN_BUDGET;
         let next = loop {
             let before = budget;
@@ -186,7 +188,7 @@ impl Connection {
         };
         let unread = self.library.is_some() && self.library_ready.read;
         let idle = !unread && self.engine.outgoing().is_empty();
-        self.progress.idle.store(idle, Ordering::SeqCst);
+        self.link.progress.idle.store(idle, Ordering::SeqCst);
         exit::progress(budget < RUN_BUDGET);
         next
     }
@@ -205,8 +207,8 @@ impl Connection {
         if !abortive {
             let _ = shutdown(&*self.transport, Shutdown::Both);
         }
-        self.progress.idle.store(true, Ordering::Release);
-        self.progress.finished.store(true, Ordering::Release);
+        self.link.progress.idle.store(true, Ordering::Release);
+        self.link.progress.finished.store(true, Ordering::Release);
         exit::progress(true);
     }
 

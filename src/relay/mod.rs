@@ -69,12 +69,12 @@ pub struct Link {
     library: Weak<PrivateFd>,
     kind: PairKind,
     program: Identity,
-    progress: Arc<Progress>,
+    progress: Progress,
 }
 
 /// What the relay publishes of a connection.
 #[derive(Default)]
-pub struct Progress {
+struct Progress {
     /// Nothing of the program's waits inside the relay.
     idle: AtomicBool,
     /// Everything is over.
@@ -101,13 +101,12 @@ impl Swapped {
         let Some(library) = self.library.take() else {
             return Err(Error::internal("a swapped descriptor was started twice"));
         };
-        let progress = Arc::new(Progress::default());
         let link = Arc::new(Link {
             transport: Arc::downgrade(&transport),
             library: Arc::downgrade(&library),
             kind: self.kind,
             program: self.program,
-            progress: progress.clone(),
+            progress: Progress::default(),
         });
         let connection = Connection::new(connection::Ends {
             transport,
@@ -117,7 +116,7 @@ impl Swapped {
             number: self.number,
             engine,
             options,
-            progress,
+            link: link.clone(),
         });
         reactor::adopt(connection)?;
         exit::watch(&link);

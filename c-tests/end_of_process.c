@@ -1,0 +1,312 @@
+/* The end of the process: what was sent arrives, and ends cleanly. */
+#define _GNU_SOURCE
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/peer.h"
+#include "common/test.h"
+#include "common/upgrade.h"
+#include "common/ways.h"
+
+#define MEGABYTE (1024 * 1024)
+
+/* The peer begins to read when the sender is likely to have gone. */
+#define LATE 50
+
+/* Runs `body` in a process of its own, which has to end with status 0. */
+static void in_process(const struct way *way, void (*body)(const struct way *way))
+{
+    int status = 0;
+    pid_t child;
+
+    /* Its ticket has to be ours. */
+    peer_ticket();
+    child = fork();
+    CHECK(child >= 0);
+    if (child == 0) {
+        alarm(50);
+        body(way);
+        _exit(99);
+    }
+    CHECK(waitpid(child, &status, 0) == child);
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
+        FAIL("the sender ended with status %#x", (unsigned)status);
+    }
+}
+
+static int sender(const struct way *way)
+{
+    int fd = peer_connect(way->peer);
+
+    CHECK(ssl_socket_free(upgrade_to_peer(fd, way, "sink %s %d", peer_ticket(), LATE)) == SSL_ERR_OKAY);
+    return fd;
+}
+
+static void send_and_exit(const struct way *way)
+{
+    send_pattern(sender(way), MEGABYTE);
+    exit(EXIT_SUCCESS);
+}
+
+static void exit_delivers(const struct way *way)
+{
+    in_process(way, send_and_exit);
+    peer_got(MEGABYTE);
+}
+
+static void send_close_and_exit(const struct way *way)
+{
+    int fd = sender(way);
+
+    send_pattern(fd, MEGABYTE);
+    CHECK(close(fd) == 0);
+    exit(EXIT_SUCCESS);
+}
+
+static void exit_after_close_delivers(const struct way *way)
+{
+    in_process(way, send_close_and_exit);
+    peer_got(MEGABYTE);
+}
+
+static void *wait_for_ever(void *argument)
+{
+    while (pause() != 0) {
+    }
+    return argument;
+}
+
+static void send_and_exit_beside_a_thread(const struct way *way)
+{
+    pthread_t thread;
+
+    CHECK(pthread_create(&thread, NULL, wait_for_ever, NULL) == 0);
+    send_pattern(sender(way), MEGABYTE);
+    exit(EXIT_SUCCESS);
+}
+
+static void exit_beside_a_running_thread_delivers(const struct way *way)
+{
+    in_process(way, send_and_exit_beside_a_thread);
+    peer_got(MEGABYTE);
+}
+
+/* After a ping-pong the kernel may hold the last bytes back for an acknowledgement. */
+static void talk_and_exit(const struct way *way)
+{
+    int fd = peer_connect(way->peer);
+    unsigned char bytes[10];
+    size_t sent = 0;
+
+    CHECK(ssl_socket_free(upgrade_to_peer(fd, way, "sink %s", peer_ticket())) == SSL_ERR_OKAY);
+    for (int round = 0; round < 10; round++) {
+        pattern_fill(bytes, sizeof bytes, sent);
+        send_all(fd, bytes, sizeof bytes);
+        sent += sizeof bytes;
+    }
+    pattern_fill(bytes, 6, sent);
+    send_all(fd, bytes, 6);
+    exit(EXIT_SUCCESS);
+}
+
+static void the_last_few_bytes_leave_at_exit(const struct way *way)
+{
+    for (int round = 0; round < 10; round++) {
+        in_process(way, talk_and_exit);
+        peer_got(106);
+    }
+}
+
+static int sender_at_exit;
+
+static void send_at_exit(void)
+{
+    send_pattern(sender_at_exit, 5000);
+}
+
+static void exit_with_a_handler(const struct way *way)
+{
+    /* Registered before the library has done anything, so it is the last to run. */
+    CHECK(atexit(send_at_exit) == 0);
+    sender_at_exit = sender(way);
+    exit(EXIT_SUCCESS);
+}
+
+static void what_an_exit_handler_sends_arrives(const struct way *way)
+{
+    in_process(way, exit_with_a_handler);
+    peer_got(5000);
+}
+
+static void print_and_exit(const struct way *way)
+{
+    unsigned char bytes[3000];
+    FILE *stream = fdopen(sender(way), "w");
+
+    CHECK(stream != NULL);
+    pattern_fill(bytes, sizeof bytes, 0);
+    CHECK(fwrite(bytes, 1, sizeof bytes, stream) == sizeof bytes);
+    exit(EXIT_SUCCESS);
+}
+
+static void what_a_stream_holds_leaves_at_exit(const struct way *way)
+{
+    in_process(way, print_and_exit);
+    peer_got(3000);
+}
+
+static void *read_the_terminal(void *argument)
+{
+    FILE *never = argument;
+
+    fgetc(never);
+    return NULL;
+}
+
+static void print_and_exit_beside_a_reader(const struct way *way)
+{
+    int ends[2];
+    pthread_t thread;
+
+    /* Opened first, so flushed last; a thread holds its lock until the end of the process. */
+    CHECK(pipe(ends) == 0);
+    CHECK(pthread_create(&thread, NULL, read_the_terminal, fdopen(ends[0], "r")) == 0);
+    print_and_exit(way);
+}
+
+static void a_locked_stream_does_not_stop_the_end(const struct way *way)
+{
+    in_process(way, print_and_exit_beside_a_reader);
+    peer_got(3000);
+}
+
+static void flush_and_leave(const struct way *way)
+{
+    int fd = sender(way);
+    uint32_t unfinished = 99;
+
+    send_pattern(fd, MEGABYTE);
+    CHECK(ssl_flush_all(20000, &unfinished) == SSL_ERR_OKAY);
+    CHECK(unfinished == 0);
+    _exit(EXIT_SUCCESS);
+}
+
+/* Without exit handlers there is no close_notify, but no byte is missing. */
+static void flush_all_waits_for_everything(const struct way *way)
+{
+    for (int round = 0; round < 10; round++) {
+        struct seen seen;
+        in_process(way, flush_and_leave);
+        seen = peer_result();
+        if (seen.bytes != MEGABYTE) {
+            FAIL("%zu bytes of %d arrived (%s)", seen.bytes, MEGABYTE, seen.end);
+        }
+    }
+}
+
+static void flush_all_says_how_many_hold_data(const struct way *way)
+{
+    int fd = peer_connect(way->peer);
+    uint32_t unfinished = 99;
+
+    CHECK(ssl_flush_all(1000, &unfinished) == SSL_ERR_OKAY && unfinished == 0);
+    CHECK(ssl_socket_free(upgrade_to_peer(fd, way, "hold")) == SSL_ERR_OKAY);
+    CHECK(ssl_flush_all(1000, &unfinished) == SSL_ERR_OKAY && unfinished == 0);
+    set_nonblocking(fd);
+    for (;;) {
+        static const unsigned char block[65536];
+        if (send(fd, block, sizeof block, 0) < 0) {
+            CHECK(errno == EAGAIN);
+            break;
+        }
+    }
+    CHECK(ssl_flush_all(50, &unfinished) == SSL_ERR_TIMEOUT && unfinished == 1);
+    CHECK(ssl_flush_all(0, NULL) == SSL_ERR_TIMEOUT);
+    _exit(EXIT_SUCCESS);
+}
+
+static void upgrade_in_child(const struct way *way)
+{
+    static const char password[] = "PASS secret";
+    int fd = peer_connect(way->peer);
+    ssl_socket *s = ssl_socket_new(fd);
+    pid_t child;
+    int status = 0;
+
+    CHECK(s != NULL);
+    child = fork();
+    if (child == 0) {
+        if (ssl_perform_handshake(s, "mail.test") != SSL_ERR_FORKED) {
+            _exit(1);
+        }
+        _exit(send(fd, password, sizeof password, MSG_NOSIGNAL) < 0 ? 0 : 2);
+    }
+    CHECK(waitpid(child, &status, 0) == child);
+    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    CHECK(send(fd, password, sizeof password, MSG_NOSIGNAL) < 0);
+    CHECK(close(fd) == 0);
+    exit(EXIT_SUCCESS);
+}
+
+static void an_upgrade_asked_for_in_a_child_sends_nothing_in_clear(const struct way *way)
+{
+    in_process(way, upgrade_in_child);
+}
+
+static void close_everything(const struct way *way)
+{
+    int fd = peer_connect(way->peer);
+    ssl_socket *s = upgrade_to_peer(fd, way, "echo");
+    char byte;
+
+    send_pattern(fd, 1000);
+    receive_pattern(fd, 1000, 0);
+    CHECK(close_range(1024, ~0U, 0) == 0);
+    /* The relay is gone with its descriptors: the program is told, and a new connection works. */
+    CHECK(recv(fd, &byte, 1, 0) <= 0);
+    CHECK(ssl_get_error(s) != SSL_ERR_OKAY);
+    CHECK(send(fd, "x", 1, MSG_NOSIGNAL) < 0 || send(fd, "x", 1, MSG_NOSIGNAL) < 0);
+    fd = peer_connect(way->peer);
+    upgrade_to_peer(fd, way, "echo");
+    send_pattern(fd, 1000);
+    receive_pattern(fd, 1000, 0);
+    exit(EXIT_SUCCESS);
+}
+
+static void closing_the_library_s_descriptors_is_told(const struct way *way)
+{
+    in_process(way, close_everything);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct way client_ways[] = {
+        {"TCP pair", "SSLSOCK_PEER", 0},
+        {"Unix pair", "SSLSOCK_PEER", SSL_FLAG_UNIX_PAIR},
+        {NULL, NULL, 0},
+    };
+    static const struct test tests[] = {
+        {"exit_delivers", exit_delivers, transparent_ways, 0},
+        {"exit_after_close_delivers", exit_after_close_delivers, transparent_ways, 0},
+        {"exit_beside_a_running_thread_delivers", exit_beside_a_running_thread_delivers, client_ways, 0},
+        {"the_last_few_bytes_leave_at_exit", the_last_few_bytes_leave_at_exit, client_ways, 0},
+        {"what_an_exit_handler_sends_arrives", what_an_exit_handler_sends_arrives, client_ways, 0},
+        {"what_a_stream_holds_leaves_at_exit", what_a_stream_holds_leaves_at_exit, client_ways, 0},
+        {"a_locked_stream_does_not_stop_the_end", a_locked_stream_does_not_stop_the_end, client_ways, 0},
+        {"flush_all_waits_for_everything", flush_all_waits_for_everything, client_ways, 0},
+        {"flush_all_says_how_many_hold_data", flush_all_says_how_many_hold_data, client_ways, 0},
+        {"an_upgrade_asked_for_in_a_child_sends_nothing_in_clear",
+         an_upgrade_asked_for_in_a_child_sends_nothing_in_clear, client_ways, 0},
+        {"closing_the_library_s_descriptors_is_told", closing_the_library_s_descriptors_is_told, client_ways, 0},
+        {NULL, NULL, NULL, 0},
+    };
+
+    return run_tests(argc, argv, tests);
+}

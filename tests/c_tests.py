@@ -1,0 +1,405 @@
+#!/usr/bin/env python3
+"""The C tests, with their peers; and the library as a file: names, header, installation, the end of a process.
+
+    c_tests.py              the programs of build/c-tests, exports, header, installation, ends   (make c-tests)
+    c_tests.py --asan       the programs of build/asan/c-tests                                   (make c-tests-asan)
+    c_tests.py --panics     the panics in every exported function                                (make c-tests-panics)
+    c_tests.py --long       loading and unloading under valgrind, and many more ends of processes
+
+Arguments choose tests by parts of their names. The last line says how many passed, failed and were skipped.
+"""
+
+import argparse
+import concurrent.futures
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests" / "servers")]
+
+import peer  # noqa: E402
+import pki  # noqa: E402
+
+BUILD = ROOT / "build"
+PROGRAMS = ("stream", "readiness", "descriptor", "handle", "process", "loading/names", "loading/openssl", "loading/rounds")
+HEADERS = ("header-c99", "header-c11", "header-c17", "header-c++17")
+# Under AddressSanitizer OpenSSL's own leaks and the hijacked names say nothing about the library.
+ASAN_PROGRAMS = ("handle", "stream", "descriptor", "readiness", "process", "loading/rounds")
+PROGRAM_SECONDS = 600
+AT_ONCE = 4
+MEBIBYTE = 1024 * 1024
+UNIX_PAIR = "0x100000"
+COUNTS = re.compile(r"^(\d+) passed, (\d+) failed, (\d+) skipped$")
+
+
+class Failed(Exception):
+    """A test of this file did not pass; the text says why."""
+
+
+class Skipped(Exception):
+    """There is nothing to test with; the text says what is missing."""
+
+
+class Tally:
+    """Counts, and prints one line for each test."""
+
+    def __init__(self, chosen):
+        self.passed = self.failed = self.skipped = 0
+        self.chosen = chosen
+        self.lock = threading.Lock()
+
+    def is_chosen(self, name):
+        return not self.chosen or any(word in name for word in self.chosen)
+
+    def run(self, name, test):
+        if not self.is_chosen(name):
+            return
+        try:
+            test()
+        except Skipped as why:
+            if os.environ.get("CI"):
+                self._note("failed", f"not ok {name}: {why}")
+            else:
+                self._note("skipped", f"skip {name}: {why}")
+        except (Failed, OSError, subprocess.SubprocessError) as why:
+            self._note("failed", f"not ok {name}: {why}")
+        else:
+            self._note("passed", f"ok {name}")
+
+    def add_program(self, path, variables):
+        name = str(path.relative_to(BUILD))
+        if not path.exists():
+            self._note("failed", f"not ok {name}: it has not been built")
+            return
+        arguments = [] if not self.chosen or any(word in name for word in self.chosen) else self.chosen
+        began = time.monotonic()
+        try:
+            done = subprocess.run(
+                [path, *arguments], env={**os.environ, **variables}, capture_output=True, text=True,
+                errors="replace", timeout=PROGRAM_SECONDS,
+            )  # fmt: skip
+        except subprocess.TimeoutExpired:
+            self._note("failed", f"not ok {name}: not over after {PROGRAM_SECONDS} s")
+            return
+        lines = done.stdout.splitlines()
+        counts = COUNTS.match(lines[-1]) if lines else None
+        with self.lock:
+            for line in lines[:-1]:
+                print(re.sub(r"^(ok|not ok|skip) ", rf"\1 {name}: ", line))
+            if done.returncode and done.stderr:
+                print(done.stderr, file=sys.stderr)
+            print(f"# {name}: {time.monotonic() - began:.1f} s", flush=True)
+            if counts:
+                passed, failed, skipped = map(int, counts.groups())
+                if failed == 0 and done.returncode and passed + skipped:
+                    failed = 1
+                self.passed += passed
+                self.failed += failed
+                self.skipped += skipped
+        # Without the last line it did not come to its end.
+        if not counts:
+            self._note("failed", f"not ok {name}: status {done.returncode}: {done.stderr.strip()[-500:]}")
+
+    def _note(self, what, line):
+        with self.lock:
+            setattr(self, what, getattr(self, what) + 1)
+            print(line, flush=True)
+
+    def finish(self):
+        sys.stderr.flush()
+        print(f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped", flush=True)
+        return 1 if self.failed or self.passed + self.skipped == 0 else 0
+
+
+def run(*command, **options):
+    done = subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=300, **options)
+    if done.returncode:
+        raise Failed(f"{' '.join(map(str, command))}: status {done.returncode}: {(done.stdout + done.stderr).strip()[-800:]}")
+    return done.stdout
+
+
+def need(*tools):
+    for tool in tools:
+        if not shutil.which(tool):
+            raise Skipped(f"{tool} is not installed")
+
+
+# The library as a file.
+
+
+def listed_names():
+    return set((ROOT / "symbols.list").read_text().split())
+
+
+def exactly_the_listed_names_are_exported():
+    need("nm")
+    lines = run("nm", "-D", "--defined-only", BUILD / "lib" / "libsslsock.so").splitlines()
+    exported = {line.split()[-1].split("@")[0] for line in lines}
+    if exported != listed_names():
+        more, fewer = exported - listed_names(), listed_names() - exported
+        raise Failed(f"exported but not listed: {sorted(more)}; listed but not exported: {sorted(fewer)}")
+
+
+def the_library_is_linked_as_it_must_be():
+    need("readelf")
+    dynamic = run("readelf", "--wide", "--dynamic", BUILD / "lib" / "libsslsock.so")
+    for word in ("soname: [libsslsock.so.0]", "SYMBOLIC", "NODELETE"):
+        if word not in dynamic:
+            raise Failed(f"no {word} in its dynamic section")
+    needed = set(re.findall(r"\(NEEDED\).*\[(.*)\]", dynamic))
+    strange = {name for name in needed if not re.match(r"(libc|libgcc_s|libm|ld-linux-x86-64|libpthread|libdl)\.so", name)}
+    if strange:
+        raise Failed(f"it needs {sorted(strange)}")
+
+
+def the_header_defines_only_what_it_may():
+    need("cc")
+    defined = run("cc", "-dM", "-E", "-include", "sslsock.h", "-x", "c", "/dev/null", "-I", ROOT / "include")
+    # Before it is included, the headers that it includes have been.
+    before = run("cc", "-dM", "-E", "-include", "stddef.h", "-include", "stdint.h", "-x", "c", "/dev/null")
+    own = {line.split()[1] for line in set(defined.splitlines()) - set(before.splitlines())}
+    strange = sorted(name for name in own if not name.startswith(("SSL_", "SSLSOCK_H")))
+    if strange:
+        raise Failed(f"macros without the prefix: {strange}")
+
+
+def the_header_declares_exactly_the_listed_names():
+    text = re.sub(r"//[^\n]*|/\*.*?\*/", "", (ROOT / "include" / "sslsock.h").read_text(), flags=re.S)
+    declared = set(re.findall(r"\b(ssl_\w+)\(", text))
+    if declared != listed_names():
+        raise Failed(f"the header and symbols.list differ in {sorted(declared ^ listed_names())}")
+
+
+def every_listed_name_has_a_test_of_its_arguments():
+    text = (ROOT / "c-tests" / "handle.c").read_text()
+    missing = sorted(name for name in listed_names() if not re.search(rf"\b{name}\b", text))
+    if missing:
+        raise Failed(f"c-tests/handle.c does not call {missing}")
+
+
+def install_and_use(variables):
+    need("make", "pkg-config", "cc")
+    with tempfile.TemporaryDirectory() as folder:
+        where = [f"DESTDIR={folder}", "PREFIX=/usr"]
+        make = {key: value for key, value in os.environ.items() if key not in ("MAKEFLAGS", "MAKELEVEL")}
+        run("make", "-C", ROOT, "install", *where, env=make)
+        environment = {
+            **os.environ,
+            "PKG_CONFIG_LIBDIR": f"{folder}/usr/lib/pkgconfig",
+            "PKG_CONFIG_SYSROOT_DIR": folder,
+            "PKG_CONFIG_ALLOW_SYSTEM_CFLAGS": "1",
+            "PKG_CONFIG_ALLOW_SYSTEM_LIBS": "1",
+        }
+
+        def flags(*options):
+            return run("pkg-config", *options, "sslsock", env=environment).split()
+
+        if run("pkg-config", "--modversion", "sslsock", env=environment) not in (version() + "\n",):
+            raise Failed("pkg-config knows another version")
+        source = ROOT / "c-tests" / "installed" / "program.c"
+        common = ["cc", "-std=c11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Wpedantic", "-Werror"]
+        arguments = [variables["SSLSOCK_PEER"].rpartition(":")[2], f"{variables['SSLSOCK_PKI']}/ca.pem"]
+        said = f"hello from sslsock {version()}\n"
+
+        def check(program, **environment):
+            got = run(program, *arguments, env={**os.environ, **environment})
+            if got != said:
+                raise Failed(f"{program.name} says {got!r}")
+
+        dynamic = pathlib.Path(folder, "dynamic")
+        run(*common, "-o", dynamic, source, *flags("--cflags", "--libs"))
+        check(dynamic, LD_LIBRARY_PATH=f"{folder}/usr/lib")
+        if "libsslsock.so.0" not in run("readelf", "--dynamic", dynamic):
+            raise Failed("the dynamic program does not need libsslsock.so.0")
+
+        # The library alone static: what a program that is shipped by itself does.
+        archived = pathlib.Path(folder, "archived")
+        libraries = ["-l:libsslsock.a" if word == "-lsslsock" else word for word in flags("--cflags", "--libs", "--static")]
+        run(*common, "-o", archived, source, *libraries)
+        check(archived)
+        if "libsslsock" in run("readelf", "--dynamic", archived):
+            raise Failed("the program with the archive needs the shared library")
+
+        static = pathlib.Path(folder, "static")
+        run(*common, "-static", "-o", static, source, *flags("--cflags", "--libs", "--static"))
+        check(static)
+
+        for program in (dynamic, archived, static):
+            program.unlink()
+        run("make", "-C", ROOT, "uninstall", *where, env=make)
+        left = [str(path.relative_to(folder)) for path in pathlib.Path(folder).rglob("*") if not path.is_dir()]
+        if left:
+            raise Failed(f"make uninstall leaves {left}")
+
+
+def version():
+    return re.search(r'^version = "(.*)"', (ROOT / "Cargo.toml").read_text(), re.M)[1]
+
+
+# The end of a process right after send(), towards openssl's own server.
+
+
+class OpensslServer:
+    """`openssl s_server` for one connection; what it receives and which messages it saw are in files."""
+
+    def __init__(self, folder, keys, *options):
+        self.messages = pathlib.Path(folder, "messages")
+        self.received = pathlib.Path(folder, "received")
+        command = [
+            "openssl", "s_server", "-accept", "127.0.0.2:0", "-cert", keys / "server.pem", "-key", keys / "server.key",
+            "-cert_chain", keys / "intermediate.pem", "-naccept", "1", "-msg", "-msgfile", self.messages, *options,
+        ]  # fmt: skip
+        self.output = open(self.received, "wb")
+        # It ends when its input does.
+        self.process = subprocess.Popen(
+            [str(word) for word in command], stdin=subprocess.PIPE, stdout=self.output, stderr=subprocess.STDOUT
+        )
+        self.address = self._address()
+
+    def _address(self):
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            said = re.search(rb"^ACCEPT (\S+)\s*$", self.received.read_bytes(), re.M)
+            if said:
+                return said[1].decode()
+            time.sleep(0.005)
+        raise Failed(f"s_server does not listen: {self.received.read_bytes()[-500:]!r}")
+
+    def finish(self):
+        """Waits for its end; what it received, and whether close_notify was among the messages."""
+        try:
+            self.process.wait(30)
+        except subprocess.TimeoutExpired:
+            raise Failed("s_server did not see the end of the connection within 30 s") from None
+        seen = re.search(r"<<< TLS 1\.\d, Alert \[length 0002\], warning close_notify", self.messages.read_text())
+        return self.received.read_bytes(), bool(seen)
+
+    def stop(self):
+        self.process.stdin.close()
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGCONT)
+            self.process.kill()
+        self.process.wait()
+        self.output.close()
+
+
+def end_right_after_send(keys, how, flags, late, *options):
+    need("openssl")
+    with tempfile.TemporaryDirectory() as folder:
+        server = OpensslServer(folder, keys, *options)
+        environment = {**os.environ, "SSLSOCK_PKI": str(keys), "SSLSOCK_PEER": server.address}
+        program = subprocess.Popen(
+            [BUILD / "c-tests" / "ending", how, str(MEBIBYTE), flags], env=environment, text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        try:
+            if program.stdout.readline() != "ready\n":
+                raise Failed(f"the program: {program.stderr.read()}")
+            if late:
+                # From now on it reads nothing: what was accepted waits in the library and the kernel.
+                server.process.send_signal(signal.SIGSTOP)
+            program.stdin.write("go\n")
+            program.stdin.flush()
+            if late:
+                time.sleep(late)
+                server.process.send_signal(signal.SIGCONT)
+            _, complaint = program.communicate(timeout=40)
+            if program.returncode:
+                raise Failed(f"the program: status {program.returncode}: {complaint}")
+            received, close_notify = server.finish()
+            wanted = peer.pattern(0, MEBIBYTE)
+            if wanted not in received:
+                raise Failed(f"not all of it arrived: {len(received)} bytes with what s_server says itself")
+            if not close_notify:
+                raise Failed("no close_notify")
+        finally:
+            if program.poll() is None:
+                program.kill()
+            program.wait()
+            for pipe in (program.stdin, program.stdout, program.stderr):
+                pipe.close()
+            server.stop()
+
+
+def ends(keys, rounds):
+    """Name and test of each."""
+    for how in ("exit", "return", "thread", "close", "free"):
+        for kind, flags in (("TCP pair", "0"), ("Unix pair", UNIX_PAIR)):
+            for reader, late in (("reading at once", 0), ("reading later", 0.1)):
+
+                def test(how=how, flags=flags, late=late):
+                    for number in range(rounds):
+                        try:
+                            end_right_after_send(keys, how, flags, late)
+                        except Failed as why:
+                            raise Failed(f"round {number + 1} of {rounds}: {why}") from None
+
+                yield f"ending: a mebibyte then {how}, {kind}, {reader}, {rounds} rounds", test
+
+
+# Under valgrind, in the long run.
+
+
+def load_under_valgrind(variables):
+    need("valgrind")
+    command = ["valgrind", "--error-exitcode=99", "--trace-children=yes", "--quiet", BUILD / "c-tests" / "loading" / "rounds"]
+    done = subprocess.run([str(word) for word in command], env={**os.environ, **variables}, capture_output=True, text=True)
+    if done.returncode:
+        raise Failed(f"status {done.returncode}: {(done.stdout + done.stderr)[-2000:]}")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--asan", action="store_true", help="the programs with AddressSanitizer")
+    parser.add_argument("--panics", action="store_true", help="a panic in every exported function")
+    parser.add_argument("--long", action="store_true", help="valgrind, and 200 rounds of each end of a process")
+    parser.add_argument("words", nargs="*", help="parts of names of tests")
+    options = parser.parse_args()
+
+    tally = Tally(options.words)
+    with tempfile.TemporaryDirectory() as folder, concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
+        keys = pathlib.Path(folder, "pki")
+        pki.make(keys)
+        variables = peer.Peer(keys, folder).variables
+        jobs = []
+        if options.panics:
+            jobs.append(pool.submit(tally.add_program, BUILD / "panics" / "c-tests" / "injected" / "panics", variables))
+        elif options.asan:
+            for name in ASAN_PROGRAMS:
+                # A forked child has what its parent's threads held, and nobody to give it back.
+                leaks = "0" if name == "process" else "1"
+                # Its dlopen is the sanitizer's own, which does not know where the program looks.
+                library = {"LD_LIBRARY_PATH": str(BUILD / "asan" / "lib")}
+                own = {**variables, **library, "ASAN_OPTIONS": f"detect_leaks={leaks}:abort_on_error=0"}
+                jobs.append(pool.submit(tally.add_program, BUILD / "asan" / "c-tests" / name, own))
+        else:
+            for name in (*PROGRAMS, *(HEADERS if not options.words else ())):
+                jobs.append(pool.submit(tally.add_program, BUILD / "c-tests" / name, variables))
+            for name, test in ends(keys, 200 if options.long else 20):
+                jobs.append(pool.submit(tally.run, name, test))
+            for test in (
+                exactly_the_listed_names_are_exported,
+                the_library_is_linked_as_it_must_be,
+                the_header_defines_only_what_it_may,
+                the_header_declares_exactly_the_listed_names,
+                every_listed_name_has_a_test_of_its_arguments,
+            ):
+                tally.run(test.__name__, test)
+            tally.run("install_and_use", lambda: install_and_use(variables))
+            if options.long:
+                jobs.append(pool.submit(tally.run, "load_under_valgrind", lambda: load_under_valgrind(variables)))
+        for job in jobs:
+            job.result()
+    return tally.finish()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
