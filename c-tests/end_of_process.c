@@ -178,13 +178,15 @@ static void print_and_exit_beside_a_reader(const struct way *way)
     /* Opened first, so flushed last; a thread holds its lock until the end of the process. */
     CHECK(pipe(ends) == 0);
     CHECK(pthread_create(&thread, NULL, read_the_terminal, fdopen(ends[0], "r")) == 0);
-    print_and_exit(way);
+    send_pattern(sender(way), 5000);
+    exit(EXIT_SUCCESS);
 }
 
+/* What that stream holds is lost then, but not what was sent, and the end comes. */
 static void a_locked_stream_does_not_stop_the_end(const struct way *way)
 {
     in_process(way, print_and_exit_beside_a_reader);
-    peer_got(3000);
+    peer_got(5000);
 }
 
 static void flush_and_leave(const struct way *way)
@@ -227,7 +229,9 @@ static void flush_all_says_how_many_hold_data(const struct way *way)
             break;
         }
     }
-    CHECK(ssl_flush_all(50, &unfinished) == SSL_ERR_TIMEOUT && unfinished == 1);
+    if (ssl_flush_all(50, &unfinished) != SSL_ERR_TIMEOUT || unfinished != 1) {
+        FAIL("%u sockets hold data", unfinished);
+    }
     CHECK(ssl_flush_all(0, NULL) == SSL_ERR_TIMEOUT);
     _exit(EXIT_SUCCESS);
 }
@@ -260,31 +264,6 @@ static void an_upgrade_asked_for_in_a_child_sends_nothing_in_clear(const struct 
     in_process(way, upgrade_in_child);
 }
 
-static void close_everything(const struct way *way)
-{
-    int fd = peer_connect(way->peer);
-    ssl_socket *s = upgrade_to_peer(fd, way, "echo");
-    char byte;
-
-    send_pattern(fd, 1000);
-    receive_pattern(fd, 1000, 0);
-    CHECK(close_range(1024, ~0U, 0) == 0);
-    /* The relay is gone with its descriptors: the program is told, and a new connection works. */
-    CHECK(recv(fd, &byte, 1, 0) <= 0);
-    CHECK(ssl_get_error(s) != SSL_ERR_OKAY);
-    CHECK(send(fd, "x", 1, MSG_NOSIGNAL) < 0 || send(fd, "x", 1, MSG_NOSIGNAL) < 0);
-    fd = peer_connect(way->peer);
-    upgrade_to_peer(fd, way, "echo");
-    send_pattern(fd, 1000);
-    receive_pattern(fd, 1000, 0);
-    exit(EXIT_SUCCESS);
-}
-
-static void closing_the_library_s_descriptors_is_told(const struct way *way)
-{
-    in_process(way, close_everything);
-}
-
 int main(int argc, char **argv)
 {
     static const struct way client_ways[] = {
@@ -304,7 +283,6 @@ int main(int argc, char **argv)
         {"flush_all_says_how_many_hold_data", flush_all_says_how_many_hold_data, client_ways, 0},
         {"an_upgrade_asked_for_in_a_child_sends_nothing_in_clear",
          an_upgrade_asked_for_in_a_child_sends_nothing_in_clear, client_ways, 0},
-        {"closing_the_library_s_descriptors_is_told", closing_the_library_s_descriptors_is_told, client_ways, 0},
         {NULL, NULL, NULL, 0},
     };
 

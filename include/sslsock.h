@@ -572,8 +572,10 @@ const char *ssl_error_name(int32_t code);
 // The category of a code: SSL_CATEGORY_*.
 uint32_t ssl_error_category(int32_t code);
 
-// Waits until everything that the program has sent has left the library, for at most
-// `timeout_ms` (UINT32_MAX: no limit, 0: only look), without ending any direction. `unfinished`
+// Waits until everything that the program has sent has been acknowledged by the peers' systems,
+// for at most `timeout_ms` (UINT32_MAX: no limit, 0: only look), without ending any direction: so
+// it is safe to leave by _exit or exec, but for a close_notify. (On an AF_UNIX connection: until
+// the peer has read it.) `unfinished`
 // becomes the number of sockets that still hold data, 0 on success; it may be NULL.
 // SSL_ERR_TIMEOUT if there are some. Any thread.
 int32_t ssl_flush_all(uint32_t timeout_ms, uint32_t *unfinished);

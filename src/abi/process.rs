@@ -17,8 +17,10 @@ use crate::{panic, socket};
 /// ssl_abi_version(): the major numbers must be equal, the library's minor number not smaller.
 pub const SSL_ABI_VERSION: u32 = 1;
 
-/// Waits until everything that the program has sent has left the library, for at most
-/// `timeout_ms` (UINT32_MAX: no limit, 0: only look), without ending any direction. `unfinished`
+/// Waits until everything that the program has sent has been acknowledged by the peers' systems,
+/// for at most `timeout_ms` (UINT32_MAX: no limit, 0: only look), without ending any direction: so
+/// it is safe to leave by _exit or exec, but for a close_notify. (On an AF_UNIX connection: until
+/// the peer has read it.) `unfinished`
 /// becomes the number of sockets that still hold data, 0 on success; it may be NULL.
 /// SSL_ERR_TIMEOUT if there are some. Any thread.
 #[unsafe(no_mangle)]

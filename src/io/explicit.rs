@@ -19,6 +19,7 @@ use super::deadline::Deadline;
 use super::transport::{self, CallOptions, Interest, Transfer, Wake};
 use crate::error::{Code, Error, Result};
 use crate::sys::private_fd::PrivateFd;
+use crate::sys::socket_options;
 use crate::tls::buffer::Buffer;
 use crate::tls::engine::Engine;
 
@@ -162,6 +163,12 @@ impl ExplicitSession {
     pub fn has_unsent(&self) -> bool {
         let core = self.core();
         self.unsent.load(Ordering::Acquire) || !core.engine.outgoing().is_empty()
+    }
+
+    /// The same, or it waits in the kernel for the peer's acknowledgement.
+    pub fn is_busy(&self) -> bool {
+        self.has_unsent()
+            || socket_options::unsent_bytes(self.transport.as_fd()).is_ok_and(|count| count > 0)
     }
 
     /// Sends what waits as far as that goes without waiting.

@@ -11,7 +11,7 @@ use super::{Link, reactor};
 use crate::sys::fd_table;
 use crate::sys::process::{self, PerProcess};
 use crate::sys::socket_options;
-use crate::sys::thread::spawn_without_signals;
+use crate::sys::thread;
 
 /// Remembers a link for the end of the process.
 pub fn watch(link: &Arc<Link>) {
@@ -37,13 +37,13 @@ pub fn has_begun() -> bool {
     SHARED.get().is_some_and(|shared| shared.exiting.load(Ordering::Acquire))
 }
 
-/// Waits until no relayed connection holds bytes of the program, for at most `limit`. Answers how
-/// many still do.
-pub fn flush(limit: Option<Duration>) -> usize {
+/// Waits until no relayed connection holds bytes of the program, and none of the `others`, for at
+/// most `limit`. Answers how many still do.
+pub fn flush(limit: Option<Duration>, others: impl Fn() -> usize) -> usize {
     let ends = limit.and_then(|limit| Instant::now().checked_add(limit));
     let mut waiter = Waiter::new();
     loop {
-        let waiting = waiter.count(holds_data);
+        let waiting = waiter.count(holds_data) + others();
         let left =
             ends.map_or(CHECK_INTERVAL, |ends| ends.saturating_duration_since(Instant::now()));
         if waiting == 0 || left.is_zero() {
@@ -90,16 +90,12 @@ pub fn deliver() {
 }
 
 /// The C library writes out what its streams hold only after this, when it is too late for a
-/// stream on an upgraded descriptor. A thread of the program may hold the lock of another stream
-/// for ever, in a read from the terminal say, so it is not waited for long.
+/// stream on an upgraded descriptor. But another thread may hold the lock of a stream for ever, in
+/// a read from the terminal say, and to wait for that would hang the end of the process: with
+/// other threads about it is left alone.
 fn flush_standard_streams() {
-    let (done, wait) = std::sync::mpsc::channel();
-    let flusher = spawn_without_signals("sslsock-exit", move || {
+    if thread::is_alone() {
         process::flush_streams();
-        let _ = done.send(());
-    });
-    if flusher.is_ok() {
-        let _ = wait.recv_timeout(STREAMS_LIMIT);
     }
 }
 
@@ -180,6 +176,5 @@ const CHECK_INTERVAL: Duration = Duration::from_millis(5);
 /// The whole of the exit handler, and without any byte moving.
 const EXIT_LIMIT: Duration = Duration::from_secs(30);
 const EXIT_STALL_LIMIT: Duration = Duration::from_secs(5);
-const STREAMS_LIMIT: Duration = Duration::from_secs(1);
 
 static SHARED: PerProcess<Shared> = PerProcess::new();

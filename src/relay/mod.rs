@@ -160,14 +160,20 @@ impl Link {
         self.program
     }
 
-    /// Whether bytes of the program have arrived at the library's end and not reached the
-    /// transport.
+    /// Whether bytes of the program have arrived at the library's end and not been acknowledged by
+    /// the peer's kernel: in this process's own they are lost if it dies before the peer has read
+    /// and said something.
     pub fn is_busy(&self) -> bool {
         // The queue first: the relay says that it is busy before it reads.
         let queued = self.library.upgrade().is_some_and(|library| {
             socket_options::readable_bytes(library.as_fd()).is_ok_and(|count| count > 0)
         });
-        queued || !self.progress.idle.load(Ordering::SeqCst)
+        let unsent = |transport: Arc<PrivateFd>| {
+            socket_options::unsent_bytes(transport.as_fd()).is_ok_and(|count| count > 0)
+        };
+        queued
+            || !self.progress.idle.load(Ordering::SeqCst)
+            || self.transport.upgrade().is_some_and(unsent)
     }
 
     /// Whether the relay is done with the connection.

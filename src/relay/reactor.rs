@@ -30,7 +30,7 @@ pub fn start() -> Result<()> {
     if reactors.is_empty() || (loaded && reactors.len() < processors) {
         let reactor = Arc::new(Reactor::new()?);
         let worker = reactor.clone();
-        spawn_without_signals("sslsock", move || worker.serve()).map_err(|error| {
+        spawn_without_signals(move || worker.serve()).map_err(|error| {
             Error::system("start the relay thread", error.raw_os_error().unwrap_or(libc::EAGAIN))
         })?;
         reactors.push(reactor);

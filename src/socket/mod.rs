@@ -282,10 +282,10 @@ impl Socket {
         if peer { Address::peer(end.as_fd()) } else { Address::local(end.as_fd()) }
     }
 
-    /// Whether accepted data still waits inside the library.
-    pub fn has_unsent(&self) -> bool {
+    /// Whether accepted data still waits in explicit mode.
+    pub fn is_busy(&self) -> bool {
         match &self.state().phase {
-            Phase::Open(Channel::Explicit(session)) => session.has_unsent(),
+            Phase::Open(Channel::Explicit(session)) => session.is_busy(),
             _ => false,
         }
     }

@@ -96,16 +96,17 @@ pub fn refuse_upgrade_in_child(raw: usize) {
     }
 }
 
-/// Waits until nothing accepted waits in the library, for at most `limit`. Answers how many
-/// sockets still hold data.
+/// Waits until nothing accepted waits in the library or for the peer's acknowledgement, for at
+/// most `limit`. Answers how many sockets still hold data.
 pub fn flush_all(limit: Option<Duration>) -> usize {
     let deadline = Deadline::after(limit);
     let explicit = SOCKETS.all();
     for socket in &explicit {
         socket.flush_explicit(&deadline);
     }
-    let relayed = relay::exit::flush(deadline.remaining());
-    relayed + explicit.iter().filter(|socket| socket.has_unsent()).count()
+    relay::exit::flush(deadline.remaining(), || {
+        explicit.iter().filter(|socket| socket.is_busy()).count()
+    })
 }
 
 impl Socket {
