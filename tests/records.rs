@@ -12,9 +12,7 @@ use support::wire::{
     ALERT, CHANGE_CIPHER_SPEC, CLOSE_NOTIFY, DATA, HANDSHAKE, KEY_UPDATE, KEY_UPDATE_REQUEST,
     LARGEST_PLAINTEXT, Wire, handshake_message, new_session_ticket, read_record, record,
 };
-use support::{
-    Failure, Handle, Peer, SSL_ERR_ALERT, SSL_ERR_PROTOCOL, TlsStream, pki,
-};
+use support::{Failure, Handle, Peer, SSL_ERR_ALERT, SSL_ERR_PROTOCOL, TlsStream, pki};
 
 /// Reads to the end, so that no reset overtakes what was sent.
 fn read_out(mut wire: Wire) {

@@ -82,10 +82,7 @@ pub fn set_option<V>(fd: &impl AsRawFd, option: i32, value: V) {
 }
 
 pub fn set_timeout(fd: &impl AsRawFd, option: i32, milliseconds: i64) {
-    let value = libc::timeval {
-        tv_sec: milliseconds / 1000,
-        tv_usec: milliseconds % 1000 * 1000,
-    };
+    let value = libc::timeval { tv_sec: milliseconds / 1000, tv_usec: milliseconds % 1000 * 1000 };
     set_option(fd, option, value);
 }
 
