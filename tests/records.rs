@@ -372,7 +372,7 @@ fn a_tls_1_2_handshake_in_pieces_of_one_byte_succeeds() {
     let peer = Peer::raw(move |stream| {
         let mut connection = rustls::ServerConnection::new(config).unwrap();
         // Ours, until it ends.
-        let mut pass = |connection: &mut rustls::ServerConnection, mut stream: &TcpStream| {
+        let pass = |connection: &mut rustls::ServerConnection, mut stream: &TcpStream| {
             let mut flight = Vec::new();
             while connection.wants_write() {
                 connection.write_tls(&mut flight).unwrap();
