@@ -1,9 +1,10 @@
 //! rustls configurations: one per distinct setting, shared by all sockets that have it.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
 
-use rustls::client::Resumption;
+use rustls::client::{ResolvesClientCert, Resumption};
 use rustls::crypto::CryptoProvider;
 use rustls::server::NoServerSessionStorage;
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
@@ -43,7 +44,7 @@ pub fn client(
         .with_custom_certificate_verifier(verifier.clone());
     let mut config = match identity {
         Some(identity) => builder.with_client_cert_resolver(single(identity.certified_key())),
-        None => builder.with_no_client_auth(),
+        None => builder.with_client_cert_resolver(NO_IDENTITY.clone()),
     };
     config.resumption = Resumption::disabled();
     let setup = Arc::new(ClientSetup { config: Arc::new(config), verifier, hooked });
@@ -77,6 +78,34 @@ pub fn server(identity: Option<&Identity>) -> Result<Arc<ServerConfig>> {
     Ok(config)
 }
 
+/// Whether a server has asked this thread for a client certificate while none was set; once.
+pub fn take_unmet_demand() -> bool {
+    UNMET_DEMAND.take()
+}
+
+/// Notes that a certificate would have been wanted: a server rarely says so when it gives up.
+#[derive(Debug)]
+struct NoIdentity;
+
+impl ResolvesClientCert for NoIdentity {
+    fn resolve(
+        &self,
+        _root_hint_subjects: &[&[u8]],
+        _schemes: &[rustls::SignatureScheme],
+    ) -> Option<Arc<CertifiedKey>> {
+        UNMET_DEMAND.set(true);
+        None
+    }
+
+    fn has_certs(&self) -> bool {
+        false
+    }
+}
+
+thread_local! {
+    static UNMET_DEMAND: Cell<bool> = const { Cell::new(false) };
+}
+
 #[derive(PartialEq, Eq, Hash)]
 struct ClientKey {
     trust: [u8; 32],
@@ -90,6 +119,8 @@ fn single(certified_key: Arc<CertifiedKey>) -> Arc<SingleCertAndKey> {
 
 static PROVIDER: LazyLock<Arc<CryptoProvider>> =
     LazyLock::new(|| Arc::new(rustls::crypto::aws_lc_rs::default_provider()));
+
+static NO_IDENTITY: LazyLock<Arc<NoIdentity>> = LazyLock::new(|| Arc::new(NoIdentity));
 
 static CLIENT_SETUPS: LazyLock<Mutex<HashMap<ClientKey, Weak<ClientSetup>>>> =
     LazyLock::new(Mutex::default);
