@@ -5,6 +5,7 @@ mod support;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::fd::AsRawFd;
+use std::os::unix::net::UnixStream;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -16,8 +17,8 @@ use support::explicit::{
 use support::pki::Authority;
 use support::wire::{DATA, HANDSHAKE, KEY_UPDATE, KEY_UPDATE_REQUEST, Keys, Wire, read_record};
 use support::{
-    Handle, Peer, SSL_ERR_TIMEOUT, SSL_ERR_WANT_READ, SSL_ERR_WANT_WRITE, SSL_FLAG_NONBLOCKING,
-    echo,
+    Handle, Peer, SSL_ERR_TIMEOUT, SSL_ERR_WANT_READ, SSL_ERR_WANT_WRITE, SSL_FLAG_EXPLICIT_IO,
+    SSL_FLAG_NONBLOCKING, echo,
 };
 
 fn set_non_blocking(handle: &Handle, socket: &TcpStream) {
@@ -539,6 +540,37 @@ fn a_handshake_that_does_not_wait_gets_through_in_crumbs() {
     drop(socket);
     proxy.join();
     server.join();
+}
+
+#[test]
+fn a_handshake_that_cannot_write_says_so_and_goes_on_later() {
+    let authority = Authority::new("full");
+    let (socket, peer) = UnixStream::pair().unwrap();
+    let handle = Handle::of(&socket)
+        .flags(SSL_FLAG_EXPLICIT_IO | SSL_FLAG_NONBLOCKING)
+        .trust(&authority.pem());
+    // Whatever was said before TLS is still on its way.
+    socket.set_nonblocking(true).unwrap();
+    let mut filled = 0;
+    while let Ok(count) = (&socket).write(&[b'x'; 100]) {
+        filled += count;
+    }
+    assert_eq!(handle.handshake("mail.test").unwrap_err().code, SSL_ERR_WANT_WRITE);
+    assert_eq!(handle.handshake("mail.test").unwrap_err().code, SSL_ERR_WANT_WRITE);
+    assert_eq!(handle.send(b"early", 0), Err(libc::ENOTCONN));
+    let config = authority.issue(&["mail.test"]).server();
+    let server = std::thread::spawn(move || {
+        let mut peer = peer;
+        peer.read_exact(&mut vec![0; filled]).unwrap();
+        let connection = rustls::ServerConnection::new(config).unwrap();
+        let mut stream = rustls::StreamOwned::new(connection, peer);
+        let mut hello = [0; 5];
+        stream.read_exact(&mut hello).unwrap();
+        hello
+    });
+    handshake(&handle);
+    send_all(&handle, b"hello");
+    assert_eq!(&server.join().unwrap(), b"hello");
 }
 
 #[test]
