@@ -401,8 +401,10 @@ ssl_socket *ssl_defaults(void);
 // The descriptor is not closed. One that was upgraded transparently goes on carrying TLS until
 // the program closes it. In explicit mode the session ends: close_notify is sent, our direction
 // of the connection is shut down, and what the peer still sends is read and dropped for at most
-// the close timeout (not at all if the descriptor is non-blocking). A handshake in progress on
-// another thread fails. SSL_ERR_REENTRANT inside the handle's certificate hook. Any thread.
+// the close timeout. A handle that does not block does not wait here either: what ssl_send has
+// accepted and could not pass on is lost, unless ssl_send with `len` 0 or ssl_shutdown said that
+// it had left. Calls and handshakes in progress on other threads fail. SSL_ERR_REENTRANT inside
+// the handle's certificate hook. Any thread.
 int32_t ssl_socket_free(ssl_socket *s);
 
 // Sets the flags (SSL_FLAG_*); they replace the earlier ones. An unknown bit answers
@@ -502,14 +504,15 @@ ptrdiff_t ssl_send(ssl_socket *s, const void *buf, size_t len, int32_t msg_flags
 // MSG_WAITALL; others are refused.
 //
 // Answers how many bytes were received; 0 after the peer's close_notify, and only then (or with
-// `len` 0, or with SSL_FLAG_ALLOW_TRUNCATION at the end of the connection). -1 on failure, with
-// errno as for ssl_send. In explicit mode more may be at hand than the descriptor shows: see
-// ssl_pending. One thread may receive while another sends.
+// `len` 0, after our own shutdown of this direction, or with SSL_FLAG_ALLOW_TRUNCATION at the end
+// of the connection). -1 on failure, with errno as for ssl_send. In explicit mode more may be at
+// hand than the descriptor shows: see ssl_pending. One thread may receive while another sends.
 ptrdiff_t ssl_recv(ssl_socket *s, void *buf, size_t len, int32_t msg_flags);
 
 // Writes to `bytes` how many bytes can be received at once: in explicit mode those that the
 // library has taken off the connection already, which poll does not see; otherwise those in the
-// descriptor's queue.
+// descriptor's queue. The end may be at hand as well, which no number tells: before waiting for
+// the descriptor, receive until that would block.
 int32_t ssl_pending(ssl_socket *s, size_t *bytes);
 
 // Ends one direction or both, like shutdown(2): SHUT_WR (1) sends close_notify and receiving

@@ -4,15 +4,18 @@ mod support;
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
 use support::explicit::{Session, client, handshake, pattern, poll, receive_all, transport};
 use support::pki::Authority;
 use support::records::{
     ALERT, CHANGE_CIPHER_SPEC, CLOSE_NOTIFY, DATA, HANDSHAKE, KEY_UPDATE, KEY_UPDATE_REQUEST,
     LARGEST_PLAINTEXT, Wire, handshake_message, new_session_ticket, read_record, record,
 };
-use support::{Failure, Handle, Peer, SSL_ERR_ALERT, SSL_ERR_PROTOCOL, TlsStream, pki};
+use support::{Failure, Handle, Peer, SSL_ERR_ALERT, SSL_ERR_PROTOCOL, TlsStream};
 
 /// Reads to the end, so that no reset overtakes what was sent.
 fn read_out(mut wire: Wire) {
@@ -510,59 +513,79 @@ fn close_notify_in_the_encrypted_part_of_the_handshake_is_an_error() {
     peer.join();
 }
 
-fn session_of(version: &'static rustls::SupportedProtocolVersion) -> (Session<bool>, Authority) {
-    let clients = Authority::new("clients");
-    let certified = pki::Authority::new("server");
+/// A server that asks for a client certificate, and whether it insists.
+fn asking(
+    authority: &Authority,
+    version: &'static rustls::SupportedProtocolVersion,
+    insists: bool,
+) -> Arc<rustls::ServerConfig> {
     let mut roots = rustls::RootCertStore::empty();
-    let root = rustls::pki_types::pem::PemObject::from_pem_slice(clients.pem().as_bytes());
-    roots.add(root.unwrap()).unwrap();
-    let provider = std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let verifier = rustls::server::WebPkiClientVerifier::builder_with_provider(
-        std::sync::Arc::new(roots),
-        provider.clone(),
-    )
-    .build()
-    .unwrap();
-    let server = certified.issue(&["mail.test"]);
-    let chain = rustls::pki_types::pem::PemObject::from_pem_slice(server.chain.as_bytes());
-    let key = rustls::pki_types::pem::PemObject::from_pem_slice(server.key.as_bytes());
+    let pem = Authority::new("clients").pem();
+    roots.add(CertificateDer::from_pem_slice(pem.as_bytes()).unwrap()).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let verifier = WebPkiClientVerifier::builder_with_provider(roots.into(), provider.clone());
+    let verifier = if insists { verifier } else { verifier.allow_unauthenticated() };
+    let server = authority.issue(&["mail.test"]);
+    let chain = CertificateDer::from_pem_slice(server.chain.as_bytes()).unwrap();
+    let key = PrivateKeyDer::from_pem_slice(server.key.as_bytes()).unwrap();
     let config = rustls::ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[version])
         .unwrap()
-        .with_client_cert_verifier(verifier)
-        .with_single_cert(vec![chain.unwrap()], key.unwrap())
+        .with_client_cert_verifier(verifier.build().unwrap())
+        .with_single_cert(vec![chain], key)
         .unwrap();
-    let peer = Peer::tls(std::sync::Arc::new(config), |mut stream| {
-        let refused = stream.read(&mut [0; 10]).is_err();
-        let _ = stream.flush();
-        let _ = stream.sock.shutdown(Shutdown::Write);
-        let _ = std::io::copy(&mut stream.sock, &mut std::io::sink());
-        refused
-    });
+    Arc::new(config)
+}
+
+/// The error of a client without a certificate.
+fn failure_without_identity<T: Send + 'static>(authority: &Authority, peer: Peer<T>) -> Failure {
     let socket = peer.connect();
-    let handle = client(&socket, &certified, 0);
-    (Session { socket, handle, peer }, clients)
+    let handle = client(&socket, authority, 0);
+    // In TLS 1.3 this side is done before the server looks.
+    let failure = handle.handshake("mail.test").err().unwrap_or_else(|| {
+        assert_eq!(handle.recv(&mut [0; 10], 0), Err(libc::EPROTO));
+        handle.error()
+    });
+    drop(handle);
+    drop(socket);
+    peer.join();
+    failure
 }
 
 #[test]
 fn a_demand_for_a_client_certificate_names_the_functions_that_set_one() {
+    let authority = Authority::new("server");
     for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
-        let (Session { socket, handle, peer }, _clients) = session_of(version);
-        // In TLS 1.3 this side is done before the server looks.
-        let failure = match handle.handshake("mail.test") {
-            Err(failure) => failure,
-            Ok(()) => {
-                assert_eq!(handle.recv(&mut [0; 10], 0), Err(libc::EPROTO));
-                handle.error()
-            }
-        };
+        let peer = Peer::tls(asking(&authority, version, true), |mut stream| {
+            assert!(stream.read(&mut [0; 10]).is_err());
+            let _ = stream.flush();
+            let _ = stream.sock.shutdown(Shutdown::Write);
+            let _ = std::io::copy(&mut stream.sock, &mut std::io::sink());
+        });
+        let failure = failure_without_identity(&authority, peer);
         assert_eq!(failure.code, SSL_ERR_ALERT, "{version:?}: {failure:?}");
         assert!(failure.text.contains("ssl_set_identity_pem"), "{version:?}: {failure:?}");
         assert!(failure.text.contains("ssl_set_identity_file"), "{version:?}: {failure:?}");
-        drop(handle);
-        drop(socket);
-        assert!(peer.join());
     }
+    // Many servers do not say what they missed.
+    for alert in [40, 42, 49] {
+        let config = asking(&authority, &rustls::version::TLS13, false);
+        let peer = Peer::wire_with(config, move |mut wire| {
+            wire.send(ALERT, &[2, alert]);
+            read_out(wire);
+        });
+        let failure = failure_without_identity(&authority, peer);
+        assert_eq!(failure.code, SSL_ERR_ALERT, "{alert}: {failure:?}");
+        assert!(failure.text.contains("none is set: see ssl_set_identity_pem"), "{failure:?}");
+    }
+    // Who was not asked is not told to answer.
+    let certified = authority.issue(&["mail.test"]);
+    let peer = Peer::wire(&certified, |mut wire| {
+        wire.send(ALERT, &[2, 40]);
+        read_out(wire);
+    });
+    let failure = failure_without_identity(&authority, peer);
+    assert!(!failure.text.contains("ssl_set_identity"), "{failure:?}");
 }
 
 #[test]

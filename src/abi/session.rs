@@ -97,9 +97,9 @@ pub unsafe extern "C" fn ssl_send(
 /// MSG_WAITALL; others are refused.
 ///
 /// Answers how many bytes were received; 0 after the peer's close_notify, and only then (or with
-/// `len` 0, or with SSL_FLAG_ALLOW_TRUNCATION at the end of the connection). -1 on failure, with
-/// errno as for ssl_send. In explicit mode more may be at hand than the descriptor shows: see
-/// ssl_pending. One thread may receive while another sends.
+/// `len` 0, after our own shutdown of this direction, or with SSL_FLAG_ALLOW_TRUNCATION at the end
+/// of the connection). -1 on failure, with errno as for ssl_send. In explicit mode more may be at
+/// hand than the descriptor shows: see ssl_pending. One thread may receive while another sends.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ssl_recv(
     s: *mut ssl_socket,
@@ -121,7 +121,8 @@ pub unsafe extern "C" fn ssl_recv(
 
 /// Writes to `bytes` how many bytes can be received at once: in explicit mode those that the
 /// library has taken off the connection already, which poll does not see; otherwise those in the
-/// descriptor's queue.
+/// descriptor's queue. The end may be at hand as well, which no number tells: before waiting for
+/// the descriptor, receive until that would block.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ssl_pending(s: *mut ssl_socket, bytes: *mut usize) -> i32 {
     status(entry!(ssl_pending, change s, |socket| {

@@ -184,3 +184,34 @@ fn timespec(duration: Duration) -> Timespec {
         tv_nsec: duration.subsec_nanos().into(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsFd;
+
+    use super::*;
+    use crate::sys::test_sockets::tcp_pair;
+
+    #[test]
+    fn a_wait_past_its_deadline_times_out_however_much_has_come() {
+        let (socket, peer) = tcp_pair();
+        send(peer.as_fd(), b"trickle").unwrap();
+        let interest = Interest { read: true, write: false };
+        let within = |limit| wait(socket.as_fd(), interest, None, &Deadline::after(limit));
+        assert_eq!(within(None), Ok(Wake::Ready));
+        assert_eq!(within(Some(Duration::ZERO)), Ok(Wake::TimedOut));
+    }
+
+    #[test]
+    fn a_wake_up_ends_one_wait() {
+        let (socket, _peer) = tcp_pair();
+        let (wake_up, waker) = tcp_pair();
+        send(waker.as_fd(), b"wake up!").unwrap();
+        let interest = Interest { read: true, write: false };
+        let wait = |limit| {
+            wait_or_wake(socket.as_fd(), interest, Some(wake_up.as_fd()), &Deadline::after(limit))
+        };
+        assert_eq!(wait(None), Ok(Wake::Cancelled));
+        assert_eq!(wait(Some(Duration::from_millis(1))), Ok(Wake::TimedOut));
+    }
+}

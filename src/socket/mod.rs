@@ -400,7 +400,10 @@ fn not_open(phase: &Phase) -> Error {
         Phase::Handshaking(_) | Phase::Paused(_) => "the handshake is not complete yet",
         Phase::Failed => "the handshake failed and the connection has been closed: open a new one",
         Phase::Open(_) => "already open",
-        Phase::Closed => "the session has been closed",
+        // The call had found the handle before it was freed.
+        Phase::Closed => {
+            return Error::new(Code::BAD_HANDLE, "another thread has just freed the handle");
+        }
     };
     Error { sys_errno: libc::ENOTCONN, ..Error::new(Code::STATE, text) }
 }

@@ -1,9 +1,10 @@
 //! rustls configurations: one per distinct setting, shared by all sockets that have it.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use rustls::client::Resumption;
+use rustls::client::{ResolvesClientCert, Resumption};
 use rustls::crypto::CryptoProvider;
 use rustls::server::NoServerSessionStorage;
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
@@ -45,7 +46,8 @@ pub fn client(
         .with_custom_certificate_verifier(verifier.clone());
     let mut config = match identity {
         Some(identity) => builder.with_client_cert_resolver(single(identity.certified_key())),
-        None => builder.with_no_client_auth(),
+        None => builder
+            .with_client_cert_resolver(NO_IDENTITY.get_or_init(|| Arc::new(NoIdentity)).clone()),
     };
     config.resumption = Resumption::disabled();
     let setup = Arc::new(ClientSetup { config: Arc::new(config), verifier, hooked });
@@ -80,6 +82,34 @@ pub fn server(identity: Option<&Identity>) -> Result<Arc<ServerConfig>> {
     Ok(config)
 }
 
+/// Whether a server has asked this thread for a client certificate while none was set; once.
+pub fn take_unmet_demand() -> bool {
+    UNMET_DEMAND.take()
+}
+
+/// Notes that a certificate would have been wanted: a server rarely says so when it gives up.
+#[derive(Debug)]
+struct NoIdentity;
+
+impl ResolvesClientCert for NoIdentity {
+    fn resolve(
+        &self,
+        _root_hint_subjects: &[&[u8]],
+        _schemes: &[rustls::SignatureScheme],
+    ) -> Option<Arc<CertifiedKey>> {
+        UNMET_DEMAND.set(true);
+        None
+    }
+
+    fn has_certs(&self) -> bool {
+        false
+    }
+}
+
+thread_local! {
+    static UNMET_DEMAND: Cell<bool> = const { Cell::new(false) };
+}
+
 #[derive(PartialEq, Eq, Hash)]
 struct ClientKey {
     trust: [u8; 32],
@@ -99,3 +129,4 @@ fn provider() -> Arc<CryptoProvider> {
 static PROVIDER: PerProcess<Arc<CryptoProvider>> = PerProcess::new();
 static CLIENT_SETUPS: PerProcess<Mutex<HashMap<ClientKey, Weak<ClientSetup>>>> = PerProcess::new();
 static SERVER_CONFIGS: PerProcess<Mutex<HashMap<[u8; 32], Weak<ServerConfig>>>> = PerProcess::new();
+static NO_IDENTITY: PerProcess<Arc<NoIdentity>> = PerProcess::new();

@@ -12,7 +12,7 @@ use rustls::unbuffered::{ConnectionState, EncodeError, EncryptError, UnbufferedS
 use rustls::{CommonState, HandshakeKind};
 
 use super::buffer::Buffer;
-use super::config::ClientSetup;
+use super::config::{self, ClientSetup};
 use super::failure;
 use crate::error::{Code, Error, Result};
 use crate::verify::report::Report;
@@ -33,6 +33,8 @@ pub struct Engine {
     /// A hook decides about the certificate, the verifier only reports.
     hooked: bool,
     report: Option<Report>,
+    /// The server asked for a client certificate and none was set.
+    unmet_demand: bool,
     approval_pending: bool,
     heard_from_peer: bool,
     peer_closed: bool,
@@ -73,6 +75,7 @@ impl Engine {
             early_plaintext: Buffer::new(),
             hooked,
             report: None,
+            unmet_demand: false,
             approval_pending: true,
             heard_from_peer: false,
             peer_closed: false,
@@ -303,10 +306,11 @@ impl Engine {
             }
         };
         self.discard(discard);
-        // The verifier has no connection of its own: it leaves its report with the thread.
+        // What is shared has no connection of its own: it leaves what it knows with the thread.
         if let Some(report) = verifier::take_report() {
             self.report = Some(report);
         }
+        self.unmet_demand |= config::take_unmet_demand();
         match outcome {
             Ok(Outcome::PeerClosed) => {
                 self.peer_closed = true;
@@ -322,7 +326,10 @@ impl Engine {
             Err(Refusal::Rustls(error)) => {
                 let rejection = self.report.as_ref().filter(|_| !self.hooked);
                 let rejection = rejection.and_then(|report| report.error.as_ref());
-                let error = failure::from_rustls(error, rejection);
+                let mut error = failure::from_rustls(error, rejection);
+                if self.unmet_demand {
+                    error = failure::with_unmet_demand(error);
+                }
                 self.queue_alert();
                 Err(self.fail(error))
             }

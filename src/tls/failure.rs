@@ -42,6 +42,19 @@ pub fn from_rustls(error: rustls::Error, rejection: Option<&Error>) -> Error {
     }
 }
 
+/// Says what a server may have missed that asked for a client certificate and got none.
+pub fn with_unmet_demand(error: Error) -> Error {
+    if error.code != Code::ALERT || error.text.contains("ssl_set_identity") {
+        return error;
+    }
+    let text = format!(
+        "{}; it had asked for a client certificate and none is set: see ssl_set_identity_pem and \
+         ssl_set_identity_file",
+        error.text
+    );
+    Error { text, ..error }
+}
+
 fn bad_handshake_signature() -> Error {
     Error::new(
         Code::BAD_SIG,

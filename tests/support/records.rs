@@ -192,18 +192,27 @@ impl<T: Send + 'static> Peer<T> {
         mangle: impl FnMut(Option<(&mut Keys, &mut Keys)>, Vec<u8>) -> Vec<u8> + Send + 'static,
         serve: impl FnOnce(Wire) -> T + Send + 'static,
     ) -> Self {
-        let mut config = (*certified.server_with(&[&rustls::version::TLS13])).clone();
-        config.send_tls13_tickets = 0;
+        let config = certified.server_with(&[&rustls::version::TLS13]);
         Self::raw(move |stream| serve(accept(stream, config, mangle)))
+    }
+
+    /// The same with a configuration for TLS 1.3.
+    pub fn wire_with(
+        config: Arc<rustls::ServerConfig>,
+        serve: impl FnOnce(Wire) -> T + Send + 'static,
+    ) -> Self {
+        Self::raw(move |stream| serve(accept(stream, config, |_, record| record)))
     }
 }
 
 fn accept(
     mut stream: TcpStream,
-    mut config: rustls::ServerConfig,
+    config: Arc<rustls::ServerConfig>,
     mut mangle: impl FnMut(Option<(&mut Keys, &mut Keys)>, Vec<u8>) -> Vec<u8>,
 ) -> Wire {
     stream.set_nodelay(true).unwrap();
+    let mut config = (*config).clone();
+    config.send_tls13_tickets = 0;
     let secrets = Arc::new(Secrets::default());
     config.key_log = secrets.clone();
     let mut connection = rustls::ServerConnection::new(Arc::new(config)).unwrap();
