@@ -398,7 +398,7 @@ static void a_forked_child_cannot_use_its_parents_handles(const struct way *way)
     pid_t child;
 
     (void)way;
-    child = fork();
+    child = quiet_fork();
     if (child == 0) {
         expect_everywhere(plain, SSL_ERR_FORKED);
         expect_everywhere(opened, SSL_ERR_FORKED);

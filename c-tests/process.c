@@ -60,11 +60,11 @@ static void a_child_can_open_connections(const struct way *way)
     ssl_socket *s = upgrade_to_peer(fd, way, "echo");
 
     for (int round = 0; round < 3; round++) {
-        pid_t child = fork();
+        pid_t child = quiet_fork();
         if (child == 0) {
             pid_t grandchild;
             converse(way, 10000);
-            grandchild = fork();
+            grandchild = quiet_fork();
             if (grandchild == 0) {
                 converse(way, 10000);
                 exit(EXIT_SUCCESS);
@@ -88,7 +88,7 @@ static void a_child_that_ends_leaves_the_parent_alone(const struct way *way)
     pid_t child;
 
     CHECK(ssl_socket_free(upgrade_to_peer(fd, way, "sink %s", peer_ticket())) == SSL_ERR_OKAY);
-    child = fork();
+    child = quiet_fork();
     if (child == 0) {
         close(fd);
         exit(EXIT_SUCCESS);
@@ -106,7 +106,7 @@ static void a_child_may_use_the_descriptor_while_the_parent_lives(const struct w
     pid_t child;
 
     CHECK(ssl_socket_free(upgrade_to_peer(fd, way, "echo")) == SSL_ERR_OKAY);
-    child = fork();
+    child = quiet_fork();
     if (child == 0) {
         send_pattern(fd, 1000);
         receive_pattern(fd, 1000, 0);
@@ -126,11 +126,11 @@ static void a_child_sees_the_end_when_the_parent_dies(const struct way *way)
     pid_t parent;
 
     CHECK(pipe(pipe_ends) == 0);
-    parent = fork();
+    parent = quiet_fork();
     if (parent == 0) {
         pid_t child;
         CHECK(ssl_socket_free(upgrade_to_peer(fd, way, "echo")) == SSL_ERR_OKAY);
-        child = fork();
+        child = quiet_fork();
         if (child == 0) {
             char seen = 'x';
             await_events(fd, POLLIN);
@@ -189,7 +189,7 @@ static void exec_leaks_no_descriptor(const struct way *way)
 
     CHECK(fcntl(fd, F_SETFD, FD_CLOEXEC) == 0);
     s = upgrade_to_peer(fd, way, "echo");
-    child = fork();
+    child = quiet_fork();
     if (child == 0) {
         execl("/proc/self/exe", "process", "--descriptors", (char *)NULL);
         _exit(127);

@@ -267,6 +267,7 @@ static void exit_gives_up_on_a_peer_that_takes_nothing(const struct way *way)
 {
     static char block[65536];
     long began = milliseconds();
+    uint32_t unfinished = 0;
     int status = 0;
     pid_t child = fork();
 
@@ -276,6 +277,7 @@ static void exit_gives_up_on_a_peer_that_takes_nothing(const struct way *way)
         while (send(fd, block, sizeof block, MSG_DONTWAIT | MSG_NOSIGNAL) > 0) {
         }
         CHECK(errno == EAGAIN);
+        CHECK(ssl_flush_all(0, &unfinished) == SSL_ERR_TIMEOUT && unfinished == 1);
         exit(EXIT_SUCCESS);
     }
     CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0);

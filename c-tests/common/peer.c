@@ -247,6 +247,14 @@ void sleep_ms(long ms)
     }
 }
 
+pid_t quiet_fork(void)
+{
+#ifdef __SANITIZE_ADDRESS__
+    sleep_ms(200);
+#endif
+    return fork();
+}
+
 int open_descriptors(void)
 {
     DIR *folder = opendir("/proc/self/fd");

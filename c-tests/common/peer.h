@@ -59,6 +59,9 @@ long milliseconds(void);
 
 void sleep_ms(long ms);
 
+/* fork; with AddressSanitizer at a quiet moment, since a child's allocator stays locked if another thread was in it. */
+pid_t quiet_fork(void);
+
 /* How many descriptors the process has open. */
 int open_descriptors(void);
 
