@@ -111,6 +111,41 @@ fn freeing_the_handle_ends_a_waiting_writer_after_the_close_timeout() {
 }
 
 #[test]
+fn shutdown_while_a_writer_waits_is_not_done_before_close_notify_has_left() {
+    let (go, told) = mpsc::channel::<()>();
+    let authority = Authority::new("shutdown");
+    let peer = Peer::wire(&authority.issue(&["mail.test"]), move |mut wire| {
+        told.recv().unwrap();
+        let mut data = Vec::new();
+        loop {
+            match wire.receive().unwrap() {
+                (DATA, content) => data.extend(content),
+                last => return (data, last),
+            }
+        }
+    });
+    let socket = peer.connect();
+    set_option(&socket, libc::SO_SNDBUF, 4096);
+    let handle = client(&socket, &authority, 0).timeout(SSL_TIMEOUT_CLOSE, 20);
+    handshake(&handle);
+    let data = pattern(1, 64 << 20);
+    let sent = std::thread::scope(|scope| {
+        let writer = waiting(scope, || handle.send(&data, 0));
+        for _ in 0..2 {
+            assert_eq!(handle.shutdown(libc::SHUT_WR).unwrap_err().code, SSL_ERR_TIMEOUT);
+        }
+        go.send(()).unwrap();
+        // What it had not handed over yet is refused, the rest counts.
+        writer.join().unwrap().unwrap()
+    });
+    assert_eq!(handle.shutdown(libc::SHUT_WR), Ok(()));
+    let (received, last) = peer.join();
+    assert!(0 < sent && sent < data.len(), "{sent}");
+    assert!(received == data[..sent]);
+    assert_eq!(last, (ALERT, CLOSE_NOTIFY.to_vec()));
+}
+
+#[test]
 fn freeing_the_handle_in_the_middle_of_traffic_never_hangs() {
     for round in 0..40 {
         let session = Session::tls(0, echo);
