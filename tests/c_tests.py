@@ -29,7 +29,7 @@ import peer  # noqa: E402
 import pki  # noqa: E402
 
 BUILD = ROOT / "build"
-PROGRAMS = ("stream", "readiness", "descriptor", "handle", "process", "loading/names", "loading/openssl", "loading/rounds")
+PROGRAMS = ("stream", "readiness", "descriptor", "handle", "process", "end_of_process", "loading/names", "loading/openssl", "loading/rounds")
 HEADERS = ("header-c99", "header-c11", "header-c17", "header-c++17")
 # Under AddressSanitizer OpenSSL's own leaks and the hijacked names say nothing about the library.
 ASAN_PROGRAMS = ("handle", "stream", "descriptor", "readiness", "process", "loading/rounds")

@@ -7,8 +7,8 @@ use std::net::Shutdown;
 use std::sync::mpsc;
 
 use support::explicit::{
-    Session, client, handshake, pattern, poll, receive_all, recv_length, reset_on_close, send_all,
-    send_length, set_option, transport,
+    Session, client, handshake, narrow, pattern, poll, receive_all, recv_length, reset_on_close,
+    send_all, send_length, transport,
 };
 use support::pki::Authority;
 use support::records::{ALERT, CLOSE_NOTIFY, DATA, Wire};
@@ -240,9 +240,9 @@ fn a_peer_that_never_answers_close_notify_holds_nobody_up_for_ever() {
 fn a_peer_that_takes_nothing_bounds_shutdown_and_free_by_the_close_timeout() {
     let (go, told) = mpsc::channel::<()>();
     let authority = Authority::new("deaf");
-    let peer = Peer::wire(&authority.issue(&["mail.test"]), move |_wire| told.recv().unwrap());
+    let peer = Peer::narrow(&authority.issue(&["mail.test"]), move |_wire| told.recv().unwrap());
     let socket = peer.connect();
-    set_option(&socket, libc::SO_SNDBUF, 4096);
+    narrow(&socket);
     let handle = client(&socket, &authority, 0).timeout(SSL_TIMEOUT_CLOSE, 20);
     handshake(&handle);
     while handle.send(&pattern(1, 100_000), libc::MSG_DONTWAIT).is_ok() {}
@@ -256,7 +256,7 @@ fn a_peer_that_takes_nothing_bounds_shutdown_and_free_by_the_close_timeout() {
 fn a_handle_that_does_not_wait_does_not_wait_to_close_either() {
     let (go, told) = mpsc::channel::<()>();
     let authority = Authority::new("deaf");
-    let peer = Peer::wire(&authority.issue(&["mail.test"]), move |mut wire| {
+    let peer = Peer::narrow(&authority.issue(&["mail.test"]), move |mut wire| {
         told.recv().unwrap();
         while let Some((kind, content)) = wire.receive() {
             if kind == ALERT {
@@ -267,7 +267,7 @@ fn a_handle_that_does_not_wait_does_not_wait_to_close_either() {
         false
     });
     let socket = peer.connect();
-    set_option(&socket, libc::SO_SNDBUF, 4096);
+    narrow(&socket);
     // Without a limit, waiting would be for ever.
     let handle = client(&socket, &authority, SSL_FLAG_NONBLOCKING);
     let handle = handle.timeout(SSL_TIMEOUT_CLOSE, u32::MAX);

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use sslsock::abi::handles;
 use support::explicit::{
-    Session, client, handshake, pattern, poll, receive_all, send_all, set_option, waiting,
+    Session, client, handshake, narrow, pattern, poll, receive_all, send_all, waiting,
 };
 use support::pki::Authority;
 use support::records::{ALERT, CLOSE_NOTIFY, DATA, read_record};
@@ -95,19 +95,54 @@ fn send_all_but_the_last(handle: &Handle) {
 fn freeing_the_handle_ends_a_waiting_writer_after_the_close_timeout() {
     let (go, told) = mpsc::channel::<()>();
     let authority = Authority::new("free");
-    let peer = Peer::wire(&authority.issue(&["mail.test"]), move |_wire| told.recv().unwrap());
+    let peer = Peer::narrow(&authority.issue(&["mail.test"]), move |_wire| told.recv().unwrap());
     let socket = peer.connect();
-    set_option(&socket, libc::SO_SNDBUF, 4096);
+    narrow(&socket);
     let handle = client(&socket, &authority, 0).timeout(SSL_TIMEOUT_CLOSE, 20);
     handshake(&handle);
     std::thread::scope(|scope| {
         let writing = shared(&handle);
-        let writer = waiting(scope, move || writing.send(&pattern(1, 64 << 20), 0));
+        let writer = waiting(scope, move || writing.send(&pattern(1, 4 << 20), 0));
         assert_eq!(free(&handle), 0);
         assert_eq!(writer.join().unwrap(), Err(libc::EBADF));
     });
     go.send(()).unwrap();
     peer.join();
+}
+
+#[test]
+fn shutdown_while_a_writer_waits_is_not_done_before_close_notify_has_left() {
+    let (go, told) = mpsc::channel::<()>();
+    let authority = Authority::new("shutdown");
+    let peer = Peer::narrow(&authority.issue(&["mail.test"]), move |mut wire| {
+        told.recv().unwrap();
+        let mut data = Vec::new();
+        loop {
+            match wire.receive().unwrap() {
+                (DATA, content) => data.extend(content),
+                last => return (data, last),
+            }
+        }
+    });
+    let socket = peer.connect();
+    narrow(&socket);
+    let handle = client(&socket, &authority, 0).timeout(SSL_TIMEOUT_CLOSE, 20);
+    handshake(&handle);
+    let data = pattern(1, 4 << 20);
+    let sent = std::thread::scope(|scope| {
+        let writer = waiting(scope, || handle.send(&data, 0));
+        for _ in 0..2 {
+            assert_eq!(handle.shutdown(libc::SHUT_WR).unwrap_err().code, SSL_ERR_TIMEOUT);
+        }
+        go.send(()).unwrap();
+        // What it had not handed over yet is refused, the rest counts.
+        writer.join().unwrap().unwrap()
+    });
+    assert_eq!(handle.shutdown(libc::SHUT_WR), Ok(()));
+    let (received, last) = peer.join();
+    assert!(0 < sent && sent < data.len(), "{sent}");
+    assert!(received == data[..sent]);
+    assert_eq!(last, (ALERT, CLOSE_NOTIFY.to_vec()));
 }
 
 #[test]

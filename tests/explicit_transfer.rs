@@ -123,7 +123,7 @@ fn two_threads_that_do_not_wait_move_as_much_as_two_that_do() {
 fn a_reader_gets_on_while_the_writer_waits_for_a_peer_that_does_not_read() {
     const LENGTH: usize = 8 << 20;
     let (go, told) = mpsc::channel::<()>();
-    let session = Session::wire(0, move |mut wire| {
+    let session = Session::narrow(0, move |mut wire| {
         told.recv().unwrap();
         // With key updates, which make the reader want to write as well.
         wire.send(HANDSHAKE, KEY_UPDATE_REQUEST);
@@ -144,7 +144,6 @@ fn a_reader_gets_on_while_the_writer_waits_for_a_peer_that_does_not_read() {
         }
         received
     });
-    set_option(&session.socket, libc::SO_SNDBUF, 4096);
     std::thread::scope(|scope| {
         let writer = waiting(scope, || session.handle.send(&pattern(2, LENGTH), 0));
         go.send(()).unwrap();
@@ -312,11 +311,10 @@ fn a_receive_timeout_bounds_the_call_although_bytes_keep_coming() {
 fn a_send_timeout_tells_how_much_was_accepted_and_loses_nothing_of_it() {
     const LENGTH: usize = 32 << 20;
     let (go, told) = mpsc::channel::<usize>();
-    let session = Session::wire(0, move |mut wire| {
+    let session = Session::narrow(0, move |mut wire| {
         let length = told.recv().unwrap();
         wire.receive_data(length)
     });
-    set_option(&session.socket, libc::SO_SNDBUF, 4096);
     set_timeout(&session.socket, libc::SO_SNDTIMEO, 30);
     let handle = &session.handle;
     let data = pattern(1, LENGTH);
@@ -356,7 +354,7 @@ impl Style {
         serve: impl FnOnce(Wire) -> T + Send + 'static,
     ) -> (Session<T>, i32) {
         let flags = if matches!(self, Self::Flag) { SSL_FLAG_NONBLOCKING } else { 0 };
-        let session = Session::wire(flags, serve);
+        let session = Session::narrow(flags, serve);
         if matches!(self, Self::Descriptor) {
             set_non_blocking(&session.handle, &session.socket);
         }
@@ -398,7 +396,6 @@ fn what_a_call_accepted_without_waiting_leaves_in_order_with_any_later_call() {
             data
         });
         let handle = &session.handle;
-        set_option(&session.socket, libc::SO_SNDBUF, 4096);
         let mut accepted = Vec::new();
         let full = loop {
             // Another buffer each time, gone right after the call.
@@ -439,14 +436,13 @@ fn what_a_call_accepted_without_waiting_leaves_in_order_with_any_later_call() {
 #[test]
 fn a_waiting_reader_sends_what_a_writer_left_behind() {
     let (go, told) = mpsc::channel::<usize>();
-    let session = Session::wire(0, move |mut wire| {
+    let session = Session::narrow(0, move |mut wire| {
         let length = told.recv().unwrap();
         let data = wire.receive_data(length);
         wire.send(DATA, b"ok");
         data.len()
     });
     let handle = &session.handle;
-    set_option(&session.socket, libc::SO_SNDBUF, 4096);
     std::thread::scope(|scope| {
         let reader = waiting(scope, || {
             let mut answer = [0; 2];
@@ -466,12 +462,11 @@ fn a_waiting_reader_sends_what_a_writer_left_behind() {
 #[test]
 fn flush_all_tells_what_has_not_left_and_waits_until_it_has() {
     let (go, told) = mpsc::channel::<usize>();
-    let session = Session::wire(0, move |mut wire| {
+    let session = Session::narrow(0, move |mut wire| {
         let length = told.recv().unwrap();
         wire.receive_data(length).len()
     });
     let handle = &session.handle;
-    set_option(&session.socket, libc::SO_SNDBUF, 4096);
     let mut accepted = 0;
     while let Ok(count) = handle.send(&pattern(1, 100_000), libc::MSG_DONTWAIT) {
         accepted += count;

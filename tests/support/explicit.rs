@@ -28,6 +28,13 @@ impl<T: Send + 'static> Session<T> {
         Self::open(flags, |certified| Peer::wire(certified, serve))
     }
 
+    /// The same, and little fits between the two ends.
+    pub fn narrow(flags: u32, serve: impl FnOnce(Wire) -> T + Send + 'static) -> Self {
+        let session = Self::open(flags, |certified| Peer::narrow(certified, serve));
+        narrow(&session.socket);
+        session
+    }
+
     pub fn open(flags: u32, peer: impl FnOnce(&Certified) -> Peer<T>) -> Self {
         let authority = Authority::new("explicit");
         let peer = peer(&authority.issue(&["mail.test"]));
@@ -84,6 +91,11 @@ pub fn set_option<V>(fd: &impl AsRawFd, option: i32, value: V) {
 pub fn set_timeout(fd: &impl AsRawFd, option: i32, milliseconds: i64) {
     let value = libc::timeval { tv_sec: milliseconds / 1000, tv_usec: milliseconds % 1000 * 1000 };
     set_option(fd, option, value);
+}
+
+/// Lets the kernel take little at a time.
+pub fn narrow(socket: &TcpStream) {
+    set_option(socket, libc::SO_SNDBUF, 4096);
 }
 
 /// Dropping the socket resets the connection.
