@@ -4,13 +4,14 @@
 //! records, key updates without end, data after close_notify.
 
 use std::io::{Cursor, Read, Write};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::hkdf::{HKDF_SHA384, KeyType, Prk};
 
 use super::Peer;
+use super::explicit::set_option;
 use super::pki::Certified;
 
 pub const CHANGE_CIPHER_SPEC: u8 = 20;
@@ -183,6 +184,20 @@ impl<T: Send + 'static> Peer<T> {
     /// `serve` gets the connection after the handshake.
     pub fn wire(certified: &Certified, serve: impl FnOnce(Wire) -> T + Send + 'static) -> Self {
         Self::mangled(certified, |_, record| record, serve)
+    }
+
+    /// As [`Self::wire`], but little fits between the two ends: once a sender without a reader has
+    /// to wait, less than a record's worth can still leave.
+    pub fn narrow(certified: &Certified, serve: impl FnOnce(Wire) -> T + Send + 'static) -> Self {
+        let config = certified.server_with(&[&rustls::version::TLS13]);
+        let listener = TcpListener::bind("127.0.0.2:0").unwrap();
+        // Connections inherit it, and it does not grow by itself.
+        set_option(&listener, libc::SO_RCVBUF, 4096);
+        let address = listener.local_addr().unwrap();
+        let thread = std::thread::spawn(move || {
+            serve(accept(listener.accept().unwrap().0, config, |_, record| record))
+        });
+        Self { address, thread }
     }
 
     /// `mangle` may change what the handshake sends: it gets a record and, if that is encrypted,

@@ -1,26 +1,14 @@
 //! Connections whose far end keeps every byte that it gets.
 
-<<<<<<< HEAD
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Condvar, Mutex};
-=======
-use std::io::{Cursor, Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::sync::{Arc, Mutex};
->>>>>>> explicit
 
 use rustls::ServerConnection;
 
-<<<<<<< HEAD
 use super::{SSL_FLAG_EXPLICIT_IO, SSL_FLAG_UNIX_PAIR, plain_recv, plain_send};
-=======
-use super::Peer;
-use super::explicit::set_option;
-use super::pki::Certified;
->>>>>>> explicit
 
 /// The two kinds of inner pair, and no pair at all.
 pub const MODES: [u32; 3] = [0, SSL_FLAG_UNIX_PAIR, SSL_FLAG_EXPLICIT_IO];
@@ -183,34 +171,8 @@ impl Wire {
         self.say(&[GO_AHEAD, extra].concat());
     }
 
-<<<<<<< HEAD
     pub fn say(&mut self, bytes: &[u8]) {
         self.write_all(bytes).unwrap();
-=======
-    /// As [`Self::wire`], but little fits between the two ends: once a sender without a reader has
-    /// to wait, less than a record's worth can still leave.
-    pub fn narrow(certified: &Certified, serve: impl FnOnce(Wire) -> T + Send + 'static) -> Self {
-        let config = certified.server_with(&[&rustls::version::TLS13]);
-        let listener = TcpListener::bind("127.0.0.2:0").unwrap();
-        // Connections inherit it, and it does not grow by itself.
-        set_option(&listener, libc::SO_RCVBUF, 4096);
-        let address = listener.local_addr().unwrap();
-        let thread = std::thread::spawn(move || {
-            serve(accept(listener.accept().unwrap().0, config, |_, record| record))
-        });
-        Self { address, thread }
-    }
-
-    /// `mangle` may change what the handshake sends: it gets a record and, if that is encrypted,
-    /// keys to open and to seal it with.
-    pub fn mangled(
-        certified: &Certified,
-        mangle: impl FnMut(Option<(&mut Keys, &mut Keys)>, Vec<u8>) -> Vec<u8> + Send + 'static,
-        serve: impl FnOnce(Wire) -> T + Send + 'static,
-    ) -> Self {
-        let config = certified.server_with(&[&rustls::version::TLS13]);
-        Self::raw(move |stream| serve(accept(stream, config, mangle)))
->>>>>>> explicit
     }
 
     /// One whole TLS record.
