@@ -52,9 +52,9 @@ class Architecture(unittest.TestCase):
         guards = {name for row in re.findall(r"^\|[^|]*\|([^|]*)\|$", table, re.M) for name in re.findall(r"`(\w+)`", row)}
         self.assertGreater(len(guards), 30)
         sources = "".join(
-            path.read_text() for folder in ("src", "tests") for path in sorted((ROOT / folder).rglob("*")) if path.suffix in (".rs", ".py")
+            path.read_text() for folder in ("src", "tests", "c-tests") for path in sorted((ROOT / folder).rglob("*")) if path.suffix in (".rs", ".py", ".c")
         )
-        tests = set(re.findall(r"\b(?:fn|def) (\w+)\(", sources))
+        tests = set(re.findall(r"\b(?:fn|def|static void) (\w+)\(", sources))
         self.assertEqual(guards - tests, set())
 
 
