@@ -200,7 +200,7 @@ fn a_storm_of_key_updates_and_data_does_not_disturb_a_sender() {
             scope.spawn(move || {
                 let mut received = Vec::new();
                 let mut updates = 0;
-                while received.len() < ROUNDS * 100 {
+                while received.len() < ROUNDS * 100 + 1 {
                     let mut record = read_record(&mut input).unwrap();
                     match from_client.open(&mut record) {
                         (DATA, data) => received.extend(data),
@@ -212,7 +212,8 @@ fn a_storm_of_key_updates_and_data_does_not_disturb_a_sender() {
                         other => panic!("{other:?}"),
                     }
                 }
-                assert_eq!(received, pattern(2, ROUNDS * 100));
+                assert_eq!(received.pop(), Some(b'!'));
+                assert!(received == pattern(2, ROUNDS * 100));
                 assert!(updates > 0);
             });
             let mut output = &stream;
@@ -231,6 +232,8 @@ fn a_storm_of_key_updates_and_data_does_not_disturb_a_sender() {
         });
         assert!(receive_all(&session.handle, ROUNDS * 100) == pattern(1, ROUNDS * 100));
     });
+    // Only now is it certain that the sender has met an update.
+    assert_eq!(session.handle.send(b"!", 0), Ok(1));
     session.peer.join();
 }
 
