@@ -158,7 +158,7 @@ class Launcher(harness.ServerTest):
         # A session of its own and a parent that has gone: only its being a descendant gives it away.
         script = f"cd {token}; setsid sleep 60 & sleep 60"
         process = subprocess.Popen([sys.executable, harness.LAUNCH, "run", "exim", "--", "sh", "-c", script])
-        self.assertTrue(until(lambda: len(processes_with(token)) >= 3, 20))
+        self.assertTrue(until(lambda: len(processes_with(token)) >= 3, 60))
         process.terminate()
         self.assertEqual(process.wait(15), 143)
         self.assertEqual(processes_with(token), [])
