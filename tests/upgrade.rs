@@ -36,6 +36,31 @@ fn plain_send_and_recv_carry_tls_after_the_upgrade() {
     }
 }
 
+/// Readiness goes on being told after the program's end of input, and is no sign of data then.
+#[test]
+fn a_half_closed_connection_holds_nothing_to_flush() {
+    for flags in [0, SSL_FLAG_UNIX_PAIR] {
+        let authority = Authority::new("half-closed");
+        let (go, wait) = std::sync::mpsc::channel::<()>();
+        let peer = Peer::tls(authority.issue(&["mail.test"]).server(), move |mut stream| {
+            stream.read_to_end(&mut Vec::new()).unwrap();
+            stream.write_all(&[7; 4_000_000]).unwrap();
+            let _ = wait.recv();
+        });
+        let socket = peer.connect();
+        let handle = Handle::of(&socket).flags(flags).trust(&authority.pem());
+        handle.handshake("mail.test").unwrap();
+        (&socket).write_all(b"all of it").unwrap();
+        socket.shutdown(std::net::Shutdown::Write).unwrap();
+        (&socket).read_exact(&mut vec![0; 4_000_000]).unwrap();
+        let mut unfinished = 0;
+        let flushed = unsafe { sslsock::abi::process::ssl_flush_all(10_000, &mut unfinished) };
+        assert_eq!((flushed, unfinished), (0, 0));
+        drop(go);
+        peer.join();
+    }
+}
+
 #[test]
 fn explicit_mode_leaves_the_descriptor_alone() {
     let authority = Authority::new("explicit");

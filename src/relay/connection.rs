@@ -186,7 +186,9 @@ impl Connection {
                 Finish::Nothing => {}
             }
         };
-        let unread = self.library.is_some() && self.library_ready.read;
+        // Readiness goes on being told after the end of the program's input.
+        let unread =
+            self.outbound == Outbound::Open && self.library.is_some() && self.library_ready.read;
         let idle = !unread && self.engine.outgoing().is_empty();
         self.link.progress.idle.store(idle, Ordering::SeqCst);
         exit::progress(budget < RUN_BUDGET);

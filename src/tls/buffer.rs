@@ -2,9 +2,8 @@
 
 use zeroize::Zeroize;
 
-/// Bytes enter at the back and leave at the front. The storage grows on demand, goes away when the
-/// queue runs empty after a large transfer, and is cleared before it is freed: plaintext passes
-/// through it.
+/// Bytes enter at the back and leave at the front. The storage grows on demand, stays until
+/// [`Buffer::release`], and is cleared before it is freed: plaintext passes through it.
 #[derive(Default)]
 pub struct Buffer {
     storage: Vec<u8>,
