@@ -4,7 +4,7 @@
     c_tests.py              the programs of build/c-tests, exports, header, installation, ends   (make c-tests)
     c_tests.py --asan       the programs of build/asan/c-tests                                   (make c-tests-asan)
     c_tests.py --panics     the panics in every exported function                                (make c-tests-panics)
-    c_tests.py --long       loading and unloading under valgrind, and many more ends of processes
+    c_tests.py --long       the same with many more rounds (SSLSOCK_LONG=1 for the programs), and under valgrind
 
 Arguments choose tests by parts of their names. The last line says how many passed, failed and were skipped.
 """
@@ -29,11 +29,28 @@ import peer  # noqa: E402
 import pki  # noqa: E402
 
 BUILD = ROOT / "build"
-PROGRAMS = ("stream", "readiness", "descriptor", "handle", "process", "end_of_process", "loading/names", "loading/openssl", "loading/rounds")
+PROGRAMS = (
+    "descriptor",
+    "end_of_process",
+    "handle",
+    "process",
+    "readiness",
+    "stream",
+    "loading/names",
+    "loading/openssl",
+    "loading/rounds",
+)
 HEADERS = ("header-c99", "header-c11", "header-c17", "header-c++17")
 # Under AddressSanitizer OpenSSL's own leaks and the hijacked names say nothing about the library.
-ASAN_PROGRAMS = ("handle", "stream", "descriptor", "readiness", "process", "loading/rounds")
-PROGRAM_SECONDS = 600
+ASAN_PROGRAMS = (
+    "descriptor",
+    "handle",
+    "process",
+    "readiness",
+    "stream",
+    "loading/rounds",
+)
+PROGRAM_SECONDS = 1800
 AT_ONCE = 4
 MEBIBYTE = 1024 * 1024
 UNIX_PAIR = "0x100000"
@@ -360,7 +377,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--asan", action="store_true", help="the programs with AddressSanitizer")
     parser.add_argument("--panics", action="store_true", help="a panic in every exported function")
-    parser.add_argument("--long", action="store_true", help="valgrind, and 200 rounds of each end of a process")
+    parser.add_argument("--long", action="store_true", help="valgrind, and many more rounds")
     parser.add_argument("words", nargs="*", help="parts of names of tests")
     options = parser.parse_args()
 
@@ -369,6 +386,8 @@ def main():
         keys = pathlib.Path(folder, "pki")
         pki.make(keys)
         variables = peer.Peer(keys, folder).variables
+        if options.long:
+            variables["SSLSOCK_LONG"] = "1"
         jobs = []
         if options.panics:
             jobs.append(pool.submit(tally.add_program, BUILD / "panics" / "c-tests" / "injected" / "panics", variables))

@@ -13,7 +13,10 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 # For the tests themselves; those of the servers are the launcher's to say.
-TOOLS = ["gcc", "g++", "make", "binutils", "openssl", "libssl-dev", "gnutls-bin", "pkg-config", "ca-certificates"]
+TOOLS = [
+    "binutils", "ca-certificates", "g++", "gcc", "gnutls-bin", "libssl-dev", "make", "openssl", "pkg-config", "strace",
+    "valgrind",
+]  # fmt: skip
 
 
 def wanted():

@@ -150,6 +150,11 @@ static void run_if_chosen(const struct test *test, const struct way *way, int ar
     }
 }
 
+int rounds(int usual, int thorough)
+{
+    return getenv("SSLSOCK_LONG") != NULL ? thorough : usual;
+}
+
 int run_tests(int argc, char **argv, const struct test *tests)
 {
     struct tally tally = {0, 0, 0};

@@ -23,6 +23,9 @@ struct test {
     unsigned seconds;
 };
 
+/* How often to do something: `usual`, or in the long run (SSLSOCK_LONG is set) `thorough`. */
+int rounds(int usual, int thorough);
+
 /* The value of main. The table ends with a test without a name. */
 int run_tests(int argc, char **argv, const struct test *tests);
 
