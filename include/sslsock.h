@@ -432,16 +432,19 @@ int32_t ssl_set_timeout(ssl_socket *s, uint32_t which, uint32_t ms);
 
 // Trusts the CA certificates in the PEM file `pem_path`. The first trust call replaces the
 // built-in roots, later ones add. SSL_ERR_IO if the file cannot be read, SSL_ERR_BAD_DATA if
-// there is no usable certificate in it. Any thread, before the handshake.
+// there is no usable certificate in it. After a failure the built-in roots do not count either:
+// until a trust call succeeds the handshake fails with the same error. Any thread, before the
+// handshake.
 int32_t ssl_add_trust_file(ssl_socket *s, const char *pem_path);
 
 // Trusts the CA certificates in the `len` bytes of PEM at `pem`, which are copied. The first
 // trust call replaces the built-in roots, later ones add. SSL_ERR_BAD_DATA if there is no usable
-// certificate in it. Any thread, before the handshake.
+// certificate in it; a failure as for ssl_add_trust_file. Any thread, before the handshake.
 int32_t ssl_add_trust_pem(ssl_socket *s, const void *pem, size_t len);
 
 // Trusts what the system trusts (the distribution's CA certificates). The first trust call
-// replaces the built-in roots, later ones add. Any thread, before the handshake.
+// replaces the built-in roots, later ones add. SSL_ERR_IO if the system has none; a failure as
+// for ssl_add_trust_file. Any thread, before the handshake.
 int32_t ssl_use_system_trust(ssl_socket *s);
 
 // Sets the certificate chain and private key of this side, both PEM and copied: leaf first; the

@@ -2,6 +2,7 @@
 
 mod support;
 
+use std::ffi::{CStr, c_char};
 use std::net::TcpListener;
 use std::process::Command;
 use std::sync::LazyLock;
@@ -408,6 +409,50 @@ fn hostile_banners_are_quoted_and_cut() {
             peer.join().unwrap();
         }
     }
+}
+
+/// Who did not look at the result must not end up with Mozilla's whole list instead of the one CA.
+#[test]
+fn trust_that_could_not_be_had_is_not_replaced_by_the_built_in_roots() {
+    const MISSING: &CStr = c"/nonexistent/ca.pem";
+    let pem = AUTHORITY.pem();
+    let add_file = |handle: &Handle, path: *const c_char| unsafe {
+        settings::ssl_add_trust_file(handle.0, path)
+    };
+    let add_pem = |handle: &Handle, pem: &str| unsafe {
+        settings::ssl_add_trust_pem(handle.0, pem.as_ptr().cast(), pem.len())
+    };
+    let handshake = |prepare: &dyn Fn(&Handle)| {
+        let peer = Peer::tls(AUTHORITY.issue(&["mail.test"]).server(), echo);
+        let socket = peer.connect();
+        let handle = Handle::of(&socket);
+        prepare(&handle);
+        handle.handshake("mail.test").map_err(|failure| (failure.code, failure.text))
+    };
+    let missing = handshake(&|handle| {
+        assert_eq!(add_file(handle, MISSING.as_ptr()), SSL_ERR_IO);
+    });
+    let text = "the trust that was asked for is missing: could not read the trust file \"/nonexist";
+    let (code, told) = missing.unwrap_err();
+    assert_eq!(code, SSL_ERR_IO);
+    assert!(told.starts_with(text), "{told}");
+    let null = handshake(&|handle| {
+        assert_eq!(add_file(handle, std::ptr::null()), SSL_ERR_INVALID);
+    });
+    assert_eq!(null.unwrap_err().0, SSL_ERR_INVALID);
+    let empty = handshake(&|handle| assert_eq!(add_pem(handle, ""), SSL_ERR_BAD_DATA));
+    assert_eq!(empty.unwrap_err().0, SSL_ERR_BAD_DATA);
+    // Whoever tries several places needs one of them only, and in whatever order.
+    let second = handshake(&|handle| {
+        assert_eq!(add_file(handle, MISSING.as_ptr()), SSL_ERR_IO);
+        assert_eq!(add_pem(handle, &pem), 0);
+    });
+    assert_eq!(second, Ok(()));
+    let first = handshake(&|handle| {
+        assert_eq!(add_pem(handle, &pem), 0);
+        assert_eq!(add_file(handle, MISSING.as_ptr()), SSL_ERR_IO);
+    });
+    assert_eq!(first, Ok(()));
 }
 
 /// The defaults are the process's, so this runs in one of its own.

@@ -11,6 +11,7 @@ use super::constants::{SSL_CERT_X509, SSL_TIMEOUT_CLOSE, SSL_TIMEOUT_HANDSHAKE};
 use super::memory;
 use super::types::{ssl_blob, ssl_socket, ssl_validate_cert_fn};
 use crate::error::{Code, Error, Result};
+use crate::socket::Socket;
 use crate::socket::settings::Hook;
 use crate::tls::identity::Identity;
 use crate::verify::name::PeerName;
@@ -91,21 +92,22 @@ pub extern "C" fn ssl_set_timeout(s: *mut ssl_socket, which: u32, ms: u32) -> i3
 
 /// Trusts the CA certificates in the PEM file `pem_path`. The first trust call replaces the
 /// built-in roots, later ones add. SSL_ERR_IO if the file cannot be read, SSL_ERR_BAD_DATA if
-/// there is no usable certificate in it. Any thread, before the handshake.
+/// there is no usable certificate in it. After a failure the built-in roots do not count either:
+/// until a trust call succeeds the handshake fails with the same error. Any thread, before the
+/// handshake.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ssl_add_trust_file(s: *mut ssl_socket, pem_path: *const c_char) -> i32 {
     status(entry!(ssl_add_trust_file, change s, |socket| {
-        // SAFETY: NUL-terminated as the header demands.
-        let path = unsafe { path(pem_path, "pem_path") }?;
-        let mut trust = Trust::default();
-        trust.add_file(path)?;
-        socket.configure(|settings| settings.add_trust(trust))
+        add_trust(socket, |trust| {
+            // SAFETY: NUL-terminated as the header demands.
+            trust.add_file(unsafe { path(pem_path, "pem_path") }?)
+        })
     }))
 }
 
 /// Trusts the CA certificates in the `len` bytes of PEM at `pem`, which are copied. The first
 /// trust call replaces the built-in roots, later ones add. SSL_ERR_BAD_DATA if there is no usable
-/// certificate in it. Any thread, before the handshake.
+/// certificate in it; a failure as for ssl_add_trust_file. Any thread, before the handshake.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ssl_add_trust_pem(
     s: *mut ssl_socket,
@@ -113,22 +115,20 @@ pub unsafe extern "C" fn ssl_add_trust_pem(
     len: usize,
 ) -> i32 {
     status(entry!(ssl_add_trust_pem, change s, |socket| {
-        // SAFETY: readable as the header demands.
-        let pem = unsafe { memory::bytes(pem.cast(), len, "pem") }?;
-        let mut trust = Trust::default();
-        trust.add_pem(pem)?;
-        socket.configure(|settings| settings.add_trust(trust))
+        add_trust(socket, |trust| {
+            // SAFETY: readable as the header demands.
+            trust.add_pem(unsafe { memory::bytes(pem.cast(), len, "pem") }?)
+        })
     }))
 }
 
 /// Trusts what the system trusts (the distribution's CA certificates). The first trust call
-/// replaces the built-in roots, later ones add. Any thread, before the handshake.
+/// replaces the built-in roots, later ones add. SSL_ERR_IO if the system has none; a failure as
+/// for ssl_add_trust_file. Any thread, before the handshake.
 #[unsafe(no_mangle)]
 pub extern "C" fn ssl_use_system_trust(s: *mut ssl_socket) -> i32 {
     status(entry!(ssl_use_system_trust, change s, |socket| {
-        let mut trust = Trust::default();
-        trust.add_system()?;
-        socket.configure(|settings| settings.add_trust(trust))
+        add_trust(socket, Trust::add_system)
     }))
 }
 
@@ -174,6 +174,13 @@ pub unsafe extern "C" fn ssl_set_identity_file(
             Ok(())
         })
     }))
+}
+
+/// Files are read before any lock is taken.
+fn add_trust(socket: &Socket, load: impl FnOnce(&mut Trust) -> Result<()>) -> Result<()> {
+    let mut trust = Trust::default();
+    let loaded = load(&mut trust).map(|()| trust);
+    socket.configure(|settings| settings.add_trust(loaded))
 }
 
 /// A path need not be UTF-8.

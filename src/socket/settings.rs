@@ -54,9 +54,16 @@ impl Settings {
         self.flags & flag != 0
     }
 
-    /// The first replaces the built-in roots, later ones add.
-    pub fn add_trust(&mut self, trust: Trust) -> Result<()> {
-        self.trust.merge(trust);
+    /// The first replaces the built-in roots, later ones add. What could not be loaded stands in
+    /// the way of the handshake as long as nothing else was.
+    pub fn add_trust(&mut self, loaded: Result<Trust>) -> Result<()> {
+        match loaded {
+            Ok(trust) => self.trust.merge(trust),
+            Err(error) => {
+                self.trust.note_failure(&error);
+                return Err(error);
+            }
+        }
         Ok(())
     }
 

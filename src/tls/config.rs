@@ -31,6 +31,7 @@ pub fn client(
     hooked: bool,
     identity: Option<&Identity>,
 ) -> Result<Arc<ClientSetup>> {
+    trust.check()?;
     let key = ClientKey { trust: trust.key(), hooked, identity: identity.map(Identity::key) };
     let mut setups =
         CLIENT_SETUPS.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);

@@ -21,9 +21,25 @@ pub struct Trust {
     /// By their digest, so that order and repetition make no difference to [`Trust::key`].
     /// Nothing in it stands for the built-in roots: no `add_*` call succeeds with nothing.
     added: BTreeMap<[u8; 32], TrustAnchor<'static>>,
+    /// Why there is nothing in it although something was asked for.
+    failed: Option<Error>,
 }
 
 impl Trust {
+    /// An error if other trust than the built-in roots was asked for and could not be had: a
+    /// program that did not look at that result must not end up believing more than it wanted.
+    pub fn check(&self) -> Result<()> {
+        self.failed.clone().map_or(Ok(()), Err)
+    }
+
+    /// Remembers that an `add_*` call failed, until one succeeds.
+    pub fn note_failure(&mut self, error: &Error) {
+        if self.added.is_empty() {
+            let text = format!("the trust that was asked for is missing: {}", error.text);
+            self.failed = Some(Error { text, ..error.clone() });
+        }
+    }
+
     /// Adds every CERTIFICATE block of `pem`. On an error nothing is changed.
     ///
     /// Blocks of other kinds are passed over. So are certificates that can be no trust anchor, as
@@ -72,6 +88,7 @@ impl Trust {
     /// Adds what was collected elsewhere, so that a slow file need not be read under a lock.
     pub fn merge(&mut self, other: Self) {
         self.added.extend(other.added);
+        self.failed = None;
     }
 
     /// A digest of the content: equal trust has an equal key, whatever the order of the calls.
