@@ -41,6 +41,9 @@ pub fn swap_in(number: RawFd, transport: &PrivateFd, kind: PairKind) -> Result<S
     swap::swap(number, connection, pair.program.as_fd(), transport.as_fd())?;
     // Small records must not wait for each other's acknowledgements. AF_UNIX has no such option.
     let _ = rustix::net::sockopt::set_tcp_nodelay(transport, true);
+    // How the connection is closed is up to the program's end now; lingering in the kernel would
+    // stop the relay, and a limit of 0 destroy what was sent.
+    let _ = rustix::net::sockopt::set_socket_linger(transport, None);
     Ok(swapped)
 }
 
