@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -122,6 +123,43 @@ static void the_last_few_bytes_leave_at_exit(const struct way *way)
         in_process(way, talk_and_exit);
         peer_got(106);
     }
+}
+
+/* What a child has sent, for the parent to see. */
+static size_t *shared_count(void)
+{
+    static size_t *count;
+
+    if (count == NULL) {
+        count = mmap(NULL, sizeof *count, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        CHECK(count != MAP_FAILED);
+    }
+    return count;
+}
+
+/* Until the kernel takes no more, so that the last of it waits inside the library. */
+static void fill_explicitly_and_exit(const struct way *way)
+{
+    static unsigned char block[64 * 251];
+    int fd = peer_connect(way->peer);
+    ssl_socket *s = upgrade_to_peer(fd, way, "sink %s %d", peer_ticket(), LATE);
+    ptrdiff_t count;
+
+    pattern_fill(block, sizeof block, 0);
+    set_nonblocking(fd);
+    while ((count = ssl_send(s, block + *shared_count() % 251, sizeof block - 251, 0)) > 0) {
+        *shared_count() += (size_t)count;
+    }
+    CHECK(count < 0 && errno == EAGAIN);
+    exit(EXIT_SUCCESS);
+}
+
+static void an_explicit_session_delivers_and_ends_at_exit(const struct way *way)
+{
+    *shared_count() = 0;
+    in_process(way, fill_explicitly_and_exit);
+    CHECK(*shared_count() > 0);
+    peer_got(*shared_count());
 }
 
 static int sender_at_exit;
@@ -276,6 +314,7 @@ int main(int argc, char **argv)
         {"exit_after_close_delivers", exit_after_close_delivers, transparent_ways, 0},
         {"exit_beside_a_running_thread_delivers", exit_beside_a_running_thread_delivers, client_ways, 0},
         {"the_last_few_bytes_leave_at_exit", the_last_few_bytes_leave_at_exit, client_ways, 0},
+        {"an_explicit_session_delivers_and_ends_at_exit", an_explicit_session_delivers_and_ends_at_exit, explicit_ways, 0},
         {"what_an_exit_handler_sends_arrives", what_an_exit_handler_sends_arrives, client_ways, 0},
         {"what_a_stream_holds_leaves_at_exit", what_a_stream_holds_leaves_at_exit, client_ways, 0},
         {"a_locked_stream_does_not_stop_the_end", a_locked_stream_does_not_stop_the_end, client_ways, 0},

@@ -53,18 +53,15 @@ pub fn flush(limit: Option<Duration>, others: impl Fn() -> usize) -> usize {
     }
 }
 
-/// Sees to it that what was accepted leaves, at the end of the process.
+/// The end of the process has begun: ends the program's direction of every link.
 ///
-/// Ends the program's direction of every link and waits for the relay to see the end of it:
-/// until then accepted bytes may sit in the program's end of the pair, where only time shows.
-pub fn deliver() {
+/// Until the relay sees the end of it, accepted bytes may sit in the program's end of the pair,
+/// where only time shows. Nothing is waited for yet. `None`: there is nothing to wait for.
+pub fn begin() -> Option<Delivery> {
     // In a forked child there is nothing, unless it opened connections itself.
-    if SHARED.get().is_none() {
-        return;
-    }
-    let shared = shared();
+    let shared = SHARED.get()?;
     if lock().iter().filter_map(Weak::upgrade).all(|link| link.is_finished()) {
-        return;
+        return None;
     }
     flush_standard_streams();
     for link in lock().iter().filter_map(Weak::upgrade) {
@@ -74,18 +71,30 @@ pub fn deliver() {
     }
     shared.exiting.store(true, Ordering::Release);
     reactor::wake_all();
-    let mut waiter = Waiter::new();
-    let started = Instant::now();
-    let (mut moves, mut moved_at) = (shared.moves.load(Ordering::Relaxed), started);
-    while waiter.count(|link| !link.is_finished()) > 0 {
-        let seen = shared.moves.load(Ordering::Relaxed);
-        if seen != moves {
-            (moves, moved_at) = (seen, Instant::now());
+    Some(Delivery { started: Instant::now() })
+}
+
+/// What was accepted is on its way out.
+pub struct Delivery {
+    started: Instant,
+}
+
+impl Delivery {
+    /// Waits until all links are finished, within the limits.
+    pub fn wait(self) {
+        let shared = shared();
+        let mut waiter = Waiter::new();
+        let (mut moves, mut moved_at) = (shared.moves.load(Ordering::Relaxed), Instant::now());
+        while waiter.count(|link| !link.is_finished()) > 0 {
+            let seen = shared.moves.load(Ordering::Relaxed);
+            if seen != moves {
+                (moves, moved_at) = (seen, Instant::now());
+            }
+            if self.started.elapsed() >= LIMIT || moved_at.elapsed() >= STALL_LIMIT {
+                return;
+            }
+            waiter.wait(CHECK_INTERVAL);
         }
-        if started.elapsed() >= EXIT_LIMIT || moved_at.elapsed() >= EXIT_STALL_LIMIT {
-            return;
-        }
-        waiter.wait(CHECK_INTERVAL);
     }
 }
 
@@ -173,8 +182,8 @@ fn lock() -> MutexGuard<'static, Vec<Weak<Link>>> {
 
 /// How often conditions are looked at that make no event.
 const CHECK_INTERVAL: Duration = Duration::from_millis(5);
-/// The whole of the exit handler, and without any byte moving.
-const EXIT_LIMIT: Duration = Duration::from_secs(30);
-const EXIT_STALL_LIMIT: Duration = Duration::from_secs(5);
+/// How long the end of the process may be held up: in all, and without any byte moving.
+pub const LIMIT: Duration = Duration::from_secs(30);
+pub const STALL_LIMIT: Duration = Duration::from_secs(5);
 
 static SHARED: PerProcess<Shared> = PerProcess::new();
