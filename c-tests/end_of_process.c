@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -162,6 +164,73 @@ static void an_explicit_session_delivers_and_ends_at_exit(const struct way *way)
     peer_got(*shared_count());
 }
 
+/* SIGPIPE is at its default here: it would end the process in the middle of its end. */
+static void *send_for_ever(void *argument)
+{
+    static unsigned char block[10 * 251];
+    const int *fd = argument;
+    ssize_t count;
+
+    pattern_fill(block, sizeof block, 0);
+    while ((count = send(*fd, block + *shared_count() % 251, sizeof block - 251, 0)) > 0) {
+        *(volatile size_t *)shared_count() += (size_t)count;
+    }
+    while (pause() != 0) {
+    }
+    return NULL;
+}
+
+static void exit_beside_a_sender(const struct way *way, int late)
+{
+    int fd = peer_connect(way->peer);
+    pthread_t thread;
+
+    CHECK(signal(SIGPIPE, SIG_DFL) != SIG_ERR);
+    CHECK(ssl_socket_free(upgrade_to_peer(fd, way, "sink %s %d", peer_ticket(), late)) == SSL_ERR_OKAY);
+    CHECK(pthread_create(&thread, NULL, send_for_ever, &fd) == 0);
+    while (*(volatile size_t *)shared_count() < MEGABYTE) {
+        sched_yield();
+    }
+    exit(EXIT_SUCCESS);
+}
+
+static void exit_beside_a_sender_at_full_speed(const struct way *way)
+{
+    exit_beside_a_sender(way, 0);
+}
+
+static void exit_beside_a_blocked_sender(const struct way *way)
+{
+    exit_beside_a_sender(way, 300);
+}
+
+/* What a thread goes on sending while the process ends cannot be told from what it sent before; so much is certain. */
+static void deliver_what_was_counted(const struct way *way, void (*body)(const struct way *way))
+{
+    struct seen seen;
+
+    *shared_count() = 0;
+    in_process(way, body);
+    seen = peer_result();
+    if (seen.bytes < *shared_count() || strcmp(seen.end, "close_notify") != 0) {
+        FAIL("the peer got %zu bytes and %s, and %zu had been sent", seen.bytes, seen.end, *shared_count());
+    }
+}
+
+static void exit_beside_a_sending_thread_delivers(const struct way *way)
+{
+    for (int round = 0; round < rounds(10, 100); round++) {
+        deliver_what_was_counted(way, exit_beside_a_sender_at_full_speed);
+    }
+}
+
+static void exit_beside_a_blocked_thread_delivers(const struct way *way)
+{
+    for (int round = 0; round < rounds(3, 20); round++) {
+        deliver_what_was_counted(way, exit_beside_a_blocked_sender);
+    }
+}
+
 static int sender_at_exit;
 
 static void send_at_exit(void)
@@ -313,6 +382,8 @@ int main(int argc, char **argv)
         {"exit_delivers", exit_delivers, transparent_ways, 0},
         {"exit_after_close_delivers", exit_after_close_delivers, transparent_ways, 0},
         {"exit_beside_a_running_thread_delivers", exit_beside_a_running_thread_delivers, client_ways, 0},
+        {"exit_beside_a_sending_thread_delivers", exit_beside_a_sending_thread_delivers, client_ways, 0},
+        {"exit_beside_a_blocked_thread_delivers", exit_beside_a_blocked_thread_delivers, client_ways, 0},
         {"the_last_few_bytes_leave_at_exit", the_last_few_bytes_leave_at_exit, client_ways, 0},
         {"an_explicit_session_delivers_and_ends_at_exit", an_explicit_session_delivers_and_ends_at_exit, explicit_ways, 0},
         {"what_an_exit_handler_sends_arrives", what_an_exit_handler_sends_arrives, client_ways, 0},

@@ -6,7 +6,7 @@ pub mod pair;
 mod reactor;
 pub mod swap;
 
-use std::os::fd::{AsFd, BorrowedFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -72,6 +72,8 @@ pub struct Link {
     library: Weak<PrivateFd>,
     kind: PairKind,
     program: Identity,
+    /// Where the program's end was at the upgrade, and most likely is.
+    number: RawFd,
     progress: Progress,
 }
 
@@ -109,6 +111,7 @@ impl Swapped {
             library: Arc::downgrade(&library),
             kind: self.kind,
             program: self.program,
+            number: self.number,
             progress: Progress::default(),
         });
         let connection = Connection::new(connection::Ends {
@@ -161,6 +164,12 @@ impl Link {
 
     pub fn program_identity(&self) -> Identity {
         self.program
+    }
+
+    /// A duplicate of the program's end; `None` once the program has closed it.
+    pub fn program_end(&self) -> Option<OwnedFd> {
+        let library = self.library.upgrade()?;
+        connection::program_end(&library, self.number, self.program)
     }
 
     /// Whether bytes of the program have arrived at the library's end and not been acknowledged by
