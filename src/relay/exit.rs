@@ -143,7 +143,7 @@ impl Leaving {
     /// Ends the program's direction once nothing of it is under way, twice in a row: a thread that
     /// has just been given room needs a moment to use it.
     fn has_left(&mut self) -> bool {
-        let is_quiet = !self.link.is_busy() && unsent(&self.end) == 0;
+        let is_quiet = !self.link.can_deliver() || (!self.link.is_busy() && unsent(&self.end) == 0);
         if is_quiet && self.was_quiet {
             let _ = shutdown(&self.end, Shutdown::Write);
             return true;
@@ -154,8 +154,7 @@ impl Leaving {
 }
 
 fn holds_data(link: &Link) -> bool {
-    !link.is_finished()
-        && (link.is_busy() || link.program_end().is_some_and(|end| unsent(&end) > 0))
+    link.can_deliver() && (link.is_busy() || link.program_end().is_some_and(|end| unsent(&end) > 0))
 }
 
 fn unsent(end: &OwnedFd) -> u32 {

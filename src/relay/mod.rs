@@ -82,6 +82,8 @@ pub struct Link {
 struct Progress {
     /// Nothing of the program's waits inside the relay.
     idle: AtomicBool,
+    /// What the program still sends cannot reach the peer.
+    cut_off: AtomicBool,
     /// Everything is over.
     finished: AtomicBool,
 }
@@ -145,7 +147,8 @@ impl Drop for Swapped {
                 stream_socket::kill(library.as_fd());
             }
             PairKind::Unix => {
-                connection::leave_unread(&library, self.number, self.program);
+                let end = connection::program_end(&library, self.number, self.program);
+                end.iter().for_each(connection::leave_unread);
                 let _ = rustix::net::shutdown(&library, rustix::net::Shutdown::Both);
             }
         }
@@ -186,6 +189,11 @@ impl Link {
         queued
             || !self.progress.idle.load(Ordering::SeqCst)
             || self.transport.upgrade().is_some_and(unsent)
+    }
+
+    /// Whether what the program sends can still reach the peer.
+    pub fn can_deliver(&self) -> bool {
+        !self.is_finished() && !self.progress.cut_off.load(Ordering::Acquire)
     }
 
     /// Whether the relay is done with the connection.
