@@ -13,11 +13,12 @@ use super::identity::last_errno;
 use crate::error::{Error, Result};
 
 /// Gives the program's end of the inner pair what was set on its socket: O_NONBLOCK, timeouts,
-/// linger, keep-alive, inline urgent data, who is signalled, and buffer sizes only if the program
-/// had chosen them. FD_CLOEXEC belongs to each number and is kept by the swap.
+/// linger, keep-alive, inline urgent data, who is signalled, what it may ask for again, and buffer
+/// sizes only if the program had chosen them. FD_CLOEXEC belongs to each number and is kept by the swap.
 pub fn carry_over(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> Result<()> {
     carry_socket_options(from, to).map_err(failed("carry the socket's options over"))?;
     carry_buffer_sizes(from, to);
+    carry_answers(from, to);
     carry_signals(from, to)?;
     let carried = OFlags::NONBLOCK | ASYNC;
     let flags = fcntl_getfl(to).and_then(|own| {
@@ -94,6 +95,18 @@ fn carry_buffer_sizes(from: BorrowedFd<'_>, to: BorrowedFd<'_>) {
     }
 }
 
+/// Options that have their effect on the real connection, which keeps them. The program's end has
+/// them only to answer what was set, so that one that it does not know is no matter.
+fn carry_answers(from: BorrowedFd<'_>, to: BorrowedFd<'_>) {
+    for (level, option) in ANSWERS {
+        if let Ok(value) = get_at(from, level, option)
+            && get_at(to, level, option).is_ok_and(|own| own != value)
+        {
+            let _ = set(to, level, option, &value);
+        }
+    }
+}
+
 fn carry_signals(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> Result<()> {
     let mut owner = OwnerEx { kind: 0, id: 0 };
     // SAFETY: the kernel fills in `owner`, which outlives the call.
@@ -135,11 +148,16 @@ fn count(fd: BorrowedFd<'_>, request: libc::Ioctl) -> rustix::io::Result<u32> {
 
 /// An int option of the socket level.
 fn get(fd: BorrowedFd<'_>, option: c_int) -> rustix::io::Result<c_int> {
+    get_at(fd, libc::SOL_SOCKET, option)
+}
+
+/// An int option.
+fn get_at(fd: BorrowedFd<'_>, level: c_int, option: c_int) -> rustix::io::Result<c_int> {
     let mut value: c_int = 0;
     let mut size = size_of::<c_int>() as socklen_t;
     let into = (&raw mut value).cast::<c_void>();
     // SAFETY: the kernel writes at most `size` bytes to `value`.
-    match unsafe { libc::getsockopt(fd.as_raw_fd(), libc::SOL_SOCKET, option, into, &mut size) } {
+    match unsafe { libc::getsockopt(fd.as_raw_fd(), level, option, into, &mut size) } {
         0 => Ok(value),
         _ => Err(rustix::io::Errno::from_raw_os_error(last_errno())),
     }
@@ -171,6 +189,17 @@ const F_GETOWN_EX: c_int = 16;
 const SO_BUF_LOCK: c_int = 72;
 const SNDBUF_LOCK: c_int = 1;
 const RCVBUF_LOCK: c_int = 2;
+
+/// A type of service sets the priority too, so that this comes last. Not TCP_USER_TIMEOUT: on the
+/// inner pair it would count the time in which a slow peer lets the program wait.
+const ANSWERS: [(c_int, c_int); 6] = [
+    (libc::IPPROTO_IP, libc::IP_TOS),
+    (libc::IPPROTO_IPV6, libc::IPV6_TCLASS),
+    (libc::IPPROTO_TCP, libc::TCP_KEEPIDLE),
+    (libc::IPPROTO_TCP, libc::TCP_KEEPINTVL),
+    (libc::IPPROTO_TCP, libc::TCP_KEEPCNT),
+    (libc::SOL_SOCKET, libc::SO_PRIORITY),
+];
 
 const ASYNC: OFlags = OFlags::from_bits_retain(libc::O_ASYNC as u32);
 
@@ -220,6 +249,28 @@ mod tests {
             assert_eq!(sockopt::socket_send_buffer_size(&to).unwrap(), 60_000);
             assert_eq!(get(to.as_fd(), SO_BUF_LOCK).unwrap(), SNDBUF_LOCK);
         }
+    }
+
+    #[test]
+    fn what_was_set_on_the_connection_is_answered() {
+        let values = [0x10, 0x20, 100, 20, 3, 4];
+        let (from, _other) = tcp_pair();
+        for ((level, option), value) in ANSWERS.into_iter().zip(values) {
+            // The IPv6 option is for sockets of that family.
+            assert_eq!(
+                set(from.as_fd(), level, option, &value).is_ok(),
+                level != libc::IPPROTO_IPV6
+            );
+        }
+        let (to, _peer) = tcp_pair();
+        carry_over(from.as_fd(), to.as_fd()).unwrap();
+        for ((level, option), value) in ANSWERS.into_iter().zip(values) {
+            let kept = get_at(to.as_fd(), level, option);
+            assert_eq!(kept.is_ok_and(|kept| kept == value), level != libc::IPPROTO_IPV6);
+        }
+        let (to, _peer) = unix_pair();
+        carry_over(from.as_fd(), to.as_fd()).unwrap();
+        assert_eq!(get(to.as_fd(), libc::SO_PRIORITY).unwrap(), 4);
     }
 
     #[test]
