@@ -51,6 +51,9 @@ class Session:
     def read(self, size=65536):
         try:
             data = self._drive(self.tls.read, size)
+        except ssl.SSLZeroReturnError:
+            # So it is told once our own direction has ended.
+            raise Ended("close_notify") from None
         except ssl.SSLEOFError:
             raise Ended("truncated") from None
         except ssl.SSLError as error:

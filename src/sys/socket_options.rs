@@ -13,18 +13,14 @@ use super::identity::last_errno;
 use crate::error::{Error, Result};
 
 /// Gives the program's end of the inner pair what was set on its socket: O_NONBLOCK, timeouts,
-/// linger, keep-alive, inline urgent data, what holds bytes back, who is signalled, and buffer sizes
-/// only if the program had chosen them. FD_CLOEXEC belongs to each number and is kept by the swap.
+/// linger, keep-alive, inline urgent data, what holds bytes back, who is signalled, what it may ask
+/// for again, and buffer sizes only if the program had chosen them. FD_CLOEXEC belongs to each
+/// number and is kept by the swap.
 pub fn carry_over(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> Result<()> {
     carry_socket_options(from, to).map_err(failed("carry the socket's options over"))?;
     carry_buffer_sizes(from, to);
-    for (level, option, neutral) in HOLDING {
-        match get(from, level, option) {
-            Ok(value) if value != neutral => drop(set(to, level, option, &value)),
-            // Not set, or not known to this kernel or kind of socket.
-            _ => {}
-        }
-    }
+    carry_if_known(from, to, HOLDING.map(|(level, option, _)| (level, option)));
+    carry_if_known(from, to, ANSWERS);
     carry_signals(from, to)?;
     let carried = OFlags::NONBLOCK | ASYNC;
     let flags = fcntl_getfl(to).and_then(|own| {
@@ -106,6 +102,21 @@ fn carry_buffer_sizes(from: BorrowedFd<'_>, to: BorrowedFd<'_>) {
         {
             // The kernel doubles what is set and answers the double.
             let _ = set(to, libc::SOL_SOCKET, option, &(size / 2));
+        }
+    }
+}
+
+/// An option that the new socket does not know, or the kernel, is no matter.
+fn carry_if_known<const N: usize>(
+    from: BorrowedFd<'_>,
+    to: BorrowedFd<'_>,
+    options: [(c_int, c_int); N],
+) {
+    for (level, option) in options {
+        if let Ok(value) = get(from, level, option)
+            && get(to, level, option).is_ok_and(|own| own != value)
+        {
+            let _ = set(to, level, option, &value);
         }
     }
 }
@@ -195,6 +206,18 @@ const SO_BUF_LOCK: c_int = 72;
 const SNDBUF_LOCK: c_int = 1;
 const RCVBUF_LOCK: c_int = 2;
 
+/// What has its effect on the real connection, which keeps it; the program's end has it only to
+/// answer what was set. A type of service sets the priority too, so that this comes last. Not TCP_USER_TIMEOUT: on the
+/// inner pair it would count the time in which a slow peer lets the program wait.
+const ANSWERS: [(c_int, c_int); 6] = [
+    (libc::IPPROTO_IP, libc::IP_TOS),
+    (libc::IPPROTO_IPV6, libc::IPV6_TCLASS),
+    (libc::IPPROTO_TCP, libc::TCP_KEEPIDLE),
+    (libc::IPPROTO_TCP, libc::TCP_KEEPINTVL),
+    (libc::IPPROTO_TCP, libc::TCP_KEEPCNT),
+    (libc::SOL_SOCKET, libc::SO_PRIORITY),
+];
+
 const ASYNC: OFlags = OFlags::from_bits_retain(libc::O_ASYNC as u32);
 
 #[cfg(test)]
@@ -261,6 +284,28 @@ mod tests {
         assert_ne!(set_before, neutral);
         assert_eq!(all(&to), set_before);
         assert_eq!(all(&from), neutral);
+    }
+
+    #[test]
+    fn what_was_set_on_the_connection_is_answered() {
+        let values = [0x10, 0x20, 100, 20, 3, 4];
+        let (from, _other) = tcp_pair();
+        for ((level, option), value) in ANSWERS.into_iter().zip(values) {
+            // The IPv6 option is for sockets of that family.
+            assert_eq!(
+                set(from.as_fd(), level, option, &value).is_ok(),
+                level != libc::IPPROTO_IPV6
+            );
+        }
+        let (to, _peer) = tcp_pair();
+        carry_over(from.as_fd(), to.as_fd()).unwrap();
+        for ((level, option), value) in ANSWERS.into_iter().zip(values) {
+            let kept = get(to.as_fd(), level, option);
+            assert_eq!(kept.is_ok_and(|kept| kept == value), level != libc::IPPROTO_IPV6);
+        }
+        let (to, _peer) = unix_pair();
+        carry_over(from.as_fd(), to.as_fd()).unwrap();
+        assert_eq!(get(to.as_fd(), libc::SOL_SOCKET, libc::SO_PRIORITY).unwrap(), 4);
     }
 
     #[test]
