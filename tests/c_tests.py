@@ -39,6 +39,7 @@ PROGRAMS = (
     "process",
     "readiness",
     "stream",
+    "surroundings",
     "loading/names",
     "loading/openssl",
     "loading/rounds",
@@ -53,6 +54,7 @@ ASAN_PROGRAMS = (
     "process",
     "readiness",
     "stream",
+    "surroundings",
     "loading/rounds",
 )
 PROGRAM_SECONDS = 1800
