@@ -27,15 +27,19 @@ sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests" / "servers")]
 
 import peer  # noqa: E402
 import pki  # noqa: E402
+import recording_peer  # noqa: E402
 
 BUILD = ROOT / "build"
 PROGRAMS = (
     "descriptor",
     "end_of_process",
     "handle",
+    "nothing_in_clear",
+    "other_threads",
     "process",
     "readiness",
     "stream",
+    "surroundings",
     "loading/names",
     "loading/openssl",
     "loading/rounds",
@@ -45,9 +49,12 @@ HEADERS = ("header-c99", "header-c11", "header-c17", "header-c++17")
 ASAN_PROGRAMS = (
     "descriptor",
     "handle",
+    "nothing_in_clear",
+    "other_threads",
     "process",
     "readiness",
     "stream",
+    "surroundings",
     "loading/rounds",
 )
 PROGRAM_SECONDS = 1800
@@ -385,7 +392,9 @@ def main():
     with tempfile.TemporaryDirectory() as folder, concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
         keys = pathlib.Path(folder, "pki")
         pki.make(keys)
-        variables = peer.Peer(keys, folder).variables
+        strangers = pathlib.Path(folder, "strangers")
+        pki.make(strangers)
+        variables = {**peer.Peer(keys, folder).variables, **recording_peer.RecordingPeer(keys, strangers, folder).variables}
         if options.long:
             variables["SSLSOCK_LONG"] = "1"
         jobs = []

@@ -37,6 +37,19 @@ static void last_line(FILE *output, char *why, size_t size)
     }
 }
 
+/* Passes on the figures that it measured, which are lines that begin with "# ". */
+static void print_figures(FILE *output)
+{
+    char line[1024];
+
+    rewind(output);
+    while (fgets(line, sizeof line, output) != NULL) {
+        if (strncmp(line, "# ", 2) == 0) {
+            fputs(line, stdout);
+        }
+    }
+}
+
 /* Waits for the child, or ends it when its time is over. */
 static int await(pid_t child, unsigned seconds, int *status)
 {
@@ -100,6 +113,7 @@ static void run_one(const struct test *test, const struct way *way, const char *
 
     if (in_time && WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SUCCESS) {
         printf("ok %s\n", name);
+        print_figures(output);
         tally->passed++;
     } else if (in_time && WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SKIPPED) {
         printf("skip %s: %s\n", name, why);
