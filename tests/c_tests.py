@@ -31,6 +31,7 @@ import pki  # noqa: E402
 BUILD = ROOT / "build"
 PROGRAMS = (
     "descriptor",
+    "duplex",
     "end_of_process",
     "handle",
     "process",

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,9 +31,22 @@ static void last_line(FILE *output, char *why, size_t size)
     rewind(output);
     while (fgets(line, sizeof line, output) != NULL) {
         line[strcspn(line, "\n")] = '\0';
-        /* A sanitizer has "==1234==ABORTING" after its summary. */
-        if (line[0] != '\0' && line[0] != '=') {
+        /* A sanitizer has "==1234==ABORTING" after its summary; notes are printed in any case. */
+        if (line[0] != '\0' && line[0] != '=' && line[0] != '#') {
             snprintf(why, size, "%s", line);
+        }
+    }
+}
+
+/* What the test has to say although it passed. */
+static void print_notes(FILE *output, const char *name)
+{
+    char line[1024];
+
+    rewind(output);
+    while (fgets(line, sizeof line, output) != NULL) {
+        if (strncmp(line, "# ", 2) == 0) {
+            printf("# %s: %s", name, line + 2);
         }
     }
 }
@@ -96,6 +110,7 @@ static void run_one(const struct test *test, const struct way *way, const char *
     sigprocmask(SIG_SETMASK, &before, NULL);
     /* What a failed test left running. */
     kill(-child, SIGKILL);
+    print_notes(output, name);
     last_line(output, why, sizeof why);
 
     if (in_time && WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SUCCESS) {
@@ -148,6 +163,17 @@ static void run_if_chosen(const struct test *test, const struct way *way, int ar
     } else if (is_chosen(name, argc, argv)) {
         run_one(test, way, name, tally);
     }
+}
+
+void note(const char *format, ...)
+{
+    va_list arguments;
+
+    printf("# ");
+    va_start(arguments, format);
+    vprintf(format, arguments);
+    va_end(arguments);
+    putchar('\n');
 }
 
 int rounds(int usual, int thorough)
