@@ -36,6 +36,7 @@ PROGRAMS = (
     "handle",
     "process",
     "readiness",
+    "slow_reader",
     "stream",
     "loading/names",
     "loading/openssl",

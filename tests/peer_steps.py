@@ -53,13 +53,16 @@ class Script:
             for part in step.split("+"):
                 name, _, argument = part.partition(":")
                 if name in ACTIONS:
-                    self.connection.sendall(piece)
+                    self._send(piece)
                     piece = b""
                 piece += getattr(self, f"_{name}")(*([int(argument)] if argument else [])) or b""
-            if piece:
-                self.connection.sendall(piece)
+            self._send(piece)
         if not self.told:
             self._say()
+
+    def _send(self, piece):
+        if piece:
+            self.connection.sendall(piece)
 
     def _say(self):
         self.told = True
