@@ -313,7 +313,13 @@ impl Connection {
             }
             Transfer::End => {
                 self.transport_ready.read = false;
-                if !self.options.allow_truncation {
+                // The kernel tells of a reset once. If that was when something was sent, what it
+                // shows now is no end that the program may have allowed.
+                let was_reset = self
+                    .send_error
+                    .as_ref()
+                    .is_some_and(|error| error.sys_errno == libc::ECONNRESET);
+                if was_reset || !self.options.allow_truncation {
                     self.engine.transport_ended()?;
                 }
                 self.inbound = Inbound::Ending;
