@@ -70,9 +70,7 @@ pub fn begin() -> Option<Delivery> {
         // a stream on an upgraded descriptor. Another thread may hold the lock of a stream for
         // ever, in a read from the terminal say: to wait for that would hang the end.
         process::flush_streams();
-        for end in links.iter().filter_map(|link| link.program_end()) {
-            let _ = shutdown(&end, Shutdown::Write);
-        }
+        links.iter().for_each(|link| link.end_sending());
     } else {
         leaving = take_away(links);
     }
@@ -91,7 +89,11 @@ fn take_away(links: Vec<Arc<Link>>) -> Vec<Leaving> {
         .find_map(|link| fd_table::sockets(link.transport()?.as_fd()).ok())
         .unwrap_or_default();
     let leave = |link: Arc<Link>| {
-        let end = link.program_end()?;
+        let Some(end) = link.program_end() else {
+            // Closed, or there is no descriptor left to wait with.
+            link.end_sending();
+            return None;
+        };
         let identity = link.program_identity();
         for number in found.remove(&identity).unwrap_or_default() {
             if let Ok(instead) = &instead {
@@ -143,7 +145,8 @@ impl Leaving {
     /// Ends the program's direction once nothing of it is under way, twice in a row: a thread that
     /// has just been given room needs a moment to use it.
     fn has_left(&mut self) -> bool {
-        let is_quiet = !self.link.can_deliver() || (!self.link.is_busy() && unsent(&self.end) == 0);
+        let unsent = socket_options::unsent_bytes(self.end.as_fd()).unwrap_or(0);
+        let is_quiet = !self.link.can_deliver() || (unsent == 0 && !self.link.is_relaying());
         if is_quiet && self.was_quiet {
             let _ = shutdown(&self.end, Shutdown::Write);
             return true;
@@ -154,11 +157,7 @@ impl Leaving {
 }
 
 fn holds_data(link: &Link) -> bool {
-    link.can_deliver() && (link.is_busy() || link.program_end().is_some_and(|end| unsent(&end) > 0))
-}
-
-fn unsent(end: &OwnedFd) -> u32 {
-    socket_options::unsent_bytes(end.as_fd()).unwrap_or(0)
+    link.can_deliver() && link.is_busy()
 }
 
 #[derive(Default)]

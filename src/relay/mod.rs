@@ -1,8 +1,10 @@
 //! Transparent mode: the swap of the descriptor and the relay behind it.
 
+mod closing;
 mod connection;
 pub mod exit;
 pub mod pair;
+mod program_end;
 mod reactor;
 pub mod swap;
 
@@ -13,12 +15,13 @@ use std::time::Duration;
 
 use connection::Connection;
 use pair::{Pair, PairKind};
+use program_end::ProgramEnd;
 
 use crate::error::{Error, ErrorSlot, Result};
 use crate::sys::identity::Identity;
 use crate::sys::private_fd::PrivateFd;
 use crate::sys::socket_options;
-use crate::sys::stream_socket::{self, Family};
+use crate::sys::stream_socket::Family;
 use crate::tls::engine::Engine;
 
 /// The pair that goes with a socket of `family`.
@@ -34,10 +37,12 @@ pub fn swap_in(number: RawFd, transport: &PrivateFd, kind: PairKind) -> Result<S
     let connection = Identity::of(transport.as_fd())?;
     let pair = Pair::connect(kind)?;
     socket_options::carry_over(transport.as_fd(), pair.program.as_fd())?;
-    let program = Identity::of(pair.program.as_fd())?;
+    let identity = Identity::of(pair.program.as_fd())?;
     // Before the swap, which may fail half-way: then what was swapped has to be reset too.
-    let swapped =
-        Swapped { library: Some(Arc::new(pair.library)), kind: pair.kind, program, number };
+    let swapped = Swapped {
+        library: Some(Arc::new(pair.library)),
+        program: ProgramEnd { kind: pair.kind, identity, number },
+    };
     swap::swap(number, connection, pair.program.as_fd(), transport.as_fd())?;
     // Small records must not wait for each other's acknowledgements. AF_UNIX has no such option.
     let _ = rustix::net::sockopt::set_tcp_nodelay(transport, true);
@@ -51,9 +56,7 @@ pub fn swap_in(number: RawFd, transport: &PrivateFd, kind: PairKind) -> Result<S
 /// program's end, so that no byte ever comes out of it and nothing sent into it goes anywhere.
 pub struct Swapped {
     library: Option<Arc<PrivateFd>>,
-    kind: PairKind,
-    program: Identity,
-    number: RawFd,
+    program: ProgramEnd,
 }
 
 /// What the relay needs to know beside the bytes.
@@ -70,10 +73,7 @@ pub struct Link {
     /// or not.
     transport: Weak<PrivateFd>,
     library: Weak<PrivateFd>,
-    kind: PairKind,
-    program: Identity,
-    /// Where the program's end was at the upgrade, and most likely is.
-    number: RawFd,
+    program: ProgramEnd,
     progress: Progress,
 }
 
@@ -90,7 +90,7 @@ struct Progress {
 
 impl Swapped {
     pub fn program_identity(&self) -> Identity {
-        self.program
+        self.program.identity
     }
 
     /// Hangs up when the program closes its descriptor.
@@ -111,17 +111,13 @@ impl Swapped {
         let link = Arc::new(Link {
             transport: Arc::downgrade(&transport),
             library: Arc::downgrade(&library),
-            kind: self.kind,
             program: self.program,
-            number: self.number,
             progress: Progress::default(),
         });
         let connection = Connection::new(connection::Ends {
             transport,
             library,
-            kind: self.kind,
             program: self.program,
-            number: self.number,
             engine,
             options,
             link: link.clone(),
@@ -134,23 +130,8 @@ impl Swapped {
 
 impl Drop for Swapped {
     fn drop(&mut self) {
-        let Some(library) = self.library.take() else { return };
-        // A close alone might not be felt at once: the reset goes through the kernel's queues, and
-        // a child that is about to exec may still hold a copy of the library's end. What is sent
-        // in that moment would seem to have been accepted.
-        match self.kind {
-            PairKind::Tcp(_) => {
-                match connection::program_end(&library, self.number, self.program) {
-                    Some(end) => drop(rustix::net::shutdown(&end, rustix::net::Shutdown::Write)),
-                    None => stream_socket::end_sending(self.number, self.program),
-                }
-                stream_socket::kill(library.as_fd());
-            }
-            PairKind::Unix => {
-                let end = connection::program_end(&library, self.number, self.program);
-                end.iter().for_each(connection::leave_unread);
-                let _ = rustix::net::shutdown(&library, rustix::net::Shutdown::Both);
-            }
+        if let Some(library) = self.library.take() {
+            self.program.cut_off(&library);
         }
     }
 }
@@ -162,30 +143,44 @@ impl Link {
     }
 
     pub fn kind(&self) -> PairKind {
-        self.kind
+        self.program.kind
     }
 
     pub fn program_identity(&self) -> Identity {
-        self.program
+        self.program.identity
     }
 
     /// A duplicate of the program's end; `None` once the program has closed it.
     pub fn program_end(&self) -> Option<OwnedFd> {
         let library = self.library.upgrade()?;
-        connection::program_end(&library, self.number, self.program)
+        self.program.duplicate(library.as_fd())
     }
 
-    /// Whether bytes of the program have arrived at the library's end and not been acknowledged by
+    /// Every send of the program's fails from now on; what it has sent stays on its way.
+    pub fn end_sending(&self) {
+        if let Some(library) = self.library.upgrade() {
+            self.program.end_sending(library.as_fd());
+        }
+    }
+
+    /// Whether bytes that the program has sent are on their way and have not been acknowledged by
     /// the peer's kernel: in this process's own they are lost if it dies before the peer has read
     /// and said something.
     pub fn is_busy(&self) -> bool {
-        // The queue first: the relay says that it is busy before it reads.
+        // In the order in which bytes move, or some could slip by.
+        self.library.upgrade().is_some_and(|library| self.program.unsent(library.as_fd()) > 0)
+            || self.is_relaying()
+    }
+
+    /// The same without what has not come to the library's end yet.
+    pub fn is_relaying(&self) -> bool {
         let queued = self.library.upgrade().is_some_and(|library| {
             socket_options::readable_bytes(library.as_fd()).is_ok_and(|count| count > 0)
         });
         let unsent = |transport: Arc<PrivateFd>| {
             socket_options::unsent_bytes(transport.as_fd()).is_ok_and(|count| count > 0)
         };
+        // The relay says that it is busy before it reads.
         queued
             || !self.progress.idle.load(Ordering::SeqCst)
             || self.transport.upgrade().is_some_and(unsent)

@@ -18,7 +18,7 @@ use crate::error::Result;
 use crate::sys::failed;
 use crate::sys::private_fd::PrivateFd;
 use crate::sys::process::PerProcess;
-use crate::sys::socket_options::set_no_fin_wait;
+use crate::sys::socket_options::{set_no_fin_wait, set_usual_segments};
 use crate::sys::stream_socket::Family;
 
 /// What the two ends are.
@@ -158,6 +158,8 @@ fn tcp_socket(family: Family) -> rustix::io::Result<OwnedFd> {
         // The addresses are v4-mapped, whatever net.ipv6.bindv6only says.
         sockopt::set_ipv6_v6only(&socket, false)?;
     }
+    // Only a small buffer of the program's needs it.
+    let _ = set_usual_segments(socket.as_fd());
     Ok(socket)
 }
 

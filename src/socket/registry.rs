@@ -20,7 +20,7 @@ use crate::sys::stream_socket;
 pub fn open(fd: RawFd) -> Result<Token> {
     process::watch_forks();
     stream_socket::check_stream(fd)?;
-    let identity = Identity::of_number(fd)
+    let identity = Identity::look_at(fd)?
         .ok_or_else(|| Error::new(Code::INVALID, format!("descriptor {fd} is not open")))?;
     let mut descriptors = descriptors();
     if let Some(other) = descriptors.get(&identity).and_then(|token| SOCKETS.get(token.raw()).ok())
@@ -128,7 +128,10 @@ impl Socket {
     pub(super) fn move_to(&self, identity: Identity) {
         let mut descriptors = descriptors();
         descriptors.retain(|_, token| *token != self.token);
-        descriptors.insert(identity, self.token);
+        // Freed meanwhile by another thread, which has been here already or waits for the lock.
+        if SOCKETS.get(self.token.raw()).is_ok() {
+            descriptors.insert(identity, self.token);
+        }
         self.state().identity = Some(identity);
     }
 }

@@ -6,6 +6,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use rustix::fs::{CWD, Mode, OFlags, RawDir, openat, readlinkat_raw};
+use rustix::io::{Errno, retry_on_intr};
 
 use super::failed;
 use super::identity::{Identity, stat};
@@ -41,6 +42,7 @@ pub fn sockets(known: BorrowedFd<'_>) -> Result<HashMap<Identity, Vec<RawFd>>> {
         if stat.st_mode & libc::S_IFMT == libc::S_IFSOCK {
             sockets.entry(Identity::from(stat)).or_default().push(number);
         }
+        Ok(())
     })?;
     Ok(sockets)
 }
@@ -50,7 +52,7 @@ const TABLE: &CStr = c"/proc/thread-self/fd";
 
 fn open_table() -> Result<OwnedFd> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    openat(CWD, TABLE, flags, Mode::empty())
+    retry_on_intr(|| openat(CWD, TABLE, flags, Mode::empty()))
         .map_err(failed("list the open descriptors (/proc/thread-self/fd; is /proc mounted?)"))
 }
 
@@ -59,9 +61,10 @@ fn survey_in(table: &OwnedFd, identity: Identity, known: BorrowedFd<'_>) -> Resu
     walk(table, known, |number, name, stat| {
         if Identity::from(stat) == identity {
             survey.numbers.push(number);
-        } else if stat.st_mode & libc::S_IFMT == 0 && is_epoll(table.as_fd(), name) {
+        } else if stat.st_mode & libc::S_IFMT == 0 && is_epoll(table.as_fd(), name)? {
             survey.epolls.push(number);
         }
+        Ok(())
     })?;
     survey.numbers.sort_unstable();
     Ok(survey)
@@ -71,7 +74,7 @@ fn survey_in(table: &OwnedFd, identity: Identity, known: BorrowedFd<'_>) -> Resu
 fn walk(
     table: &OwnedFd,
     known: BorrowedFd<'_>,
-    mut visit: impl FnMut(RawFd, &CStr, &libc::stat),
+    mut visit: impl FnMut(RawFd, &CStr, &libc::stat) -> Result<()>,
 ) -> Result<()> {
     let mut seen = false;
     let mut buffer = [const { MaybeUninit::uninit() }; 16 * 1024];
@@ -85,10 +88,10 @@ fn walk(
         if number == known.as_raw_fd() {
             seen = true;
         } else if !is_private(number)
-            && let Some(stat) = stat(number)
+            && let Some(stat) = stat(number)?
         {
             // Without one it has been closed since.
-            visit(number, name, &stat);
+            visit(number, name, &stat)?;
         }
     }
     if !seen {
@@ -106,11 +109,16 @@ fn walk(
 
 /// Whether an anonymous inode (which has no file type, and which eventfd, timerfd and others
 /// share) is an epoll instance.
-fn is_epoll(table: BorrowedFd<'_>, name: &CStr) -> bool {
+fn is_epoll(table: BorrowedFd<'_>, name: &CStr) -> Result<bool> {
     const TARGET: &[u8] = b"anon_inode:[eventpoll]";
     // One byte more, so that a longer name is not taken for it.
     let mut buffer = [const { MaybeUninit::uninit() }; TARGET.len() + 1];
-    readlinkat_raw(table, name, &mut buffer).is_ok_and(|(target, _)| target == TARGET)
+    match readlinkat_raw(table, name, &mut buffer) {
+        Ok((target, _)) => Ok(target == TARGET),
+        // Closed since.
+        Err(Errno::NOENT) => Ok(false),
+        Err(errno) => Err(failed("list the open descriptors")(errno)),
+    }
 }
 
 #[cfg(test)]

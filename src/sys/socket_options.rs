@@ -67,6 +67,12 @@ pub fn set_no_fin_wait(fd: BorrowedFd<'_>) -> Result<()> {
     set(fd, libc::IPPROTO_TCP, libc::TCP_LINGER2, &(-1 as c_int)).map_err(failed("set TCP_LINGER2"))
 }
 
+/// Segments of the size that a network has. On loopback they are 64 KiB: with a smaller window only
+/// the persist timer sends, a piece every 200 ms. For a socket that is not connected yet.
+pub fn set_usual_segments(fd: BorrowedFd<'_>) -> Result<()> {
+    set(fd, libc::IPPROTO_TCP, libc::TCP_MAXSEG, &USUAL_SEGMENT).map_err(failed("set TCP_MAXSEG"))
+}
+
 /// Closing the last descriptor of this connection resets it and throws away what was not sent.
 pub fn set_abortive_close(fd: BorrowedFd<'_>) -> Result<()> {
     let linger = libc::linger { l_onoff: 1, l_linger: 0 };
@@ -194,6 +200,9 @@ const F_SETSIG: c_int = 10;
 const F_GETSIG: c_int = 11;
 const F_SETOWN_EX: c_int = 15;
 const F_GETOWN_EX: c_int = 16;
+
+/// Ethernet's, with time stamps.
+const USUAL_SEGMENT: c_int = 1448;
 
 /// Level, option, and the value that holds nothing back.
 const HOLDING: [(c_int, c_int, c_int); 3] = [
