@@ -27,7 +27,7 @@ use crate::io::explicit::ExplicitSession;
 use crate::io::transport::{self, CallOptions};
 use crate::relay::Link;
 use crate::sys::address::Address;
-use crate::sys::identity::{Identity, duplicate_if};
+use crate::sys::identity::{Identity, try_duplicate_if};
 use crate::sys::private_fd::PrivateFd;
 use crate::sys::{socket_options, stream_socket, thread};
 use crate::tls::engine::Session;
@@ -340,12 +340,10 @@ impl Socket {
     fn program_end(&self) -> Result<OwnedFd> {
         let identity = self.state().identity;
         let Role::Descriptor(number) = self.role else { return Err(defaults_only()) };
-        if let Some(end) = identity.and_then(|identity| duplicate_if(number, identity)) {
+        if let Some(identity) = identity
+            && let Some(end) = try_duplicate_if(number, identity)?
+        {
             return Ok(end);
-        }
-        if identity.is_some() && Identity::of_number(number) == identity {
-            // It is there, so it was a number for the duplicate that was missing.
-            return Err(Error::system("duplicate the descriptor", libc::EMFILE));
         }
         Err(Error {
             sys_errno: libc::EBADF,

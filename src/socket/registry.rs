@@ -19,7 +19,7 @@ use crate::sys::stream_socket;
 pub fn open(fd: RawFd) -> Result<Token> {
     process::watch_forks();
     stream_socket::check_stream(fd)?;
-    let identity = Identity::of_number(fd)
+    let identity = Identity::look_at(fd)?
         .ok_or_else(|| Error::new(Code::INVALID, format!("descriptor {fd} is not open")))?;
     let mut descriptors = descriptors();
     if let Some(other) = descriptors.get(&identity).and_then(|token| SOCKETS.get(token.raw()).ok())

@@ -115,7 +115,10 @@ impl Socket {
         let mut state = self.state();
         match &state.phase {
             Phase::Plain => {
-                if state.identity.is_none() || Identity::of_number(number) != state.identity {
+                // If the kernel does not tell, the upgrade begins, fails, and ends the connection.
+                let is_another = Identity::look_at(number)
+                    .is_ok_and(|found| found.is_none() || found != state.identity);
+                if is_another {
                     return Err(Error::new(
                         Code::STATE,
                         format!("descriptor {number} was closed or now is something else"),

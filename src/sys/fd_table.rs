@@ -5,6 +5,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use rustix::fs::{CWD, Mode, OFlags, RawDir, openat, readlinkat_raw};
+use rustix::io::{Errno, retry_on_intr};
 
 use super::failed;
 use super::identity::{Identity, stat};
@@ -38,7 +39,7 @@ const TABLE: &CStr = c"/proc/thread-self/fd";
 
 fn open_table() -> Result<OwnedFd> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    openat(CWD, TABLE, flags, Mode::empty())
+    retry_on_intr(|| openat(CWD, TABLE, flags, Mode::empty()))
         .map_err(failed("list the open descriptors (/proc/thread-self/fd; is /proc mounted?)"))
 }
 
@@ -61,10 +62,10 @@ fn survey_in(table: &OwnedFd, identity: Identity, known: BorrowedFd<'_>) -> Resu
             continue;
         }
         // Closed since: not to be swapped any more.
-        let Some(stat) = stat(number) else { continue };
+        let Some(stat) = stat(number)? else { continue };
         if Identity::from(&stat) == identity {
             survey.numbers.push(number);
-        } else if stat.st_mode & libc::S_IFMT == 0 && is_epoll(table.as_fd(), name) {
+        } else if stat.st_mode & libc::S_IFMT == 0 && is_epoll(table.as_fd(), name)? {
             survey.epolls.push(number);
         }
     }
@@ -84,11 +85,16 @@ fn survey_in(table: &OwnedFd, identity: Identity, known: BorrowedFd<'_>) -> Resu
 
 /// Whether an anonymous inode (which has no file type, and which eventfd, timerfd and others
 /// share) is an epoll instance.
-fn is_epoll(table: BorrowedFd<'_>, name: &CStr) -> bool {
+fn is_epoll(table: BorrowedFd<'_>, name: &CStr) -> Result<bool> {
     const TARGET: &[u8] = b"anon_inode:[eventpoll]";
     // One byte more, so that a longer name is not taken for it.
     let mut buffer = [const { MaybeUninit::uninit() }; TARGET.len() + 1];
-    readlinkat_raw(table, name, &mut buffer).is_ok_and(|(target, _)| target == TARGET)
+    match readlinkat_raw(table, name, &mut buffer) {
+        Ok((target, _)) => Ok(target == TARGET),
+        // Closed since.
+        Err(Errno::NOENT) => Ok(false),
+        Err(errno) => Err(failed("list the open descriptors")(errno)),
+    }
 }
 
 #[cfg(test)]

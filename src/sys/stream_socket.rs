@@ -23,7 +23,7 @@ pub enum Family {
 
 /// Any connected stream socket will do; everything else is refused by its name.
 pub fn check_connected_stream(fd: RawFd) -> Result<Family> {
-    if Identity::of_number(fd).is_none() {
+    if Identity::look_at(fd)?.is_none() {
         return Err(refused(Code::INVALID, format!("descriptor {fd} is not open")));
     }
     // SAFETY: not -1, and only handed to system calls, which answer EBADF if another thread
@@ -371,7 +371,7 @@ mod tests {
             let number = socket.as_raw_fd();
             std::thread::scope(|scope| {
                 let waiting = scope.spawn(|| recv(&socket, &mut [0; 8], RecvFlags::empty()));
-                let blocked = eventually(|| blocked_on(&[number]).is_some());
+                let blocked = eventually(|| blocked_on(&[number]) == Ok(Some(number)));
                 kill(socket.as_fd());
                 assert!(blocked);
                 let received = waiting.join().unwrap();
