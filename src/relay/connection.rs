@@ -195,6 +195,13 @@ impl Connection {
         next
     }
 
+    /// No thread took it over: the program's end dies.
+    pub fn cut_off(self) {
+        if let Some(library) = &self.library {
+            super::cut_off(library, self.kind, self.number, self.program);
+        }
+    }
+
     /// The library cannot go on with this connection.
     pub fn give_up(&mut self, error: Error) {
         self.options.errors.set_fatal(error);

@@ -126,22 +126,28 @@ impl Swapped {
 
 impl Drop for Swapped {
     fn drop(&mut self) {
-        let Some(library) = self.library.take() else { return };
-        // A close alone might not be felt at once: the reset goes through the kernel's queues, and
-        // a child that is about to exec may still hold a copy of the library's end. What is sent
-        // in that moment would seem to have been accepted.
-        match self.kind {
-            PairKind::Tcp(_) => {
-                match connection::program_end(&library, self.number, self.program) {
-                    Some(end) => drop(rustix::net::shutdown(&end, rustix::net::Shutdown::Write)),
-                    None => stream_socket::end_sending(self.number, self.program),
-                }
-                stream_socket::kill(library.as_fd());
+        if let Some(library) = self.library.take() {
+            cut_off(&library, self.kind, self.number, self.program);
+        }
+    }
+}
+
+/// Kills the program's end of a pair that will not be used.
+fn cut_off(library: &PrivateFd, kind: PairKind, number: RawFd, program: Identity) {
+    // A close alone might not be felt at once: the reset goes through the kernel's queues, and
+    // a child that is about to exec may still hold a copy of the library's end. What is sent
+    // in that moment would seem to have been accepted.
+    match kind {
+        PairKind::Tcp(_) => {
+            match connection::program_end(library, number, program) {
+                Some(end) => drop(rustix::net::shutdown(&end, rustix::net::Shutdown::Write)),
+                None => stream_socket::end_sending(number, program),
             }
-            PairKind::Unix => {
-                connection::leave_unread(&library, self.number, self.program);
-                let _ = rustix::net::shutdown(&library, rustix::net::Shutdown::Both);
-            }
+            stream_socket::kill(library.as_fd());
+        }
+        PairKind::Unix => {
+            connection::leave_unread(library, number, program);
+            let _ = rustix::net::shutdown(library, rustix::net::Shutdown::Both);
         }
     }
 }
