@@ -250,7 +250,11 @@ impl Connection {
                     self.end_outbound()?;
                 }
                 // The program closed with SO_LINGER {1, 0} or with unread data.
-                Err(_) => self.program_reset(),
+                Err(error) if is_gone(&error) => self.program_reset(),
+                Err(error) => {
+                    self.broke(Error::system("take the program's data", error.sys_errno));
+                    return Ok(());
+                }
             }
         }
     }
@@ -281,7 +285,7 @@ impl Connection {
                     continue;
                 }
                 Err(error) => {
-                    self.transport_broke(error);
+                    self.broke(error);
                     continue;
                 }
             }
@@ -292,7 +296,7 @@ impl Connection {
                 Ok(true) => *budget = budget.saturating_sub(1),
                 Ok(false) if self.outbound == Outbound::Failed => self.sending_broke(),
                 Ok(false) => return,
-                Err(error) => self.transport_broke(error),
+                Err(error) => self.broke(error),
             }
         }
     }
@@ -302,7 +306,9 @@ impl Connection {
         let space = self.engine.receive_space(READ_SIZE)?;
         match transport::receive(self.transport.as_fd(), space)? {
             Transfer::Bytes(count) => {
-                if count < READ_SIZE && !self.transport_ready.read_hang_up {
+                // After a failed send there may be no further event: it is read to its end.
+                let may_wait = self.outbound != Outbound::Failed;
+                if count < READ_SIZE && may_wait && !self.transport_ready.read_hang_up {
                     self.transport_ready.read = false;
                 }
                 self.engine.received(count);
@@ -325,23 +331,28 @@ impl Connection {
 
     /// Hands plaintext to the program as far as it takes it, then its end of file.
     fn deliver(&mut self) {
-        let Some(library) = &self.library else { return };
+        let Some(library) = self.library.clone() else { return };
         while !self.to_program.is_empty() && self.library_ready.write {
             match transport::send(library.as_fd(), self.to_program.readable()) {
                 Ok(Transfer::Bytes(count)) => self.to_program.consume(count),
                 Ok(Transfer::WouldBlock | Transfer::End) => self.library_ready.write = false,
                 // The program's end is gone. The kernel says how only once, and reading from it
                 // has to know.
-                Err(error) => {
+                Err(error) if is_gone(&error) => {
                     self.program_was_reset |= error.sys_errno == libc::ECONNRESET;
                     self.library_ready.read = true;
                     self.to_program.consume(self.to_program.len());
                     self.library_ready.write = false;
                 }
+                // It is there and must not take what it has for everything.
+                Err(error) => {
+                    self.to_program.consume(self.to_program.len());
+                    self.broke(Error::system("hand data to the program", error.sys_errno));
+                }
             }
         }
         if self.to_program.is_empty() && matches!(self.inbound, Inbound::Ending) {
-            let _ = shutdown(&**library, Shutdown::Write);
+            let _ = shutdown(&*library, Shutdown::Write);
             self.inbound = Inbound::Ended;
         }
     }
@@ -408,8 +419,8 @@ impl Connection {
         self.inbound = Inbound::Broken { check_after: FIRST_CHECK };
     }
 
-    /// The transport or the protocol failed: the program gets what did arrive, then a reset.
-    fn transport_broke(&mut self, error: Error) {
+    /// The connection or the protocol failed: the program gets what did arrive, then a reset.
+    fn broke(&mut self, error: Error) {
         if matches!(self.inbound, Inbound::Broken { .. }) {
             return;
         }
@@ -558,6 +569,11 @@ pub fn program_end(library: &PrivateFd, number: RawFd, program: Identity) -> Opt
         numbers.into_iter().find_map(|number| duplicate_if(number, program))
     };
     duplicate_if(number, program).or_else(moved)
+}
+
+/// Whether the program's end is no more; anything else is a call of the library's that failed.
+fn is_gone(error: &Error) -> bool {
+    matches!(error.sys_errno, libc::EPIPE | libc::ECONNRESET | libc::ENOTCONN | libc::ETIMEDOUT)
 }
 
 fn merge(ready: &mut Readiness, event: Readiness) {
