@@ -333,6 +333,26 @@ static void a_limit_of_threads(const struct way *way)
                                  "Resource temporarily unavailable"});
 }
 
+/* One thread carries 64 connections, then another one is started if it can be. */
+static void connections_share_a_thread_where_there_is_no_other(const struct way *way)
+{
+    enum { CONNECTIONS = 70, REFUSED_FROM = 60 };
+    int numbers[CONNECTIONS];
+
+    for (int i = 0; i < CONNECTIONS; i++) {
+        if (i == REFUSED_FROM) {
+            refuse_threads();
+        }
+        numbers[i] = peer_connect(way->peer);
+        CHECK(ssl_socket_free(upgrade_to_peer(numbers[i], way, "echo")) == SSL_ERR_OKAY);
+    }
+    for (int i = 0; i < CONNECTIONS; i++) {
+        send_pattern(numbers[i], 1000);
+        receive_pattern(numbers[i], 1000, 0);
+        CHECK(close(numbers[i]) == 0);
+    }
+}
+
 /* Streams of the C library hold bytes that the library cannot see. */
 
 static FILE *stream_on(int fd, const char *mode)
@@ -424,6 +444,8 @@ int main(int argc, char **argv)
         /* Explicit mode needs none. */
         {"no_thread_to_be_had", no_thread_to_be_had, transparent_ways, 0},
         {"a_limit_of_threads", a_limit_of_threads, transparent_ways, 0},
+        {"connections_share_a_thread_where_there_is_no_other", connections_share_a_thread_where_there_is_no_other,
+         transparent_ways, 0},
         {"what_a_stream_holds_leaves_under_tls", what_a_stream_holds_leaves_under_tls, transparent_ways, 0},
         EVERY_WAY(what_a_stream_holds_dies_with_a_failed_upgrade),
         EVERY_WAY(what_a_stream_has_read_ahead_is_not_seen),

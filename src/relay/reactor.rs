@@ -28,14 +28,23 @@ pub fn start() -> Result<()> {
         .all(|reactor| reactor.connections.load(Ordering::Relaxed) >= CONNECTIONS_PER_THREAD);
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     if reactors.is_empty() || (loaded && reactors.len() < processors) {
-        let reactor = Arc::new(Reactor::new()?);
-        let worker = reactor.clone();
-        spawn_without_signals(move || worker.serve()).map_err(|error| {
-            Error::system("start the relay thread", error.raw_os_error().unwrap_or(libc::EAGAIN))
-        })?;
-        reactors.push(reactor);
+        match start_one() {
+            Ok(reactor) => reactors.push(reactor),
+            Err(error) if reactors.is_empty() => return Err(error),
+            // Those that there are carry this one too.
+            Err(_) => {}
+        }
     }
     Ok(())
+}
+
+fn start_one() -> Result<Arc<Reactor>> {
+    let reactor = Arc::new(Reactor::new()?);
+    let worker = reactor.clone();
+    spawn_without_signals(move || worker.serve()).map_err(|error| {
+        Error::system("start the relay thread", error.raw_os_error().unwrap_or(libc::EAGAIN))
+    })?;
+    Ok(reactor)
 }
 
 /// Hands a connection to the least loaded thread.
