@@ -32,12 +32,14 @@ import recording_peer  # noqa: E402
 BUILD = ROOT / "build"
 PROGRAMS = (
     "descriptor",
+    "duplex",
     "end_of_process",
     "handle",
     "nothing_in_clear",
     "other_threads",
     "process",
     "readiness",
+    "slow_reader",
     "stream",
     "surroundings",
     "loading/names",

@@ -49,6 +49,53 @@ fn linger_zero(fd: i32) {
     assert_eq!(set, 0);
 }
 
+/// A program that reads nothing must not be left waiting in a send for ever, nor its end.
+#[test]
+fn sending_fails_after_a_break_although_what_came_before_is_unread() {
+    const BACKLOG: usize = 64 * 1024 * 1024;
+    for flags in PAIRS {
+        for abort in [true, false] {
+            let (socket, handle, peer) = upgraded(flags, move |mut stream| {
+                // Until the program's side takes no more.
+                let patience = Some(std::time::Duration::from_millis(200));
+                stream.sock.set_write_timeout(patience).unwrap();
+                let mut sent = 0;
+                let TlsStream { conn, sock } = &mut stream;
+                conn.complete_io(sock).unwrap();
+                while sent < BACKLOG {
+                    sent += conn.writer().write(&[7; 16384]).unwrap();
+                    while conn.wants_write() {
+                        if conn.write_tls(sock).is_err() {
+                            if abort {
+                                linger_zero(sock.as_raw_fd());
+                            }
+                            return sent;
+                        }
+                    }
+                }
+                panic!("the library takes whatever comes");
+            });
+            let sent = peer.join();
+            let fd = socket.as_raw_fd();
+            let failed = loop {
+                match plain_send(fd, &[1; 65536]) {
+                    Ok(_) => {}
+                    Err(errno) => break errno,
+                }
+            };
+            assert!(matches!(failed, libc::EPIPE | libc::ECONNRESET), "{failed}");
+            // What it had accepted before it knew is no reason to wait.
+            let mut unfinished = 0;
+            let flushed = unsafe { sslsock::abi::process::ssl_flush_all(20_000, &mut unfinished) };
+            assert_eq!((flushed, unfinished), (0, 0));
+            let (received, end) = receive_all(fd);
+            assert!(received.len() <= sent && received.iter().all(|byte| *byte == 7));
+            assert_eq!(end, libc::ECONNRESET, "{flags:#x}");
+            assert!(matches!(handle.error().code, SSL_ERR_RESET | SSL_ERR_TRUNCATED));
+        }
+    }
+}
+
 #[test]
 fn close_notify_is_an_end_of_file_and_sending_goes_on() {
     for flags in PAIRS {

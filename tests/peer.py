@@ -8,11 +8,18 @@
     hold                  reads nothing until the client has gone
     truncate BYTES        sends so much of the pattern, then ends the TCP connection without close_notify
     reset                 resets the TCP connection
+    pingpong TICKET N     N times: reads 10 bytes and answers 10; then reads to the client's end and remembers what came
+    exchange              reads two bytes and answers one, again and again
+    duplex TICKET BYTES FIRST   sends the first FIRST of BYTES before it reads anything, then does both at once; the
+                          bytes are random, and the hashes of both directions are remembered
+    play TICKET STEP...   see peer_steps.py
 
 A second port is for results: it takes a ticket and answers "BYTES END", BYTES being how many came in the pattern's
-order. What is not TLS on the wire is an END of its own.
+order. What is not TLS on the wire is an END of its own. A result is told once. "+NAME" there lets go whoever waits for
+NAME.
 """
 
+import hashlib
 import os
 import select
 import socket
@@ -20,6 +27,8 @@ import ssl
 import struct
 import threading
 import time
+
+import peer_steps
 
 PERIOD = 251
 # The select module has it from Python 3.13 on.
@@ -35,6 +44,14 @@ def pattern(offset, length):
     return whole[start : start + length]
 
 
+def server_context(pki):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pki / "server-chain.pem", pki / "server.key")
+    # A client that ends without close_notify is to be seen, not smoothed over.
+    context.options &= ~getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)
+    return context
+
+
 class Ended(Exception):
     """The client's direction is over; the text says how."""
 
@@ -45,12 +62,20 @@ class Session:
     def __init__(self, connection, context):
         self.connection = connection
         self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        # Read ahead of its time.
+        self.early = b""
         self.tls = context.wrap_bio(self.incoming, self.outgoing, server_side=True)
         self._drive(self.tls.do_handshake)
 
     def read(self, size=65536):
+        if self.early:
+            data, self.early = self.early[:size], self.early[size:]
+            return data
         try:
             data = self._drive(self.tls.read, size)
+        except ssl.SSLZeroReturnError:
+            # So it is told once our own direction has ended.
+            raise Ended("close_notify") from None
         except ssl.SSLEOFError:
             raise Ended("truncated") from None
         except ssl.SSLError as error:
@@ -73,13 +98,23 @@ class Session:
 
     def close_notify(self):
         try:
-            self.tls.unwrap()
+            self.connection.sendall(self.sealed_close_notify())
+        except OSError:
+            pass
+
+    def sealed_close_notify(self):
+        """For the wire."""
+        try:
+            # OpenSSL would throw away what has come already.
+            while data := self.tls.read(65536):
+                self.early += data
         except ssl.SSLError:
             pass
         try:
-            self._flush()
-        except OSError:
+            self.tls.unwrap()
+        except ssl.SSLError:
             pass
+        return self.outgoing.read()
 
     def _drive(self, function, *arguments):
         while True:
@@ -103,15 +138,15 @@ class Session:
 
 class Peer:
     def __init__(self, pki, folder):
-        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self.context.load_cert_chain(pki / "server-chain.pem", pki / "server.key")
-        # A client that ends without close_notify is to be seen, not smoothed over.
-        self.context.options &= ~getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)
+        self.context = server_context(pki)
+        self.context_tls12 = server_context(pki)
+        self.context_tls12.maximum_version = ssl.TLSVersion.TLSv1_2
         self.results = {}
         self.arrived = threading.Condition()
         self.variables = {
             "SSLSOCK_PKI": str(pki),
             "SSLSOCK_PEER": self._listen(socket.AF_INET, ("127.0.0.2", 0), self._serve),
+            "SSLSOCK_PEER_TLS12": self._listen(socket.AF_INET, ("127.0.0.2", 0), self._serve_tls12),
             "SSLSOCK_PEER_UNIX": self._listen(socket.AF_UNIX, os.path.join(folder, "peer"), self._serve),
             "SSLSOCK_PEER_RESULTS": self._listen(socket.AF_INET, ("127.0.0.2", 0), self._tell),
         }
@@ -144,13 +179,28 @@ class Peer:
 
     def _tell(self, connection):
         ticket = connection.makefile().readline().strip()
+        if ticket.startswith("+"):
+            self._remember(ticket[1:], 0, "released")
+        else:
+            count, end = self._await(ticket)
+            connection.sendall(f"{count} {end}\n".encode())
+
+    def _remember(self, ticket, count, end):
+        with self.arrived:
+            self.results[ticket] = (count, end)
+            self.arrived.notify_all()
+
+    def _await(self, ticket):
         with self.arrived:
             self.arrived.wait_for(lambda: ticket in self.results, RESULT_SECONDS)
-            count, end = self.results.get(ticket, (0, f"nothing within {RESULT_SECONDS} s"))
-        connection.sendall(f"{count} {end}\n".encode())
+            # Only once: the next order may have the same ticket.
+            return self.results.pop(ticket, (0, f"nothing within {RESULT_SECONDS} s"))
 
-    def _serve(self, connection):
-        session = Session(connection, self.context)
+    def _serve_tls12(self, connection):
+        self._serve(connection, self.context_tls12)
+
+    def _serve(self, connection, context=None):
+        session = Session(connection, context or self.context)
         order, *arguments = session.read_line()
         getattr(self, f"_{order}")(session, *arguments)
 
@@ -186,9 +236,7 @@ class Peer:
                 count += len(data)
 
         end = self._read_to_end(session, check)
-        with self.arrived:
-            self.results[ticket] = (count, end if in_order else f"other bytes, {end}")
-            self.arrived.notify_all()
+        self._remember(ticket, count, end if in_order else f"other bytes, {end}")
         self._finish(session)
 
     def _source(self, session, size):
@@ -224,3 +272,115 @@ class Peer:
 
     def _reset(self, session):
         session.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    def _pingpong(self, session, ticket, times):
+        rest = b""
+        for _ in range(int(times)):
+            while len(rest) < 10:
+                rest += session.read()
+            session.write(rest[:10])
+            rest = rest[10:]
+        words = [rest]
+        end = self._read_to_end(session, words.append)
+        rest = b"".join(words)
+        self._remember(ticket, len(rest), f"{rest.decode('ascii', 'replace').strip()}, {end}")
+        self._finish(session)
+
+    def _exchange(self, session):
+        count = 0
+        while True:
+            count += len(session.read())
+            while count >= 2:
+                session.write(b"!")
+                count -= 2
+
+    def _duplex(self, session, ticket, size, first):
+        duplex = Duplex(session, int(size))
+        try:
+            duplex.send_only(int(first))
+            duplex.both()
+        except (Ended, OSError) as why:
+            duplex.end = str(why)
+        self._remember(ticket, duplex.received, duplex.result())
+        self._finish(session)
+
+    def _play(self, session, ticket, *steps):
+        script = peer_steps.Script(
+            session,
+            pattern,
+            Ended,
+            wait_for=lambda name: self._await(f"{ticket}-{name}"),
+            tell=lambda count, end: self._remember(ticket, count, end),
+        )
+        try:
+            script.play(steps)
+        except (OSError, ssl.SSLError) as why:
+            if not script.told:
+                self._remember(ticket, script.read_bytes, f"could not go on: {why}")
+
+
+class Duplex:
+    """Random bytes in both directions, without a thread for each: the TLS object is not for two at once."""
+
+    def __init__(self, session, size):
+        self.session, self.size = session, size
+        self.block = os.urandom(8 * 1024 * 1024)
+        self.sent, self.received = 0, 0
+        self.sent_hash, self.received_hash = hashlib.sha256(), hashlib.sha256()
+        self.end = "nothing"
+
+    def result(self):
+        return f"{self.sent_hash.hexdigest()} {self.received_hash.hexdigest()} {self.end}"
+
+    def send_only(self, size):
+        while self.sent < size:
+            self.session.connection.sendall(self._next(size - self.sent))
+
+    def both(self):
+        connection, poller = self.session.connection, select.poll()
+        connection.setblocking(False)
+        waiting = memoryview(b"")
+        try:
+            while True:
+                if not waiting and self.sent < self.size:
+                    waiting = memoryview(self._next(self.size - self.sent))
+                    if self.sent == self.size:
+                        # The client's end comes when it has sent everything; ours at once.
+                        waiting = memoryview(bytes(waiting) + self.session.sealed_close_notify())
+                poller.register(connection, select.POLLIN | (select.POLLOUT if waiting else 0))
+                events = poller.poll(RESULT_SECONDS * 1000)
+                if not events:
+                    raise TimeoutError(f"nothing moves after {self.sent} sent and {self.received} received")
+                if events[0][1] & select.POLLOUT:
+                    waiting = waiting[connection.send(waiting) :]
+                if events[0][1] & ~select.POLLOUT:
+                    self._receive(connection.recv(1 << 18))
+        except Ended as ended:
+            self.end = str(ended)
+        finally:
+            connection.setblocking(True)
+        connection.sendall(waiting)
+
+    def _next(self, most):
+        start = self.sent * 7 % (len(self.block) - 65536)
+        data = self.block[start : start + min(65536, most)]
+        self.sent_hash.update(data)
+        self.sent += len(data)
+        self.session.tls.write(data)
+        return self.session.outgoing.read()
+
+    def _receive(self, ciphertext):
+        if not ciphertext:
+            raise Ended("truncated")
+        self.session.incoming.write(ciphertext)
+        while True:
+            try:
+                data = self.session.tls.read(1 << 18)
+            except ssl.SSLWantReadError:
+                return
+            except ssl.SSLZeroReturnError:
+                data = b""
+            if not data:
+                raise Ended("close_notify")
+            self.received_hash.update(data)
+            self.received += len(data)

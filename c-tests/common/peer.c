@@ -94,7 +94,7 @@ const char *peer_ticket(void)
 struct seen peer_result(void)
 {
     struct seen seen;
-    char answer[256];
+    char answer[512];
     size_t length = 0;
     ssize_t count;
     int fd = peer_connect("SSLSOCK_PEER_RESULTS");
@@ -107,7 +107,7 @@ struct seen peer_result(void)
     }
     close(fd);
     answer[length] = '\0';
-    if (sscanf(answer, "%zu %127[^\n]", &seen.bytes, seen.end) != 2) {
+    if (sscanf(answer, "%zu %255[^\n]", &seen.bytes, seen.end) != 2) {
         FAIL("the peer does not say what it saw: \"%s\"", answer);
     }
     return seen;
@@ -120,6 +120,16 @@ void peer_got(size_t bytes)
     if (seen.bytes != bytes || strcmp(seen.end, "close_notify") != 0) {
         FAIL("the peer got %zu bytes and %s instead of %zu and close_notify", seen.bytes, seen.end, bytes);
     }
+}
+
+void peer_go(void)
+{
+    char name[80];
+    int fd = peer_connect("SSLSOCK_PEER_RESULTS");
+    int length = snprintf(name, sizeof name, "+%s-go\n", peer_ticket());
+
+    send_all(fd, name, (size_t)length);
+    close(fd);
 }
 
 void pattern_fill(unsigned char *buffer, size_t length, size_t offset)
@@ -267,4 +277,16 @@ int open_descriptors(void)
     closedir(folder);
     /* Without the one just used. */
     return count - 1;
+}
+
+void await_descriptors(int count)
+{
+    long began = milliseconds();
+
+    while (open_descriptors() != count) {
+        if (milliseconds() - began > PATIENCE_MS) {
+            FAIL("%d descriptors are open, and not %d", open_descriptors(), count);
+        }
+        sleep_ms(1);
+    }
 }

@@ -12,8 +12,8 @@
 struct seen {
     /* How many bytes came in the pattern's order. */
     size_t bytes;
-    /* "close_notify", "truncated", "reset" or the TLS error. */
-    char end[128];
+    /* "close_notify", "truncated", "reset" or the TLS error; some orders have more to say, see tests/peer.py. */
+    char end[256];
 };
 
 /* A folder with ca.pem; skips the program without one. */
@@ -30,6 +30,9 @@ struct seen peer_result(void);
 
 /* Checks that the peer got so many bytes, in order, all of them in TLS, and then close_notify. */
 void peer_got(size_t bytes);
+
+/* Lets the peer go on that waits for it, after the step "go" (tests/peer_steps.py). */
+void peer_go(void);
 
 /* The bytes of the pattern from `offset` on. */
 void pattern_fill(unsigned char *buffer, size_t length, size_t offset);
@@ -64,5 +67,8 @@ pid_t quiet_fork(void);
 
 /* How many descriptors the process has open. */
 int open_descriptors(void);
+
+/* Waits until it has so many. */
+void await_descriptors(int count);
 
 #endif

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,22 +31,22 @@ static void last_line(FILE *output, char *why, size_t size)
     rewind(output);
     while (fgets(line, sizeof line, output) != NULL) {
         line[strcspn(line, "\n")] = '\0';
-        /* A sanitizer has "==1234==ABORTING" after its summary. */
-        if (line[0] != '\0' && line[0] != '=') {
+        /* A sanitizer has "==1234==ABORTING" after its summary; notes are printed in any case. */
+        if (line[0] != '\0' && line[0] != '=' && line[0] != '#') {
             snprintf(why, size, "%s", line);
         }
     }
 }
 
 /* Passes on the figures that it measured, which are lines that begin with "# ". */
-static void print_figures(FILE *output)
+static void print_figures(FILE *output, const char *name)
 {
     char line[1024];
 
     rewind(output);
     while (fgets(line, sizeof line, output) != NULL) {
         if (strncmp(line, "# ", 2) == 0) {
-            fputs(line, stdout);
+            printf("# %s: %s", name, line + 2);
         }
     }
 }
@@ -113,7 +114,7 @@ static void run_one(const struct test *test, const struct way *way, const char *
 
     if (in_time && WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SUCCESS) {
         printf("ok %s\n", name);
-        print_figures(output);
+        print_figures(output, name);
         tally->passed++;
     } else if (in_time && WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SKIPPED) {
         printf("skip %s: %s\n", name, why);
@@ -162,6 +163,17 @@ static void run_if_chosen(const struct test *test, const struct way *way, int ar
     } else if (is_chosen(name, argc, argv)) {
         run_one(test, way, name, tally);
     }
+}
+
+void note(const char *format, ...)
+{
+    va_list arguments;
+
+    printf("# ");
+    va_start(arguments, format);
+    vprintf(format, arguments);
+    va_end(arguments);
+    putchar('\n');
 }
 
 int rounds(int usual, int thorough)

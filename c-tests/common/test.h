@@ -27,6 +27,9 @@ struct test {
 /* How often to do something: `usual`, or in the long run (SSLSOCK_LONG is set) `thorough`. */
 int rounds(int usual, int thorough);
 
+/* Prints a line that is shown although the test passes: "# TEXT". The format is printf's. */
+void note(const char *format, ...);
+
 /* The value of main. The table ends with a test without a name. */
 int run_tests(int argc, char **argv, const struct test *tests);
 

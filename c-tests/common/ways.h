@@ -15,10 +15,20 @@ struct way {
 /* Transparent mode: TCP over IPv4, over IPv6, an AF_UNIX connection; on every kind of inner pair. */
 extern const struct way transparent_ways[];
 
+/* Over IPv4 alone, on both kinds of inner pair. */
+extern const struct way pair_ways[];
+
+/* All of transparent_ways, and pair_ways with a peer that has TLS 1.2 and nothing newer. */
+extern const struct way transparent_ways_and_versions[];
+
 /* The plainest of them alone, for what does not depend on it. */
 extern const struct way usual_way[];
 
 /* The same connections in explicit mode. */
 extern const struct way explicit_ways[];
+
+int is_unix_connection(const struct way *way);
+
+int has_unix_pair(const struct way *way);
 
 #endif

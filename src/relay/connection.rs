@@ -35,6 +35,8 @@ pub struct Connection {
     closing: Option<Closing>,
     scratch_used: usize,
     program_was_reset: bool,
+    /// The program's sends fail from now on.
+    sends_are_refused: bool,
     /// Why nothing more can be sent; what the peer said last may be the better reason.
     send_error: Option<Error>,
     /// Kept alive for the end of the process, which has to find the connection even when the
@@ -141,6 +143,7 @@ impl Connection {
             closing: None,
             scratch_used: 0,
             program_was_reset: false,
+            sends_are_refused: false,
             send_error: None,
             link: ends.link,
         }
@@ -186,6 +189,9 @@ impl Connection {
                 Finish::Nothing => {}
             }
         };
+        if !matches!(next, Next::Again | Next::Done) && self.is_cut_off() {
+            self.refuse_sends();
+        }
         // Readiness goes on being told after the end of the program's input.
         let unread =
             self.outbound == Outbound::Open && self.library.is_some() && self.library_ready.read;
@@ -307,7 +313,13 @@ impl Connection {
             }
             Transfer::End => {
                 self.transport_ready.read = false;
-                if !self.options.allow_truncation {
+                // The kernel tells of a reset once. If that was when something was sent, what it
+                // shows now is no end that the program may have allowed.
+                let was_reset = self
+                    .send_error
+                    .as_ref()
+                    .is_some_and(|error| error.sys_errno == libc::ECONNRESET);
+                if was_reset || !self.options.allow_truncation {
                     self.engine.transport_ended()?;
                 }
                 self.inbound = Inbound::Ending;
@@ -399,6 +411,27 @@ impl Connection {
             self.options.errors.set_fatal(error);
         }
         self.inbound = Inbound::Broken { check_after: FIRST_CHECK };
+    }
+
+    /// Whether nothing that the program sends can reach the peer any more.
+    fn is_cut_off(&self) -> bool {
+        self.outbound == Outbound::Failed || matches!(self.inbound, Inbound::Broken { .. })
+    }
+
+    /// The reset has to wait for a program that has not read yet. One that only sends would wait,
+    /// too, for room that nobody makes: on a socket of its own it would learn of the end now.
+    fn refuse_sends(&mut self) {
+        let Some(library) = self.library.as_ref().filter(|_| !self.sends_are_refused) else {
+            return;
+        };
+        self.sends_are_refused = true;
+        self.link.progress.cut_off.store(true, Ordering::Release);
+        if let Some(end) = program_end(library, self.number, self.program) {
+            if self.kind == PairKind::Unix {
+                leave_unread(&end);
+            }
+            let _ = shutdown(&end, Shutdown::Write);
+        }
     }
 
     /// The transport or the protocol failed: the program gets what did arrive, then a reset.
@@ -493,7 +526,7 @@ impl Connection {
     fn finish_broken(&mut self) -> Finish {
         let Inbound::Broken { check_after } = &mut self.inbound else { return Finish::Nothing };
         let Some(library) = &self.library else { return Finish::Wait(Next::Done) };
-        if self.library_ready.hang_up {
+        if self.library_ready.hang_up || exit::has_begun() {
             return Finish::Wait(Next::Done);
         }
         if !self.to_program.is_empty() {
@@ -529,19 +562,19 @@ pub fn reset_program_end(
             // Without the option the program reads an end of file, which is still no data.
             let _ = socket_options::set_abortive_close(library.as_fd());
         }
-        PairKind::Unix => leave_unread(&library, number, program),
+        PairKind::Unix => {
+            program_end(&library, number, program).iter().for_each(leave_unread);
+        }
     }
     drop(library);
 }
 
 /// The kernel resets the other end of an AF_UNIX pair that is closed with unread input, and only
-/// then.
-pub fn leave_unread(library: &PrivateFd, number: RawFd, program: Identity) {
-    if let Some(end) = program_end(library, number, program) {
-        // After the program's own shutdown for writing this fails, and the program reads an end
-        // of file; the handle knows better.
-        let _ = rustix::net::send(&end, b"!", SendFlags::DONTWAIT | SendFlags::NOSIGNAL);
-    }
+/// then. `end` is the program's.
+pub fn leave_unread(end: &OwnedFd) {
+    // After the program's own shutdown for writing this fails, and the program reads an end of
+    // file; the handle knows better.
+    let _ = rustix::net::send(end, b"!", SendFlags::DONTWAIT | SendFlags::NOSIGNAL);
 }
 
 /// A duplicate of the program's end, whose number may have changed since.

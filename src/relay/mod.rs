@@ -6,7 +6,7 @@ pub mod pair;
 mod reactor;
 pub mod swap;
 
-use std::os::fd::{AsFd, BorrowedFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -41,6 +41,9 @@ pub fn swap_in(number: RawFd, transport: &PrivateFd, kind: PairKind) -> Result<S
     swap::swap(number, connection, pair.program.as_fd(), transport.as_fd())?;
     // Small records must not wait for each other's acknowledgements. AF_UNIX has no such option.
     let _ = rustix::net::sockopt::set_tcp_nodelay(transport, true);
+    // How the connection is closed is up to the program's end now; lingering in the kernel would
+    // stop the relay, and a limit of 0 destroy what was sent.
+    let _ = rustix::net::sockopt::set_socket_linger(transport, None);
     Ok(swapped)
 }
 
@@ -69,6 +72,8 @@ pub struct Link {
     library: Weak<PrivateFd>,
     kind: PairKind,
     program: Identity,
+    /// Where the program's end was at the upgrade, and most likely is.
+    number: RawFd,
     progress: Progress,
 }
 
@@ -77,6 +82,8 @@ pub struct Link {
 struct Progress {
     /// Nothing of the program's waits inside the relay.
     idle: AtomicBool,
+    /// What the program still sends cannot reach the peer.
+    cut_off: AtomicBool,
     /// Everything is over.
     finished: AtomicBool,
 }
@@ -106,6 +113,7 @@ impl Swapped {
             library: Arc::downgrade(&library),
             kind: self.kind,
             program: self.program,
+            number: self.number,
             progress: Progress::default(),
         });
         let connection = Connection::new(connection::Ends {
@@ -139,7 +147,8 @@ impl Drop for Swapped {
                 stream_socket::kill(library.as_fd());
             }
             PairKind::Unix => {
-                connection::leave_unread(&library, self.number, self.program);
+                let end = connection::program_end(&library, self.number, self.program);
+                end.iter().for_each(connection::leave_unread);
                 let _ = rustix::net::shutdown(&library, rustix::net::Shutdown::Both);
             }
         }
@@ -160,6 +169,12 @@ impl Link {
         self.program
     }
 
+    /// A duplicate of the program's end; `None` once the program has closed it.
+    pub fn program_end(&self) -> Option<OwnedFd> {
+        let library = self.library.upgrade()?;
+        connection::program_end(&library, self.number, self.program)
+    }
+
     /// Whether bytes of the program have arrived at the library's end and not been acknowledged by
     /// the peer's kernel: in this process's own they are lost if it dies before the peer has read
     /// and said something.
@@ -174,6 +189,11 @@ impl Link {
         queued
             || !self.progress.idle.load(Ordering::SeqCst)
             || self.transport.upgrade().is_some_and(unsent)
+    }
+
+    /// Whether what the program sends can still reach the peer.
+    pub fn can_deliver(&self) -> bool {
+        !self.is_finished() && !self.progress.cut_off.load(Ordering::Acquire)
     }
 
     /// Whether the relay is done with the connection.

@@ -105,6 +105,12 @@ fn join(family: Family, listener: &OwnedFd) -> rustix::io::Result<(OwnedFd, Owne
     }
     let ours = SocketAddr::try_from(getsockname(&program)?)?;
     let library = accept_from(listener, ours, deadline)?;
+    // Without asking once more the socket counts as connecting, and a connect of the program's
+    // would be answered with success.
+    match connect(&program, &address) {
+        Ok(()) | Err(Errno::ISCONN) => {}
+        Err(errno) => return Err(errno),
+    }
     set_nonblocking(&program, false)?;
     Ok((program, library))
 }
@@ -291,6 +297,15 @@ mod tests {
             send(&pair.program, b"ab!", SendFlags::NOSIGNAL | SendFlags::OOB).unwrap();
             send(&pair.program, b"cd", SendFlags::NOSIGNAL).unwrap();
             assert_eq!(receive(&pair.library, 5), b"ab!cd");
+        }
+    }
+
+    #[test]
+    fn the_program_s_end_counts_as_connected() {
+        for family in [Family::Inet, Family::Inet6] {
+            let pair = Pair::connect(PairKind::Tcp(family)).unwrap();
+            let other = SocketAddr::new(peer_of(&pair.program).ip(), 1);
+            assert_eq!(connect(&pair.program, &other), Err(Errno::ISCONN));
         }
     }
 

@@ -15,8 +15,11 @@ mod upgrade;
 use std::os::fd::{AsFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-pub use registry::{by_descriptor, defaults, find, flush_all, free, open, refuse_upgrade_in_child};
+pub use registry::{
+    by_descriptor, defaults, end_process, find, flush_all, free, open, refuse_upgrade_in_child,
+};
 use settings::Settings;
 use upgrade::Pending;
 
@@ -287,6 +290,17 @@ impl Socket {
         match &self.state().phase {
             Phase::Open(Channel::Explicit(session)) => session.is_busy(),
             _ => false,
+        }
+    }
+
+    /// The session, if it is one in explicit mode, and how long the peer's last words are awaited.
+    fn explicit_session(&self) -> Option<(Arc<ExplicitSession>, Option<Duration>)> {
+        let state = self.state();
+        match &state.phase {
+            Phase::Open(Channel::Explicit(session)) => {
+                Some((session.clone(), state.settings.close_timeout))
+            }
+            _ => None,
         }
     }
 

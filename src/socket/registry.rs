@@ -10,6 +10,7 @@ use super::{Phase, Role, Socket};
 use crate::error::{Code, Error, Result};
 use crate::handle::{Table, Token};
 use crate::io::deadline::Deadline;
+use crate::io::ending;
 use crate::relay;
 use crate::sys::identity::Identity;
 use crate::sys::process::{self, PerProcess};
@@ -107,6 +108,19 @@ pub fn flush_all(limit: Option<Duration>) -> usize {
     relay::exit::flush(deadline.remaining(), || {
         explicit.iter().filter(|socket| socket.is_busy()).count()
     })
+}
+
+/// The process is ending: sees to it that what was accepted leaves, and ends every session.
+pub fn end_process() {
+    let relayed = relay::exit::begin();
+    let explicit: Vec<_> =
+        SOCKETS.all().iter().filter_map(|socket| socket.explicit_session()).collect();
+    let sessions: Vec<_> =
+        explicit.iter().map(|(session, patience)| (&**session, *patience)).collect();
+    ending::end_all(&sessions, Some(relay::exit::STALL_LIMIT), Some(relay::exit::LIMIT));
+    if let Some(relayed) = relayed {
+        relayed.wait();
+    }
 }
 
 impl Socket {

@@ -26,7 +26,7 @@ use crate::relay::{self, LinkOptions, Swapped};
 use crate::sys::address::Address;
 use crate::sys::identity::Identity;
 use crate::sys::private_fd::PrivateFd;
-use crate::sys::{process, stream_socket, thread};
+use crate::sys::{process, socket_options, stream_socket, thread};
 use crate::tls::config::{self, ClientSetup};
 use crate::tls::engine::Engine;
 use crate::verify::name::PeerName;
@@ -168,6 +168,7 @@ impl Socket {
             self.move_to(swapped.program_identity());
             Path::Transparent(swapped)
         };
+        socket_options::hold_nothing_back(transport.as_fd());
         let deadline = Deadline::after(settings.handshake_timeout);
         let (engine, client) = if is_server {
             (Engine::server(config::server(settings.identity.as_ref())?)?, None)

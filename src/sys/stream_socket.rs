@@ -1,6 +1,6 @@
 //! Which descriptors can carry TLS, and how such a connection is killed.
 
-use std::os::fd::{BorrowedFd, RawFd};
+use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
 
 use rustix::fs::{FileType, fstat};
 use rustix::io::Errno;
@@ -9,6 +9,7 @@ use rustix::net::{
     sockopt,
 };
 
+use super::failed;
 use super::identity::Identity;
 pub use super::socket_options::{readable_bytes, set_abortive_close, unsent_bytes};
 use crate::error::{Code, Error, Result};
@@ -47,6 +48,17 @@ pub fn check_stream(fd: RawFd) -> Result<()> {
 fn is_listening(fd: RawFd) -> bool {
     // SAFETY: not -1, since it has been looked at, and only handed to a system call.
     fd >= 0 && sockopt::socket_acceptconn(unsafe { BorrowedFd::borrow_raw(fd) }) == Ok(true)
+}
+
+/// A socket that answers ENOTCONN to every send, without SIGPIPE.
+pub fn unconnected() -> Result<OwnedFd> {
+    rustix::net::socket_with(
+        AddressFamily::UNIX,
+        SocketType::STREAM,
+        rustix::net::SocketFlags::CLOEXEC,
+        None,
+    )
+    .map_err(failed("make a socket"))
 }
 
 /// Takes a connection attempt back, also one that is under way. The socket can be used again.
