@@ -20,6 +20,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "common/conversation.h"
 #include "common/dead.h"
 #include "common/peer.h"
 #include "common/recorder.h"
@@ -332,6 +333,97 @@ static void a_limit_of_threads(const struct way *way)
                                  "Resource temporarily unavailable"});
 }
 
+/* One thread carries 64 connections, then another one is started if it can be. */
+static void connections_share_a_thread_where_there_is_no_other(const struct way *way)
+{
+    enum { CONNECTIONS = 70, REFUSED_FROM = 60 };
+    int numbers[CONNECTIONS];
+
+    for (int i = 0; i < CONNECTIONS; i++) {
+        if (i == REFUSED_FROM) {
+            refuse_threads();
+        }
+        numbers[i] = peer_connect(way->peer);
+        CHECK(ssl_socket_free(upgrade_to_peer(numbers[i], way, "echo")) == SSL_ERR_OKAY);
+    }
+    for (int i = 0; i < CONNECTIONS; i++) {
+        send_pattern(numbers[i], 1000);
+        receive_pattern(numbers[i], 1000, 0);
+        CHECK(close(numbers[i]) == 0);
+    }
+}
+
+/* Streams of the C library hold bytes that the library cannot see. */
+
+static FILE *stream_on(int fd, const char *mode)
+{
+    int number = dup(fd);
+    FILE *stream = number >= 0 ? fdopen(number, mode) : NULL;
+
+    CHECK(stream != NULL);
+    return stream;
+}
+
+static void what_a_stream_holds_leaves_under_tls(const struct way *way)
+{
+    char ticket[RECORDER_TICKET];
+    struct record record;
+    int fd = recorder_connect(way, "serve known", ticket);
+    FILE *stream = stream_on(fd, "w");
+
+    CHECK(fputs(PASSWORD, stream) >= 0);
+    recorder_starttls(fd);
+    CHECK(ssl_socket_free(upgrade_with(fd, "localhost", way->flags)) == SSL_ERR_OKAY);
+    CHECK(fclose(stream) == 0 && close(fd) == 0);
+    record = recorder_result(ticket);
+    record_check_tls(&record);
+    CHECK(record.plain_length == strlen(PASSWORD) && memcmp(record.plain, PASSWORD, strlen(PASSWORD)) == 0);
+    CHECK(!record_has(&record, "hunter2"));
+    record_free(&record);
+}
+
+static void what_a_stream_holds_dies_with_a_failed_upgrade(const struct way *way)
+{
+    char ticket[RECORDER_TICKET];
+    struct record record;
+    int fd = recorder_connect(way, "serve known", ticket);
+    FILE *stream = stream_on(fd, "w");
+    ssl_socket *s = ssl_socket_new(fd);
+
+    signal(SIGPIPE, SIG_IGN);
+    CHECK(fputs(PASSWORD, stream) >= 0);
+    recorder_starttls(fd);
+    CHECK(ssl_set_flags(s, SSL_FLAG_DEFER_HANDSHAKE | way->flags) == SSL_ERR_OKAY);
+    trust(s);
+    CHECK(ssl_perform_handshake(s, "other.test") == SSL_ERR_NAME);
+    CHECK(fflush(stream) == EOF && (errno == EPIPE || errno == ECONNRESET));
+    CHECK(ssl_socket_free(s) == SSL_ERR_OKAY && close(fd) == 0);
+    fclose(stream);
+    record = recorder_result(ticket);
+    record_check_tls(&record);
+    CHECK(record.plain_length == 0 && !record_has(&record, "hunter2"));
+    record_free(&record);
+}
+
+/* The trap that the README tells of: the library sees what is in the socket, and this is not there any more. */
+static void what_a_stream_has_read_ahead_is_not_seen(const struct way *way)
+{
+    char ticket[RECORDER_TICKET];
+    char line[64] = "";
+    struct record record;
+    int fd = recorder_connect(way, "slip known", ticket);
+    FILE *stream = stream_on(fd, "r");
+
+    talk_send(fd, "STARTTLS");
+    CHECK(fgets(line, sizeof line, stream) != NULL && strcmp(line, "220 go ahead\r\n") == 0);
+    CHECK(ssl_socket_free(upgrade_with(fd, "localhost", way->flags)) == SSL_ERR_OKAY);
+    CHECK(fgets(line, sizeof line, stream) != NULL && strcmp(line, "250 injected\r\n") == 0);
+    CHECK(fclose(stream) == 0 && close(fd) == 0);
+    record = recorder_result(ticket);
+    record_check_tls(&record);
+    record_free(&record);
+}
+
 #define EVERY_WAY(test) {#test, test, transparent_ways, 0}, {#test, test, explicit_ways, 0}
 
 int main(int argc, char **argv)
@@ -352,6 +444,11 @@ int main(int argc, char **argv)
         /* Explicit mode needs none. */
         {"no_thread_to_be_had", no_thread_to_be_had, transparent_ways, 0},
         {"a_limit_of_threads", a_limit_of_threads, transparent_ways, 0},
+        {"connections_share_a_thread_where_there_is_no_other", connections_share_a_thread_where_there_is_no_other,
+         transparent_ways, 0},
+        {"what_a_stream_holds_leaves_under_tls", what_a_stream_holds_leaves_under_tls, transparent_ways, 0},
+        EVERY_WAY(what_a_stream_holds_dies_with_a_failed_upgrade),
+        EVERY_WAY(what_a_stream_has_read_ahead_is_not_seen),
         {NULL, NULL, NULL, 0},
     };
 

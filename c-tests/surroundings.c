@@ -177,8 +177,8 @@ static void strangers_neither_get_in_nor_stop_an_upgrade(const struct way *way)
     for (size_t i = 0; i < STRANGERS; i++) {
         CHECK(pthread_join(threads[i], NULL) == 0);
     }
-    printf("# %d upgrades, %d of them on a TCP pair; %d connections by strangers, who sent %d times and received %d bytes\n",
-           upgrades, tcp, atomic_load(&connected), atomic_load(&evil_sent), atomic_load(&bytes_received));
+    note("%d upgrades, %d of them on a TCP pair; %d connections by strangers, who sent %d times and got %d bytes",
+         upgrades, tcp, atomic_load(&connected), atomic_load(&evil_sent), atomic_load(&bytes_received));
     CHECK(atomic_load(&connected) >= WANTED && atomic_load(&evil_sent) > 0);
     CHECK(atomic_load(&bytes_received) == 0);
 }
@@ -253,7 +253,7 @@ static void fifteen_thousand_descriptors(const struct way *way)
     while (count > 0) {
         CHECK(close(numbers[--count]) == 0);
     }
-    printf("# an upgrade took %.1f ms with %d descriptors open, %.1f ms with few\n", many, MANY, few);
+    note("an upgrade took %.1f ms with %d descriptors open, %.1f ms with few", many, MANY, few);
 }
 
 int main(int argc, char **argv)

@@ -15,7 +15,8 @@ and then the peer does what it was told:
     halt WHOSE      the same, but it does not answer the ClientHello before a "go"
     silent          reads to the client's end and says nothing
     plaintext       answers the ClientHello with a line
-    inject          says one line more, in the same segment as the go-ahead
+    inject          says one line more, in the same segment as the go-ahead, then nothing
+    slip WHOSE      the same line, then TLS as for "serve"
     close           ends its direction after the ClientHello
     reset           resets the connection after the ClientHello
     deaf            reads nothing before a "go", then to the client's end
@@ -192,7 +193,7 @@ class RecordingPeer:
             if wire.read_line() != ["STARTTLS"]:
                 raise Ended("no STARTTLS")
             known.starttls = len(known.raw)
-            wire.sendall(GO_AHEAD + (INJECTED if what == "inject" else b""))
+            wire.sendall(GO_AHEAD + (INJECTED if what in ("inject", "slip") else b""))
             known.end = getattr(self, f"_{what}")(wire, *arguments) or "the end"
         except Ended as ended:
             known.end = str(ended)
@@ -215,6 +216,8 @@ class RecordingPeer:
             session.close_notify()
             wire.connection.shutdown(socket.SHUT_WR)
             return str(ended)
+
+    _slip = _serve
 
     def _halt(self, wire, whose):
         wire.hear_hello()
