@@ -14,7 +14,8 @@ use crate::error::{Error, Result};
 
 /// Gives the program's end of the inner pair what was set on its socket: O_NONBLOCK, timeouts,
 /// linger, keep-alive, inline urgent data, who is signalled, what it may ask for again, and buffer
-/// sizes only if the program had chosen them. FD_CLOEXEC belongs to each number and is kept by the swap.
+/// sizes only if the program had chosen them. FD_CLOEXEC belongs to each number and is kept by the
+/// swap.
 pub fn carry_over(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> Result<()> {
     carry_socket_options(from, to).map_err(failed("carry the socket's options over"))?;
     carry_buffer_sizes(from, to);
