@@ -33,6 +33,7 @@ PROGRAMS = (
     "descriptor",
     "duplex",
     "end_of_process",
+    "ends",
     "handle",
     "process",
     "readiness",
