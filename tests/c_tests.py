@@ -30,6 +30,7 @@ import pki  # noqa: E402
 
 BUILD = ROOT / "build"
 PROGRAMS = (
+    "closing",
     "descriptor",
     "duplex",
     "end_of_process",
