@@ -33,6 +33,7 @@ PROGRAMS = (
     "closing",
     "descriptor",
     "duplex",
+    "edges",
     "end_of_process",
     "ends",
     "handle",
