@@ -277,7 +277,7 @@ int main(int argc, char **argv)
         {"exit_delivers", exit_delivers, transparent_ways, 0},
         {"exit_after_close_delivers", exit_after_close_delivers, transparent_ways, 0},
         {"exit_beside_a_running_thread_delivers", exit_beside_a_running_thread_delivers, client_ways, 0},
-        {"the_last_few_bytes_leave_at_exit", the_last_few_bytes_leave_at_exit, client_ways, 0},
+        {"the_last_few_bytes_leave_at_exit", the_last_few_bytes_leave_at_exit, client_ways, 300},
         {"what_an_exit_handler_sends_arrives", what_an_exit_handler_sends_arrives, client_ways, 0},
         {"what_a_stream_holds_leaves_at_exit", what_a_stream_holds_leaves_at_exit, client_ways, 0},
         {"a_locked_stream_does_not_stop_the_end", a_locked_stream_does_not_stop_the_end, client_ways, 0},
