@@ -14,8 +14,6 @@ import concurrent.futures
 import os
 import pathlib
 import re
-import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -25,15 +23,19 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests" / "servers")]
 
+import endings  # noqa: E402
 import peer  # noqa: E402
 import pki  # noqa: E402
 import recording_peer  # noqa: E402
+from endings import BUILD, Failed, Skipped, need  # noqa: E402
 
-BUILD = ROOT / "build"
 PROGRAMS = (
+    "closing",
     "descriptor",
     "duplex",
+    "edges",
     "end_of_process",
+    "ends",
     "handle",
     "nothing_in_clear",
     "other_threads",
@@ -49,29 +51,24 @@ PROGRAMS = (
 HEADERS = ("header-c99", "header-c11", "header-c17", "header-c++17")
 # Under AddressSanitizer OpenSSL's own leaks and the hijacked names say nothing about the library.
 ASAN_PROGRAMS = (
+    "closing",
     "descriptor",
+    "edges",
+    "ends",
     "handle",
     "nothing_in_clear",
     "other_threads",
     "process",
     "readiness",
+    "slow_reader",
     "stream",
     "surroundings",
     "loading/rounds",
 )
 PROGRAM_SECONDS = 1800
 AT_ONCE = 4
-MEBIBYTE = 1024 * 1024
-UNIX_PAIR = "0x100000"
+ENDINGS_AT_ONCE = 16
 COUNTS = re.compile(r"^(\d+) passed, (\d+) failed, (\d+) skipped$")
-
-
-class Failed(Exception):
-    """A test of this file did not pass; the text says why."""
-
-
-class Skipped(Exception):
-    """There is nothing to test with; the text says what is missing."""
 
 
 class Tally:
@@ -150,12 +147,6 @@ def run(*command, **options):
     if done.returncode:
         raise Failed(f"{' '.join(map(str, command))}: status {done.returncode}: {(done.stdout + done.stderr).strip()[-800:]}")
     return done.stdout
-
-
-def need(*tools):
-    for tool in tools:
-        if not shutil.which(tool):
-            raise Skipped(f"{tool} is not installed")
 
 
 # The library as a file.
@@ -270,107 +261,6 @@ def version():
     return re.search(r'^version = "(.*)"', (ROOT / "Cargo.toml").read_text(), re.M)[1]
 
 
-# The end of a process right after send(), towards openssl's own server.
-
-
-class OpensslServer:
-    """`openssl s_server` for one connection; what it receives and which messages it saw are in files."""
-
-    def __init__(self, folder, keys, *options):
-        self.messages = pathlib.Path(folder, "messages")
-        self.received = pathlib.Path(folder, "received")
-        command = [
-            "openssl", "s_server", "-accept", "127.0.0.2:0", "-cert", keys / "server.pem", "-key", keys / "server.key",
-            "-cert_chain", keys / "intermediate.pem", "-naccept", "1", "-msg", "-msgfile", self.messages, *options,
-        ]  # fmt: skip
-        self.output = open(self.received, "wb")
-        # It ends when its input does.
-        self.process = subprocess.Popen(
-            [str(word) for word in command], stdin=subprocess.PIPE, stdout=self.output, stderr=subprocess.STDOUT
-        )
-        self.address = self._address()
-
-    def _address(self):
-        deadline = time.monotonic() + 20
-        while time.monotonic() < deadline:
-            said = re.search(rb"^ACCEPT (\S+)\s*$", self.received.read_bytes(), re.M)
-            if said:
-                return said[1].decode()
-            time.sleep(0.005)
-        raise Failed(f"s_server does not listen: {self.received.read_bytes()[-500:]!r}")
-
-    def finish(self):
-        """Waits for its end; what it received, and whether close_notify was among the messages."""
-        try:
-            self.process.wait(30)
-        except subprocess.TimeoutExpired:
-            raise Failed("s_server did not see the end of the connection within 30 s") from None
-        seen = re.search(r"<<< TLS 1\.\d, Alert \[length 0002\], warning close_notify", self.messages.read_text())
-        return self.received.read_bytes(), bool(seen)
-
-    def stop(self):
-        self.process.stdin.close()
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGCONT)
-            self.process.kill()
-        self.process.wait()
-        self.output.close()
-
-
-def end_right_after_send(keys, how, flags, late, *options):
-    need("openssl")
-    with tempfile.TemporaryDirectory() as folder:
-        server = OpensslServer(folder, keys, *options)
-        environment = {**os.environ, "SSLSOCK_PKI": str(keys), "SSLSOCK_PEER": server.address}
-        program = subprocess.Popen(
-            [BUILD / "c-tests" / "ending", how, str(MEBIBYTE), flags], env=environment, text=True,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        )  # fmt: skip
-        try:
-            if program.stdout.readline() != "ready\n":
-                raise Failed(f"the program: {program.stderr.read()}")
-            if late:
-                # From now on it reads nothing: what was accepted waits in the library and the kernel.
-                server.process.send_signal(signal.SIGSTOP)
-            program.stdin.write("go\n")
-            program.stdin.flush()
-            if late:
-                time.sleep(late)
-                server.process.send_signal(signal.SIGCONT)
-            _, complaint = program.communicate(timeout=40)
-            if program.returncode:
-                raise Failed(f"the program: status {program.returncode}: {complaint}")
-            received, close_notify = server.finish()
-            wanted = peer.pattern(0, MEBIBYTE)
-            if wanted not in received:
-                raise Failed(f"not all of it arrived: {len(received)} bytes with what s_server says itself")
-            if not close_notify:
-                raise Failed("no close_notify")
-        finally:
-            if program.poll() is None:
-                program.kill()
-            program.wait()
-            for pipe in (program.stdin, program.stdout, program.stderr):
-                pipe.close()
-            server.stop()
-
-
-def ends(keys, rounds):
-    """Name and test of each."""
-    for how in ("exit", "return", "thread", "close", "free"):
-        for kind, flags in (("TCP pair", "0"), ("Unix pair", UNIX_PAIR)):
-            for reader, late in (("reading at once", 0), ("reading later", 0.1)):
-
-                def test(how=how, flags=flags, late=late):
-                    for number in range(rounds):
-                        try:
-                            end_right_after_send(keys, how, flags, late)
-                        except Failed as why:
-                            raise Failed(f"round {number + 1} of {rounds}: {why}") from None
-
-                yield f"ending: a mebibyte then {how}, {kind}, {reader}, {rounds} rounds", test
-
-
 # Under valgrind, in the long run.
 
 
@@ -399,7 +289,8 @@ def main():
     options = parser.parse_args()
 
     tally = Tally(options.words)
-    with tempfile.TemporaryDirectory() as folder, concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
+    threads = concurrent.futures.ThreadPoolExecutor
+    with tempfile.TemporaryDirectory() as folder, threads(AT_ONCE) as pool, threads(ENDINGS_AT_ONCE) as waiting:
         variables = start_peers(folder)
         keys = pathlib.Path(variables["SSLSOCK_PKI"])
         if options.long:
@@ -419,8 +310,11 @@ def main():
         else:
             for name in (*PROGRAMS, *(HEADERS if not options.words else ())):
                 jobs.append(pool.submit(tally.add_program, BUILD / "c-tests" / name, variables))
-            for name, test in ends(keys, 200 if options.long else 20):
+            for name, test in endings.reading_soon(keys, 200 if options.long else 20):
                 jobs.append(pool.submit(tally.run, name, test))
+            # They wait, and need no processor for it.
+            for name, test in endings.reading_when_the_sender_has_gone(keys, 100 if options.long else 3):
+                jobs.append(waiting.submit(tally.run, name, test))
             for test in (
                 exactly_the_listed_names_are_exported,
                 the_library_is_linked_as_it_must_be,

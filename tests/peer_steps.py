@@ -9,10 +9,11 @@
     clear           a record that is not encrypted
     alert           a fatal alert
     fin             the end of its direction of the connection, with or without close_notify
-    rst             a reset; over AF_UNIX, which has none, it closes with unread input, once there is some
+    rst             a reset, once there is unread input: over AF_UNIX it is closing with that
     acked           waits until all that was sent has been acknowledged
     line            waits for a line from the client, and reads no further
-    read            reads to the client's close_notify, and on to the end of the connection
+    read            reads to the end of the client's direction: close_notify, or that of the connection
+    closed          reads on after close_notify, to the end of the connection: ", then ..." if that is not all
     go              waits for peer_go()
     tell            says now what it has read up to here, instead of at the end
 
@@ -34,7 +35,7 @@ CLOSE_NOTIFY_IN_CLEAR = b"\x15\x03\x03\x00\x02\x01\x00"
 NO_RECORD_OF_OURS = b"\x17\x03\x03\x00\x40" + bytes(64)
 HALF_A_HEADER = 3
 # The steps that send nothing themselves.
-ACTIONS = ("fin", "rst", "acked", "line", "read", "go", "tell")
+ACTIONS = ("fin", "rst", "acked", "line", "read", "closed", "go", "tell")
 
 
 class Script:
@@ -126,11 +127,11 @@ class Script:
         self.connection.shutdown(socket.SHUT_WR)
 
     def _rst(self):
-        if self.connection.family == socket.AF_UNIX:
-            poller = select.poll()
-            poller.register(self.connection, select.POLLIN)
-            poller.poll(PATIENCE_SECONDS * 1000)
-        else:
+        poller = select.poll()
+        poller.register(self.connection, select.POLLIN)
+        if not poller.poll(PATIENCE_SECONDS * 1000):
+            raise TimeoutError("the client has sent nothing that could be left unread")
+        if self.connection.family != socket.AF_UNIX:
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.connection.close()
 
@@ -155,18 +156,17 @@ class Script:
                     self.read_bytes += len(data)
         except self.ended as ended:
             self.end = str(ended) if in_order else f"other bytes, {ended}"
-        if self.end == "close_notify":
-            self.end += self._after_close_notify()
 
-    def _after_close_notify(self):
+    def _closed(self):
         self.connection.settimeout(PATIENCE_SECONDS)
         try:
             more = self.connection.recv(65536)
         except TimeoutError:
-            return ", and no end of the connection"
+            self.end += ", then nothing"
         except OSError:
-            return ", then a reset"
-        return f", then {len(more)} bytes" if more else ""
+            self.end += ", then a reset"
+        else:
+            self.end += f", then {len(more)} bytes" if more else ""
 
     def _go(self):
         self.wait_for("go")
