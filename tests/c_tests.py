@@ -25,6 +25,7 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests" / "servers")]
 
+import fault_table  # noqa: E402
 import peer  # noqa: E402
 import pki  # noqa: E402
 
@@ -32,9 +33,11 @@ BUILD = ROOT / "build"
 PROGRAMS = (
     "descriptor",
     "end_of_process",
+    "faults",
     "handle",
     "process",
     "readiness",
+    "scarcity",
     "stream",
     "loading/names",
     "loading/openssl",
@@ -362,6 +365,14 @@ def ends(keys, rounds):
                 yield f"ending: a mebibyte then {how}, {kind}, {reader}, {rounds} rounds", test
 
 
+def failed_calls_are_documented(path):
+    if not path.exists():
+        raise Skipped("no system call could be made to fail")
+    wrong = fault_table.check(path)
+    if wrong:
+        raise Failed(wrong)
+
+
 # Under valgrind, in the long run.
 
 
@@ -385,7 +396,8 @@ def main():
     with tempfile.TemporaryDirectory() as folder, concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
         keys = pathlib.Path(folder, "pki")
         pki.make(keys)
-        variables = peer.Peer(keys, folder).variables
+        faults = pathlib.Path(folder, "faults")
+        variables = {**peer.Peer(keys, folder).variables, "SSLSOCK_FAULTS": str(faults)}
         if options.long:
             variables["SSLSOCK_LONG"] = "1"
         jobs = []
@@ -417,6 +429,8 @@ def main():
                 jobs.append(pool.submit(tally.run, "load_under_valgrind", lambda: load_under_valgrind(variables)))
         for job in jobs:
             job.result()
+        if not options.panics and not options.asan and not options.words:
+            tally.run("failed_calls_are_documented", lambda: failed_calls_are_documented(faults))
     return tally.finish()
 
 

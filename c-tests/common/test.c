@@ -63,6 +63,19 @@ static int await(pid_t child, unsigned seconds, int *status)
     return 1;
 }
 
+/* What a test has to say although it passed: the lines of its output that begin with "# ". */
+static void print_notes(FILE *output)
+{
+    char line[1024];
+
+    rewind(output);
+    while (fgets(line, sizeof line, output) != NULL) {
+        if (line[0] == '#' && line[1] == ' ') {
+            fputs(line, stdout);
+        }
+    }
+}
+
 static void run_one(const struct test *test, const struct way *way, const char *name, struct tally *tally)
 {
     FILE *output = tmpfile();
@@ -100,6 +113,7 @@ static void run_one(const struct test *test, const struct way *way, const char *
 
     if (in_time && WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SUCCESS) {
         printf("ok %s\n", name);
+        print_notes(output);
         tally->passed++;
     } else if (in_time && WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SKIPPED) {
         printf("skip %s: %s\n", name, why);
