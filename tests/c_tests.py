@@ -24,6 +24,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests" / "servers")]
 
 import endings  # noqa: E402
+import fault_table  # noqa: E402
 import peer  # noqa: E402
 import pki  # noqa: E402
 import recording_peer  # noqa: E402
@@ -36,11 +37,13 @@ PROGRAMS = (
     "edges",
     "end_of_process",
     "ends",
+    "faults",
     "handle",
     "nothing_in_clear",
     "other_threads",
     "process",
     "readiness",
+    "scarcity",
     "slow_reader",
     "stream",
     "surroundings",
@@ -261,6 +264,14 @@ def version():
     return re.search(r'^version = "(.*)"', (ROOT / "Cargo.toml").read_text(), re.M)[1]
 
 
+def failed_calls_are_documented(path):
+    if not path.exists():
+        raise Skipped("no system call could be made to fail")
+    wrong = fault_table.check(path)
+    if wrong:
+        raise Failed(wrong)
+
+
 # Under valgrind, in the long run.
 
 
@@ -293,6 +304,8 @@ def main():
     with tempfile.TemporaryDirectory() as folder, threads(AT_ONCE) as pool, threads(ENDINGS_AT_ONCE) as waiting:
         variables = start_peers(folder)
         keys = pathlib.Path(variables["SSLSOCK_PKI"])
+        faults = pathlib.Path(folder, "faults")
+        variables["SSLSOCK_FAULTS"] = str(faults)
         if options.long:
             variables["SSLSOCK_LONG"] = "1"
         jobs = []
@@ -328,6 +341,8 @@ def main():
                 jobs.append(pool.submit(tally.run, "load_under_valgrind", lambda: load_under_valgrind(variables)))
         for job in jobs:
             job.result()
+        if not options.panics and not options.asan and not options.words:
+            tally.run("failed_calls_are_documented", lambda: failed_calls_are_documented(faults))
     return tally.finish()
 
 
