@@ -259,8 +259,10 @@ static void upgrade_with_a_fault(const struct way *way, const struct kind *kind,
     if (kind->caller != UPGRADING_THREAD) {
         mark_end();
     }
-    upgrade_and_echo(way);
-    expect_nothing_left_since(&before);
+    if (code != SSL_ERR_OKAY || kind->caller != UPGRADING_THREAD || rounds(0, 1)) {
+        upgrade_and_echo(way);
+        expect_nothing_left_since(&before);
+    }
 }
 
 /* In a process of its own. Answers whether everything was as it should be there; if not, it has said why. */
@@ -427,13 +429,18 @@ int main(int argc, char **argv)
         {"IPv4, explicit", "SSLSOCK_PEER", SSL_FLAG_EXPLICIT_IO},
         {NULL, NULL, 0},
     };
+    static const struct way relay_ways[] = {
+        {"IPv4", "SSLSOCK_PEER", 0},
+        {"IPv4, Unix pair", "SSLSOCK_PEER", SSL_FLAG_UNIX_PAIR},
+        {NULL, NULL, 0},
+    };
     const struct way *ways = rounds(0, 1) ? all_ways : usual_ways;
     const struct test tests[] = {
         {"each_call_of_the_first_upgrade", each_call_of_the_first_upgrade, ways, 600},
         {"each_call_of_a_later_upgrade", each_call_of_a_later_upgrade, ways, 600},
         {"each_call_after_a_refused_certificate", each_call_after_a_refused_certificate, ways, 600},
         {"each_call_that_looks_for_a_blocked_reader", each_call_that_looks_for_a_blocked_reader, usual_way, 600},
-        {"each_call_of_the_relay", each_call_of_the_relay, transparent_ways, 600},
+        {"each_call_of_the_relay", each_call_of_the_relay, rounds(0, 1) ? transparent_ways : relay_ways, 600},
         {NULL, NULL, NULL, 0},
     };
 
