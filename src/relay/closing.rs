@@ -4,7 +4,7 @@
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-use rustix::net::{Shutdown, shutdown};
+use rustix::net::{AddressFamily, Shutdown, shutdown, sockopt};
 
 use crate::sys::private_fd::PrivateFd;
 use crate::sys::{socket_options, stream_socket};
@@ -124,7 +124,11 @@ impl Closing {
     }
 }
 
+/// What closing the connection could destroy. An AF_UNIX peer has been handed it already.
 fn unsent(transport: &PrivateFd) -> u32 {
+    if sockopt::socket_domain(transport) == Ok(AddressFamily::UNIX) {
+        return 0;
+    }
     socket_options::unsent_bytes(transport.as_fd()).unwrap_or(0)
 }
 

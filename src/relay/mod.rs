@@ -167,23 +167,22 @@ impl Link {
     /// the peer's kernel: in this process's own they are lost if it dies before the peer has read
     /// and said something.
     pub fn is_busy(&self) -> bool {
+        let unsent = |transport: Arc<PrivateFd>| {
+            socket_options::unsent_bytes(transport.as_fd()).is_ok_and(|count| count > 0)
+        };
         // In the order in which bytes move, or some could slip by.
         self.library.upgrade().is_some_and(|library| self.program.unsent(library.as_fd()) > 0)
             || self.is_relaying()
+            || self.transport.upgrade().is_some_and(unsent)
     }
 
-    /// The same without what has not come to the library's end yet.
+    /// Whether bytes have come to the library's end and the real connection has not taken them.
     pub fn is_relaying(&self) -> bool {
         let queued = self.library.upgrade().is_some_and(|library| {
             socket_options::readable_bytes(library.as_fd()).is_ok_and(|count| count > 0)
         });
-        let unsent = |transport: Arc<PrivateFd>| {
-            socket_options::unsent_bytes(transport.as_fd()).is_ok_and(|count| count > 0)
-        };
         // The relay says that it is busy before it reads.
-        queued
-            || !self.progress.idle.load(Ordering::SeqCst)
-            || self.transport.upgrade().is_some_and(unsent)
+        queued || !self.progress.idle.load(Ordering::SeqCst)
     }
 
     /// Whether what the program sends can still reach the peer.
