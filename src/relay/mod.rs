@@ -17,7 +17,7 @@ use connection::Connection;
 use pair::{Pair, PairKind};
 use program_end::ProgramEnd;
 
-use crate::error::{Error, ErrorSlot, Result};
+use crate::error::{Code, Error, ErrorSlot, Result};
 use crate::sys::identity::Identity;
 use crate::sys::private_fd::PrivateFd;
 use crate::sys::socket_options;
@@ -32,6 +32,7 @@ pub fn pair_kind(family: Family, unix: bool) -> PairKind {
 /// Puts the inner pair in the place of the connection: from now on nothing that the program sends
 /// on `number`, or on a duplicate of it, can reach the wire in clear.
 pub fn swap_in(number: RawFd, transport: &PrivateFd, kind: PairKind) -> Result<Swapped> {
+    let written = socket_options::written_bytes(transport.as_fd());
     // What can fail for want of resources comes before the program's descriptor is touched.
     reactor::start()?;
     let connection = Identity::of(transport.as_fd())?;
@@ -44,12 +45,29 @@ pub fn swap_in(number: RawFd, transport: &PrivateFd, kind: PairKind) -> Result<S
         program: ProgramEnd { kind: pair.kind, identity, number },
     };
     swap::swap(number, connection, pair.program.as_fd(), transport.as_fd())?;
+    refuse_what_left_in_clear(written, socket_options::written_bytes(transport.as_fd()))?;
     // Small records must not wait for each other's acknowledgements. AF_UNIX has no such option.
     let _ = rustix::net::sockopt::set_tcp_nodelay(transport, true);
     // How the connection is closed is up to the program's end now; lingering in the kernel would
     // stop the relay, and a limit of 0 destroy what was sent.
     let _ = rustix::net::sockopt::set_socket_linger(transport, None);
     Ok(swapped)
+}
+
+/// Nothing holds up another thread's send before the descriptor that it uses has been replaced, and
+/// nothing can take it back. The peer would take it for the beginning of TLS: better to say so.
+fn refuse_what_left_in_clear(before: Option<u64>, after: Option<u64>) -> Result<()> {
+    match before.zip(after) {
+        Some((before, after)) if before != after => Err(Error::new(
+            Code::STATE,
+            format!(
+                "another thread or process sent {} bytes in clear while the upgrade began; nobody \
+                 may send between the answer to STARTTLS and the end of the upgrade",
+                after.wrapping_sub(before)
+            ),
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// A descriptor that has been swapped and does not speak TLS yet. Dropping it resets the
