@@ -256,6 +256,22 @@ static void write_write_read_waits_for_no_acknowledgement(const struct way *way)
     }
 }
 
+/*
+ * With loopback's segments of 64 KiB a window smaller than that moves a piece every 200 ms: this would take minutes.
+ */
+static void a_small_receive_buffer_does_not_stop_the_stream(const struct way *way)
+{
+    int fd = peer_connect(way->peer);
+    int size = 4096;
+
+    freed(upgrade_to_peer(fd, way, "source %d", 8 << 20));
+    /* Before, it would be the connection to the peer that is on loopback. */
+    CHECK(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size) == 0);
+    receive_pattern(fd, 8 << 20, 0);
+    expect_end(fd);
+    CHECK(close(fd) == 0);
+}
+
 int main(int argc, char **argv)
 {
     static const struct way unix_pair_ways[] = {
@@ -272,6 +288,8 @@ int main(int argc, char **argv)
          transparent_ways_and_versions, 0},
         {"a_time_limit_inside_a_header_loses_nothing", a_time_limit_inside_a_header_loses_nothing,
          transparent_ways_and_versions, 0},
+        {"a_small_receive_buffer_does_not_stop_the_stream", a_small_receive_buffer_does_not_stop_the_stream,
+         transparent_ways, 0},
         {"write_write_read_waits_for_no_acknowledgement", write_write_read_waits_for_no_acknowledgement, pair_ways, 0},
         {NULL, NULL, NULL, 0},
     };

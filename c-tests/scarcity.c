@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -225,6 +226,63 @@ static void a_further_relay_thread_is_not_needed(const struct way *way)
     }
 }
 
+/* What there is stays; nothing is added. */
+static void allow_no_more_descriptors(void)
+{
+    struct rlimit none = {.rlim_cur = 0, .rlim_max = 0};
+
+    CHECK(setrlimit(RLIMIT_NOFILE, &none) == 0);
+}
+
+static void a_truncation_is_told_without_a_descriptor_left(const struct way *way)
+{
+    int fd = peer_connect(way->peer);
+    ssl_socket *s = upgrade_to_peer(fd, way, "play %s data:1000 line fin read", peer_ticket());
+    char byte;
+
+    receive_pattern(fd, 1000, 0);
+    allow_no_more_descriptors();
+    CHECK(send(fd, "\n", 1, MSG_NOSIGNAL) == 1);
+    CHECK(recv(fd, &byte, 1, 0) == -1 && errno == ECONNRESET);
+    CHECK(ssl_get_error(s) == SSL_ERR_TRUNCATED);
+    CHECK(close(fd) == 0);
+}
+
+static void exit_delivers_without_a_descriptor_left(const struct way *way)
+{
+    int status = 0;
+    pid_t child;
+
+    /* The child's is to be the same. */
+    peer_ticket();
+    child = fork();
+    if (child == 0) {
+        int fd = peer_connect(way->peer);
+        CHECK(ssl_socket_free(upgrade_to_peer(fd, way, "sink %s", peer_ticket())) == SSL_ERR_OKAY);
+        allow_no_more_descriptors();
+        send_pattern(fd, 100000);
+        exit(EXIT_SUCCESS);
+    }
+    CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SUCCESS);
+    peer_got(100000);
+}
+
+static void flush_all_waits_without_a_descriptor_left(const struct way *way)
+{
+    static const unsigned char block[65536];
+    int fd = peer_connect(way->peer);
+    uint32_t unfinished = 0;
+
+    CHECK(ssl_socket_free(upgrade_to_peer(fd, way, "hold")) == SSL_ERR_OKAY);
+    set_nonblocking(fd);
+    allow_no_more_descriptors();
+    while (send(fd, block, sizeof block, MSG_NOSIGNAL) > 0) {
+    }
+    CHECK(errno == EAGAIN);
+    CHECK(ssl_flush_all(50, &unfinished) == SSL_ERR_TIMEOUT && unfinished == 1);
+    _exit(EXIT_SUCCESS);
+}
+
 int main(int argc, char **argv)
 {
     static const struct way ways[] = {
@@ -240,6 +298,10 @@ int main(int argc, char **argv)
         {"descriptors_run_out_in_the_first_upgrade", descriptors_run_out_in_the_first_upgrade, ways, 0},
         {"descriptors_run_out_in_a_later_upgrade", descriptors_run_out_in_a_later_upgrade, ways, 0},
         {"without_proc", without_proc, ways, 0},
+        {"a_truncation_is_told_without_a_descriptor_left", a_truncation_is_told_without_a_descriptor_left,
+         transparent_ways, 0},
+        {"exit_delivers_without_a_descriptor_left", exit_delivers_without_a_descriptor_left, transparent_ways, 0},
+        {"flush_all_waits_without_a_descriptor_left", flush_all_waits_without_a_descriptor_left, transparent_ways, 0},
         {"a_further_relay_thread_is_not_needed", a_further_relay_thread_is_not_needed, usual_way, 0},
         {NULL, NULL, NULL, 0},
     };

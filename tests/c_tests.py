@@ -51,6 +51,8 @@ PROGRAMS = (
     "loading/openssl",
     "loading/rounds",
 )
+# What takes minutes.
+LONG_PROGRAMS = ("patience",)
 HEADERS = ("header-c99", "header-c11", "header-c17", "header-c++17")
 # Under AddressSanitizer OpenSSL's own leaks and the hijacked names say nothing about the library.
 ASAN_PROGRAMS = (
@@ -321,7 +323,7 @@ def main():
                 own = {**variables, **library, "ASAN_OPTIONS": f"detect_leaks={leaks}:abort_on_error=0"}
                 jobs.append(pool.submit(tally.add_program, BUILD / "asan" / "c-tests" / name, own))
         else:
-            for name in (*PROGRAMS, *(HEADERS if not options.words else ())):
+            for name in (*PROGRAMS, *(LONG_PROGRAMS if options.long else ()), *(HEADERS if not options.words else ())):
                 jobs.append(pool.submit(tally.add_program, BUILD / "c-tests" / name, variables))
             for name, test in endings.reading_soon(keys, 200 if options.long else 20):
                 jobs.append(pool.submit(tally.run, name, test))

@@ -326,7 +326,7 @@ class Peer:
     def _hold(self, session):
         poller = select.poll()
         poller.register(session.connection, POLLRDHUP)
-        poller.poll(60_000)
+        poller.poll(600_000)
 
     def _truncate(self, session, size):
         session.write(pattern(0, int(size)))
