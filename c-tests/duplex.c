@@ -147,9 +147,9 @@ static void both_ways(const struct way *way, size_t length)
     }
     seen = peer_result();
     snprintf(expected, sizeof expected, "%s %s close_notify", reader.stream.hash, writer.hash);
-    CHECK(reader.stream.moved == length && seen.bytes == length);
-    if (strcmp(seen.end, expected) != 0) {
-        FAIL("the peer has %s, this side %s", seen.end, expected);
+    if (reader.stream.moved != length || seen.bytes != length || strcmp(seen.end, expected) != 0) {
+        FAIL("the peer got %zu bytes and has %s; this side got %zu and has %s", seen.bytes, seen.end,
+             reader.stream.moved, expected);
     }
     /* Or there was no backpressure, and the bytes were somewhere. */
     CHECK(reader.sent_meanwhile < BEFORE_READING / 2);
