@@ -33,7 +33,7 @@ C_TEST_LIBS := -L$(TREE)/lib -lsslsock -Wl,-rpath,'$$ORIGIN/../lib' -lpthread
 LOADING_COMMON := c-tests/loading/api.c $(addprefix c-tests/common/,peer.c test.c ways.c)
 LOADING_LIBS := -rdynamic -Wl,-rpath,'$$ORIGIN/../../lib' -ldl -lpthread
 
-.PHONY: all lib lib-asan lib-panics examples c-tests c-tests-asan c-tests-panics demo test test-long header symbols install uninstall clean FORCE
+.PHONY: all lib lib-asan lib-panics examples c-tests c-tests-asan c-tests-panics demo test test-long differences header symbols install uninstall clean FORCE
 all: lib examples
 
 # Cargo knows best whether there is something to do.
@@ -69,9 +69,12 @@ build/examples/smtp_starttls: examples/smtp_starttls.c | lib
 
 c-tests: $(C_TESTS)
 
+# A program that is too long for one file has more of them in a folder of its name.
+$(TREE)/c-tests/calls: $(wildcard c-tests/calls/*)
+
 $(TREE)/c-tests/%: c-tests/%.c $(C_TEST_COMMON) $(C_TEST_HEADERS) | $(TREE_LIB)
 	mkdir -p $(@D)
-	$(CC) -std=c11 $(C_TEST_FLAGS) -o $@ $< $(C_TEST_COMMON) $(C_TEST_LIBS)
+	$(CC) -std=c11 $(C_TEST_FLAGS) -o $@ $< $(wildcard c-tests/$*/*.c) $(C_TEST_COMMON) $(C_TEST_LIBS)
 
 $(TREE)/c-tests/loading/%: c-tests/loading/%.c $(LOADING_COMMON) $(C_TEST_HEADERS) | $(TREE_LIB)
 	mkdir -p $(@D)
@@ -125,6 +128,10 @@ test:
 
 test-long:
 	./tests/run --long
+
+# After a change of what a program sees: writes the README's table anew.
+differences: build/c-tests/calls
+	tests/differences.py --write
 
 # After a change of the ABI.
 header:

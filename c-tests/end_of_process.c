@@ -3,9 +3,12 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -123,6 +126,110 @@ static void the_last_few_bytes_leave_at_exit(const struct way *way)
         if (seen.bytes != 6 || strcmp(seen.end, "QUIT, close_notify") != 0) {
             FAIL("round %d: %zu bytes arrived: %s", round + 1, seen.bytes, seen.end);
         }
+    }
+}
+
+/* What a child has sent, for the parent to see. */
+static size_t *shared_count(void)
+{
+    static size_t *count;
+
+    if (count == NULL) {
+        count = mmap(NULL, sizeof *count, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        CHECK(count != MAP_FAILED);
+    }
+    return count;
+}
+
+/* Until the kernel takes no more, so that the last of it waits inside the library. */
+static void fill_explicitly_and_exit(const struct way *way)
+{
+    static unsigned char block[64 * 251];
+    int fd = peer_connect(way->peer);
+    ssl_socket *s = upgrade_to_peer(fd, way, "sink %s %d", peer_ticket(), LATE);
+    ptrdiff_t count;
+
+    pattern_fill(block, sizeof block, 0);
+    set_nonblocking(fd);
+    while ((count = ssl_send(s, block + *shared_count() % 251, sizeof block - 251, 0)) > 0) {
+        *shared_count() += (size_t)count;
+    }
+    CHECK(count < 0 && errno == EAGAIN);
+    exit(EXIT_SUCCESS);
+}
+
+static void an_explicit_session_delivers_and_ends_at_exit(const struct way *way)
+{
+    *shared_count() = 0;
+    in_process(way, fill_explicitly_and_exit);
+    CHECK(*shared_count() > 0);
+    peer_got(*shared_count());
+}
+
+/* SIGPIPE is at its default here: it would end the process in the middle of its end. */
+static void *send_for_ever(void *argument)
+{
+    static unsigned char block[10 * 251];
+    const int *fd = argument;
+    ssize_t count;
+
+    pattern_fill(block, sizeof block, 0);
+    while ((count = send(*fd, block + *shared_count() % 251, sizeof block - 251, 0)) > 0) {
+        *(volatile size_t *)shared_count() += (size_t)count;
+    }
+    while (pause() != 0) {
+    }
+    return NULL;
+}
+
+static void exit_beside_a_sender(const struct way *way, int late)
+{
+    int fd = peer_connect(way->peer);
+    pthread_t thread;
+
+    CHECK(signal(SIGPIPE, SIG_DFL) != SIG_ERR);
+    CHECK(ssl_socket_free(upgrade_to_peer(fd, way, "sink %s %d", peer_ticket(), late)) == SSL_ERR_OKAY);
+    CHECK(pthread_create(&thread, NULL, send_for_ever, &fd) == 0);
+    while (*(volatile size_t *)shared_count() < MEGABYTE) {
+        sched_yield();
+    }
+    exit(EXIT_SUCCESS);
+}
+
+static void exit_beside_a_sender_at_full_speed(const struct way *way)
+{
+    exit_beside_a_sender(way, 0);
+}
+
+static void exit_beside_a_blocked_sender(const struct way *way)
+{
+    exit_beside_a_sender(way, 300);
+}
+
+/* What a thread goes on sending while the process ends cannot be told from what it sent before; so much is certain. */
+static void deliver_what_was_counted(const struct way *way, void (*body)(const struct way *way))
+{
+    struct seen seen;
+
+    *shared_count() = 0;
+    in_process(way, body);
+    seen = peer_result();
+    if (seen.bytes < *shared_count() || strcmp(seen.end, "close_notify") != 0) {
+        FAIL("the peer got %zu bytes and %s, and %zu had been sent", seen.bytes, seen.end, *shared_count());
+    }
+}
+
+static void exit_beside_a_sending_thread_delivers(const struct way *way)
+{
+    for (int round = 0; round < rounds(10, 100); round++) {
+        deliver_what_was_counted(way, exit_beside_a_sender_at_full_speed);
+    }
+}
+
+static void exit_beside_a_blocked_thread_delivers(const struct way *way)
+{
+    for (int round = 0; round < rounds(3, 20); round++) {
+        deliver_what_was_counted(way, exit_beside_a_blocked_sender);
     }
 }
 
@@ -277,7 +384,10 @@ int main(int argc, char **argv)
         {"exit_delivers", exit_delivers, transparent_ways, 0},
         {"exit_after_close_delivers", exit_after_close_delivers, transparent_ways, 0},
         {"exit_beside_a_running_thread_delivers", exit_beside_a_running_thread_delivers, client_ways, 0},
+        {"exit_beside_a_sending_thread_delivers", exit_beside_a_sending_thread_delivers, client_ways, 0},
+        {"exit_beside_a_blocked_thread_delivers", exit_beside_a_blocked_thread_delivers, client_ways, 0},
         {"the_last_few_bytes_leave_at_exit", the_last_few_bytes_leave_at_exit, client_ways, 300},
+        {"an_explicit_session_delivers_and_ends_at_exit", an_explicit_session_delivers_and_ends_at_exit, explicit_ways, 0},
         {"what_an_exit_handler_sends_arrives", what_an_exit_handler_sends_arrives, client_ways, 0},
         {"what_a_stream_holds_leaves_at_exit", what_a_stream_holds_leaves_at_exit, client_ways, 0},
         {"a_locked_stream_does_not_stop_the_end", a_locked_stream_does_not_stop_the_end, client_ways, 0},

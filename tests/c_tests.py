@@ -24,8 +24,10 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests" / "servers")]
 
 import endings  # noqa: E402
+import fault_table  # noqa: E402
 import peer  # noqa: E402
 import pki  # noqa: E402
+import recording_peer  # noqa: E402
 from endings import BUILD, Failed, Skipped, need  # noqa: E402
 
 PROGRAMS = (
@@ -35,11 +37,16 @@ PROGRAMS = (
     "edges",
     "end_of_process",
     "ends",
+    "faults",
     "handle",
+    "nothing_in_clear",
+    "other_threads",
     "process",
     "readiness",
+    "scarcity",
     "slow_reader",
     "stream",
+    "surroundings",
     "loading/names",
     "loading/openssl",
     "loading/rounds",
@@ -52,10 +59,13 @@ ASAN_PROGRAMS = (
     "edges",
     "ends",
     "handle",
+    "nothing_in_clear",
+    "other_threads",
     "process",
     "readiness",
     "slow_reader",
     "stream",
+    "surroundings",
     "loading/rounds",
 )
 PROGRAM_SECONDS = 1800
@@ -254,6 +264,14 @@ def version():
     return re.search(r'^version = "(.*)"', (ROOT / "Cargo.toml").read_text(), re.M)[1]
 
 
+def failed_calls_are_documented(path):
+    if not path.exists():
+        raise Skipped("no system call could be made to fail")
+    wrong = fault_table.check(path)
+    if wrong:
+        raise Failed(wrong)
+
+
 # Under valgrind, in the long run.
 
 
@@ -263,6 +281,14 @@ def load_under_valgrind(variables):
     done = subprocess.run([str(word) for word in command], env={**os.environ, **variables}, capture_output=True, text=True)
     if done.returncode:
         raise Failed(f"status {done.returncode}: {(done.stdout + done.stderr)[-2000:]}")
+
+
+def start_peers(folder):
+    """Makes keys in the folder and starts what the programs talk to. The variables that tell them."""
+    keys, strangers = pathlib.Path(folder, "pki"), pathlib.Path(folder, "strangers")
+    pki.make(keys)
+    pki.make(strangers)
+    return {**peer.Peer(keys, folder).variables, **recording_peer.RecordingPeer(keys, strangers, folder).variables}
 
 
 def main():
@@ -276,9 +302,10 @@ def main():
     tally = Tally(options.words)
     threads = concurrent.futures.ThreadPoolExecutor
     with tempfile.TemporaryDirectory() as folder, threads(AT_ONCE) as pool, threads(ENDINGS_AT_ONCE) as waiting:
-        keys = pathlib.Path(folder, "pki")
-        pki.make(keys)
-        variables = peer.Peer(keys, folder).variables
+        variables = start_peers(folder)
+        keys = pathlib.Path(variables["SSLSOCK_PKI"])
+        faults = pathlib.Path(folder, "faults")
+        variables["SSLSOCK_FAULTS"] = str(faults)
         if options.long:
             variables["SSLSOCK_LONG"] = "1"
         jobs = []
@@ -286,8 +313,9 @@ def main():
             jobs.append(pool.submit(tally.add_program, BUILD / "panics" / "c-tests" / "injected" / "panics", variables))
         elif options.asan:
             for name in ASAN_PROGRAMS:
-                # A forked child has what its parent's threads held, and nobody to give it back.
-                leaks = "0" if name == "process" else "1"
+                # A forked child has what its parent's threads held, and nobody to give it back; and whoever may start no
+                # thread, or whose main thread has ended, cannot look for leaks.
+                leaks = "0" if name in ("process", "nothing_in_clear", "other_threads") else "1"
                 # Its dlopen is the sanitizer's own, which does not know where the program looks.
                 library = {"LD_LIBRARY_PATH": str(BUILD / "asan" / "lib")}
                 own = {**variables, **library, "ASAN_OPTIONS": f"detect_leaks={leaks}:abort_on_error=0"}
@@ -313,6 +341,8 @@ def main():
                 jobs.append(pool.submit(tally.run, "load_under_valgrind", lambda: load_under_valgrind(variables)))
         for job in jobs:
             job.result()
+        if not options.panics and not options.asan and not options.words:
+            tally.run("failed_calls_are_documented", lambda: failed_calls_are_documented(faults))
     return tally.finish()
 
 

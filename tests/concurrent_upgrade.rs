@@ -54,6 +54,49 @@ fn halted(transport: Transport) -> Halted {
     Halted { client, record, hello, go_on, peer }
 }
 
+/// It cannot be held up, but it is noticed, and told better than by a peer that is confused.
+#[test]
+fn what_another_thread_sends_in_clear_while_the_upgrade_begins_ends_it() {
+    for mode in TRANSPARENT {
+        let mut rounds = 0;
+        let told = loop {
+            rounds += 1;
+            assert!(rounds < 100, "never while the upgrade began");
+            let (client, mut wire) = connect(Transport::Tcp);
+            let peer = thread::spawn(move || {
+                wire.agree(&[]);
+                wire.hear_all();
+            });
+            client.starttls();
+            let number = client.as_raw_fd();
+            let sending = Arc::new(AtomicBool::new(false));
+            let sends = sending.clone();
+            let sender = thread::spawn(move || {
+                while plain_send(number, b"x").is_ok() {
+                    sends.store(true, Ordering::Release);
+                }
+            });
+            while !sending.load(Ordering::Acquire) {
+                thread::yield_now();
+            }
+            let handle = Handle::of(&client).flags(mode).trust(&AUTHORITY.pem());
+            let failure = handle.timeout(SSL_TIMEOUT_HANDSHAKE, 50).handshake("mail.test");
+            sender.join().unwrap();
+            drop(client);
+            peer.join().unwrap();
+            let failure = failure.unwrap_err();
+            match failure.code {
+                SSL_ERR_STATE if failure.text.contains("in clear") => break failure.text,
+                // None came in between, or one was blocked.
+                SSL_ERR_TIMEOUT | SSL_ERR_STATE => {}
+                _ => panic!("{failure:?}"),
+            }
+        };
+        assert!(told.starts_with("another thread or process sent "), "{told}");
+        assert!(told.contains(" bytes in clear while the upgrade began"), "{told}");
+    }
+}
+
 /// A14.
 #[test]
 fn what_another_thread_sends_during_the_handshake_leaves_under_tls() {

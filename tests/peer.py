@@ -17,6 +17,9 @@
 A second port is for results: it takes a ticket and answers "BYTES END", BYTES being how many came in the pattern's
 order. What is not TLS on the wire is an END of its own. A result is told once. "+NAME" there lets go whoever waits for
 NAME.
+
+A connection may begin in clear, with the line "STARTTLS TICKET". Whatever comes after it is kept until the connection
+ends, whether a handshake succeeds or not; the result is how many bytes came, and "nothing but TLS" or what else it was.
 """
 
 import hashlib
@@ -36,6 +39,7 @@ POLLRDHUP = 0x2000
 PATTERN = bytes(range(PERIOD)) * 1024
 RESULT_SECONDS = 30
 LAST_WORDS_SECONDS = 10
+MAX_FRAGMENT = 16384 + 256  # RFC 8446, 5.2
 
 
 def pattern(offset, length):
@@ -74,6 +78,7 @@ class Session:
         try:
             data = self._drive(self.tls.read, size)
         except ssl.SSLZeroReturnError:
+            # So it is told once our own direction has ended.
             raise Ended("close_notify") from None
         except ssl.SSLEOFError:
             raise Ended("truncated") from None
@@ -133,6 +138,42 @@ class Session:
         data = self.outgoing.read()
         if data:
             self.connection.sendall(data)
+
+
+class Kept:
+    """A connection of which every byte that is received is kept."""
+
+    def __init__(self, connection):
+        self.connection = connection
+        self.received = bytearray()
+
+    def __getattr__(self, name):
+        return getattr(self.connection, name)
+
+    def recv(self, size):
+        data = self.connection.recv(size)
+        self.received += data
+        return data
+
+    def read_to_end(self):
+        try:
+            self.connection.settimeout(RESULT_SECONDS)
+            while self.recv(65536):
+                pass
+        except OSError:
+            pass
+
+
+def what_it_is(received):
+    """Whether these bytes are TLS records, of which the last may be cut off."""
+    at = 0
+    while at < len(received):
+        header = received[at : at + 5]
+        length = int.from_bytes(header[3:5], "big")
+        if header[0] not in range(20, 24) or header[1:2] not in (b"", b"\x03") or length > MAX_FRAGMENT:
+            return f"in clear: {bytes(received[at : at + 40])!r}"
+        at += 5 + length
+    return "nothing but TLS"
 
 
 class Peer:
@@ -199,6 +240,30 @@ class Peer:
         self._serve(connection, self.context_tls12)
 
     def _serve(self, connection, context=None):
+        if connection.recv(1, socket.MSG_PEEK) == b"S":
+            self._begin_in_clear(connection)
+        else:
+            self._converse(connection, context)
+
+    def _begin_in_clear(self, connection):
+        line = b""
+        while not line.endswith(b"\n"):
+            byte = connection.recv(1)
+            if not byte:
+                return
+            line += byte
+        connection.sendall(b"220 go ahead\r\n")
+        kept = Kept(connection)
+        # So the client has to wait for the handshake's answer.
+        time.sleep(0.003)
+        try:
+            self._converse(kept)
+        except (OSError, Ended):
+            pass
+        kept.read_to_end()
+        self._remember(line.split()[1].decode(), len(kept.received), what_it_is(kept.received))
+
+    def _converse(self, connection, context=None):
         session = Session(connection, context or self.context)
         order, *arguments = session.read_line()
         getattr(self, f"_{order}")(session, *arguments)

@@ -3,11 +3,12 @@
 mod support;
 
 use std::io::{Read, Write};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
 use support::pki::Authority;
 use support::{
-    Handle, Peer, SSL_FLAG_EXPLICIT_IO, SSL_FLAG_UNIX_PAIR, echo, plain_recv, plain_send,
+    Handle, Peer, SSL_FLAG_EXPLICIT_IO, SSL_FLAG_UNIX_PAIR, SSL_TIMEOUT_HANDSHAKE, echo, option,
+    plain_recv, plain_send, set_option,
 };
 
 #[test]
@@ -33,6 +34,61 @@ fn plain_send_and_recv_carry_tls_after_the_upgrade() {
         (&socket).read_to_end(&mut rest).unwrap();
         assert_eq!(rest, b"after the handle is gone");
         peer.join();
+    }
+}
+
+/// The kernel would keep the handshake waiting for more bytes, and hold back what is to leave.
+#[test]
+fn what_the_program_had_held_back_does_not_stop_the_library() {
+    for flags in [0, SSL_FLAG_UNIX_PAIR, SSL_FLAG_EXPLICIT_IO] {
+        let authority = Authority::new("holding");
+        let peer = Peer::tls(authority.issue(&["mail.test"]).server(), echo);
+        let socket = peer.connect();
+        set_option(&socket, libc::SOL_SOCKET, libc::SO_RCVLOWAT, 100_000);
+        set_option(&socket, libc::IPPROTO_TCP, libc::TCP_CORK, 1);
+        let handle = Handle::of(&socket).flags(flags).trust(&authority.pem());
+        let handle = handle.timeout(SSL_TIMEOUT_HANDSHAKE, 20_000);
+        handle.handshake("mail.test").unwrap();
+        if flags == 0 {
+            // As before: it is the program's socket that holds back.
+            assert_eq!(option::<i32>(&socket, libc::SOL_SOCKET, libc::SO_RCVLOWAT), 100_000);
+            assert_eq!(option::<i32>(&socket, libc::IPPROTO_TCP, libc::TCP_CORK), 1);
+            set_option(&socket, libc::IPPROTO_TCP, libc::TCP_CORK, 0);
+            set_option(&socket, libc::SOL_SOCKET, libc::SO_RCVLOWAT, 1);
+        }
+        let mut buffer = [0; 5];
+        assert_eq!(handle.send(b"hello", 0), Ok(5));
+        assert_eq!(handle.recv(&mut buffer, 0), Ok(5));
+        assert_eq!(&buffer, b"hello");
+        drop((handle, socket));
+        peer.join();
+    }
+}
+
+/// Set before the upgrade, cleared after it: nothing of it may be left on the real connection.
+#[test]
+fn a_linger_time_that_was_taken_back_does_not_destroy_what_was_sent() {
+    for flags in [0, SSL_FLAG_UNIX_PAIR] {
+        let authority = Authority::new("linger");
+        let peer = Peer::tls(authority.issue(&["mail.test"]).server(), |mut stream| {
+            let mut received = Vec::new();
+            stream.read_to_end(&mut received).map(|_| received.len()).unwrap_or(0)
+        });
+        let socket = peer.connect();
+        set_linger(&socket, Some(0));
+        let handle = Handle::of(&socket).flags(flags).trust(&authority.pem());
+        handle.handshake("mail.test").unwrap();
+        let mut transport = -1;
+        let outcome =
+            unsafe { sslsock::abi::information::ssl_get_transport_fd(handle.0, &mut transport) };
+        assert_eq!(outcome, 0);
+        let transport = unsafe { OwnedFd::from_raw_fd(transport) };
+        assert_eq!(linger(&transport), None);
+        assert_eq!(linger(&socket), Some(0));
+        set_linger(&socket, None);
+        (&socket).write_all(&[7; 1_000_000]).unwrap();
+        drop((transport, handle, socket));
+        assert_eq!(peer.join(), 1_000_000);
     }
 }
 
@@ -76,4 +132,15 @@ fn explicit_mode_leaves_the_descriptor_alone() {
     assert_eq!(&buffer[..5], b"hello");
     assert_eq!(handle.free(), 0);
     peer.join();
+}
+
+fn set_linger(socket: &impl AsRawFd, seconds: Option<i32>) {
+    let value =
+        libc::linger { l_onoff: seconds.is_some().into(), l_linger: seconds.unwrap_or_default() };
+    set_option(socket, libc::SOL_SOCKET, libc::SO_LINGER, value);
+}
+
+fn linger(socket: &impl AsRawFd) -> Option<i32> {
+    let value: libc::linger = option(socket, libc::SOL_SOCKET, libc::SO_LINGER);
+    (value.l_onoff != 0).then_some(value.l_linger)
 }

@@ -91,6 +91,28 @@ const char *peer_ticket(void)
     return ticket;
 }
 
+int peer_connect_in_clear(const char *variable)
+{
+    static const char expected[] = "220 go ahead\r\n";
+    char line[128];
+    int length = snprintf(line, sizeof line, "STARTTLS %s\n", peer_ticket());
+    int fd = peer_connect(variable);
+
+    send_all(fd, line, (size_t)length);
+    CHECK(recv(fd, line, sizeof expected - 1, MSG_WAITALL) == sizeof expected - 1);
+    CHECK(memcmp(line, expected, sizeof expected - 1) == 0);
+    return fd;
+}
+
+void peer_saw_only_tls(void)
+{
+    struct seen seen = peer_result();
+
+    if (strcmp(seen.end, "nothing but TLS") != 0) {
+        FAIL("of %zu bytes the peer saw %s", seen.bytes, seen.end);
+    }
+}
+
 struct seen peer_result(void)
 {
     struct seen seen;

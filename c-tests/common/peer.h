@@ -22,6 +22,12 @@ const char *pki_file(const char *name);
 /* A plain, blocking connection to where the variable says. */
 int peer_connect(const char *variable);
 
+/* The same, and TLS has been asked for in clear: from here on the peer keeps what comes, under the process's ticket. */
+int peer_connect_in_clear(const char *variable);
+
+/* Checks that all of that was TLS. The connection has to be closed. */
+void peer_saw_only_tls(void);
+
 /* A name for an order to the peer that asks for a result; the same until the process ends. */
 const char *peer_ticket(void);
 

@@ -38,8 +38,8 @@ static void last_line(FILE *output, char *why, size_t size)
     }
 }
 
-/* What the test has to say although it passed. */
-static void print_notes(FILE *output, const char *name)
+/* Passes on the figures that it measured, which are lines that begin with "# ". */
+static void print_figures(FILE *output, const char *name)
 {
     char line[1024];
 
@@ -110,11 +110,11 @@ static void run_one(const struct test *test, const struct way *way, const char *
     sigprocmask(SIG_SETMASK, &before, NULL);
     /* What a failed test left running. */
     kill(-child, SIGKILL);
-    print_notes(output, name);
     last_line(output, why, sizeof why);
 
     if (in_time && WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SUCCESS) {
         printf("ok %s\n", name);
+        print_figures(output, name);
         tally->passed++;
     } else if (in_time && WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SKIPPED) {
         printf("skip %s: %s\n", name, why);

@@ -2,7 +2,8 @@
  * A test program: a table of tests, each of which runs in a process of its own and passes if that ends with status 0.
  *
  * For each test one line is printed: "ok NAME", "not ok NAME: why" or "skip NAME: why"; the last line of the program
- * counts them. Arguments choose tests by parts of their names; --list prints the names.
+ * counts them. Lines that begin with "# " are figures that a test has measured. Arguments choose tests by parts of
+ * their names; --list prints the names.
  */
 #ifndef SSLSOCK_TESTS_TEST_H
 #define SSLSOCK_TESTS_TEST_H

@@ -2,9 +2,11 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "check.h"
 #include "conversation.h"
+#include "peer.h"
 #include "ways.h"
 
 _Noreturn void upgrade_failed(const char *what, ssl_socket *s)
@@ -61,4 +63,44 @@ ssl_socket *upgrade_to_peer(int fd, const struct way *way, const char *format, .
         upgrade_failed("ssl_send", s);
     }
     return s;
+}
+
+void receive_through(ssl_socket *s, int fd, const struct way *way, size_t length, size_t offset)
+{
+    unsigned char buffer[8192];
+    size_t received = 0;
+
+    if ((way->flags & SSL_FLAG_EXPLICIT_IO) == 0) {
+        receive_pattern(fd, length, offset);
+        return;
+    }
+    while (received < length) {
+        ptrdiff_t count = ssl_recv(s, buffer, length - received, 0);
+        if (count <= 0) {
+            upgrade_failed("ssl_recv", s);
+        }
+        CHECK(pattern_matches(buffer, (size_t)count, offset + received));
+        received += (size_t)count;
+    }
+}
+
+void send_through(ssl_socket *s, int fd, const struct way *way, const void *data, size_t length)
+{
+    if ((way->flags & SSL_FLAG_EXPLICIT_IO) == 0) {
+        send_all(fd, data, length);
+    } else {
+        CHECK(ssl_send(s, data, length, 0) == (ptrdiff_t)length);
+    }
+}
+
+void upgrade_and_echo(const struct way *way)
+{
+    int fd = peer_connect(way->peer);
+    ssl_socket *s = upgrade_to_peer(fd, way, "echo");
+    unsigned char bytes[100];
+
+    pattern_fill(bytes, sizeof bytes, 0);
+    send_through(s, fd, way, bytes, sizeof bytes);
+    receive_through(s, fd, way, sizeof bytes, 0);
+    CHECK(ssl_socket_free(s) == SSL_ERR_OKAY && close(fd) == 0);
 }

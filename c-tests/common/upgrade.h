@@ -19,6 +19,13 @@ ssl_socket *upgrade_with(int fd, const char *name, uint32_t flags);
 /* Upgrades a connection to the tests' peer in this way, and gives the peer its order: a line, see tests/peer.py. */
 ssl_socket *upgrade_to_peer(int fd, const struct way *way, const char *format, ...);
 
+/* Plain send and recv after a transparent upgrade, ssl_send and ssl_recv in explicit mode; recv of the pattern. */
+void send_through(ssl_socket *s, int fd, const struct way *way, const void *data, size_t length);
+void receive_through(ssl_socket *s, int fd, const struct way *way, size_t length, size_t offset);
+
+/* A whole connection to the tests' peer, from connect to close. */
+void upgrade_and_echo(const struct way *way);
+
 /* Ends the program with the name and text of the handle's error (NULL: this thread's last). */
 _Noreturn void upgrade_failed(const char *what, ssl_socket *s);
 

@@ -10,7 +10,6 @@ use super::memory;
 use super::types::ssl_log_fn;
 use crate::error::{Code, Error};
 use crate::log::{self, Level};
-use crate::relay::exit;
 use crate::{panic, socket};
 
 /// The version of the ABI that this header describes: major << 16 | minor. Compare it with
@@ -89,7 +88,7 @@ pub extern "C" fn ssl_abi_version() -> u32 {
 /// handlers and the destructors of whatever uses the library.
 extern "C" fn at_exit() {
     // A panic must not turn the end of the process into an abort.
-    let _ = panic::catch(exit::deliver);
+    let _ = panic::catch(socket::end_process);
 }
 
 // SAFETY: the section holds pointers to functions without arguments, which the loader calls at the

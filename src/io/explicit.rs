@@ -9,13 +9,14 @@
 //! freed, or that a writer went away without getting rid of everything.
 
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
 use rustix::event::{EventfdFlags, eventfd};
 
 use super::deadline::Deadline;
+use super::ending;
 use super::transport::{self, CallOptions, Interest, Transfer, Wake};
 use crate::error::{Code, Error, Result};
 use crate::sys::private_fd::PrivateFd;
@@ -32,6 +33,8 @@ pub struct ExplicitSession {
     /// Whether the writer's queue holds something. Set under `core`, so that under `core` it is
     /// known whether anything has not left yet.
     unsent: AtomicBool,
+    /// Only grows, and wraps around.
+    bytes_sent: AtomicUsize,
     /// A call that may wait has the writer's turn.
     writer_may_wait: AtomicBool,
     /// Made when a reader waits for the first time.
@@ -74,6 +77,7 @@ impl ExplicitSession {
             reader: Mutex::default(),
             writer: Mutex::default(),
             unsent: AtomicBool::new(false),
+            bytes_sent: AtomicUsize::new(0),
             writer_may_wait: AtomicBool::new(false),
             wake_up: OnceLock::new(),
             options,
@@ -235,23 +239,43 @@ impl ExplicitSession {
     pub fn close(&self, limit: Option<Duration>) {
         self.freed.store(true, Ordering::Release);
         self.wake_reader();
-        let deadline = Deadline::after(limit);
-        let wait = !self.is_non_blocking(CallOptions::default());
-        // Without keys that may still be used, the end of the connection has to do.
-        let ended = self.core().engine.close_notify().is_ok();
-        let flushed = match wait {
-            true => self.flush(&deadline).is_ok(),
-            false => self.flush_control().is_ok_and(|flush| flush == Flush::Done),
-        };
+        let limit =
+            if self.is_non_blocking(CallOptions::default()) { Some(Duration::ZERO) } else { limit };
+        ending::end_all(&[(self, None)], None, limit);
         // This wakes a waiting writer, too.
-        let _ = rustix::net::shutdown(&self.transport, rustix::net::Shutdown::Write);
-        if ended && flushed {
-            self.drain(&deadline, wait);
-        }
+        self.end_transport();
         if try_enter(&self.reader).is_none() {
             // There was no descriptor left to wake it by.
             let _ = rustix::net::shutdown(&self.transport, rustix::net::Shutdown::Read);
         }
+    }
+
+    pub(super) fn queue_close_notify(&self) -> Result<()> {
+        self.core().engine.close_notify()
+    }
+
+    /// The end of our direction, as TCP sees it.
+    pub(super) fn end_transport(&self) {
+        let _ = rustix::net::shutdown(&self.transport, rustix::net::Shutdown::Write);
+    }
+
+    /// Reads and drops what is there, and takes it off `budget`. Whether there is nothing more to
+    /// come, or enough has.
+    pub(super) fn drop_input(&self, budget: &mut usize) -> bool {
+        let mut scrap = [0; 4096];
+        while *budget > 0 {
+            match self.receive_without_waiting(&mut scrap, CallOptions::default()) {
+                Ok(Some(0)) | Err(_) => return true,
+                Ok(Some(count)) => *budget = budget.saturating_sub(count),
+                Ok(None) => return false,
+            }
+        }
+        true
+    }
+
+    /// How much ciphertext the transport has taken so far.
+    pub(super) fn bytes_sent(&self) -> usize {
+        self.bytes_sent.load(Ordering::Relaxed)
     }
 
     pub fn transport(&self) -> BorrowedFd<'_> {
@@ -384,7 +408,10 @@ impl ExplicitSession {
     fn flush_without_waiting(&self, queue: &mut Buffer) -> Result<bool> {
         while !queue.is_empty() {
             match transport::send(self.transport.as_fd(), queue.readable()) {
-                Ok(Transfer::Bytes(count)) => queue.consume(count),
+                Ok(Transfer::Bytes(count)) => {
+                    queue.consume(count);
+                    self.bytes_sent.fetch_add(count, Ordering::Relaxed);
+                }
                 Ok(Transfer::WouldBlock | Transfer::End) => return Ok(false),
                 Err(error) => {
                     // It will never leave.
@@ -406,26 +433,6 @@ impl ExplicitSession {
             // One direction can be over while the peer's data can still be read.
             None if error.sys_errno == libc::EPIPE => error,
             None => core.broken.insert(error).clone(),
-        }
-    }
-
-    /// Reads and drops until the peer's end, its close_notify, the deadline or a MiB.
-    fn drain(&self, deadline: &Deadline, wait: bool) {
-        let mut budget = DRAIN_LIMIT;
-        let mut scrap = [0; 4096];
-        while budget > 0 {
-            match self.receive_without_waiting(&mut scrap, CallOptions::default()) {
-                Ok(Some(0)) | Err(_) => return,
-                Ok(Some(count)) => budget = budget.saturating_sub(count),
-                Ok(None) if !wait => return,
-                Ok(None) => {
-                    let interest = Interest { read: true, write: false };
-                    match transport::wait(self.transport.as_fd(), interest, None, deadline) {
-                        Ok(Wake::Ready) => {}
-                        _ => return,
-                    }
-                }
-            }
         }
     }
 
@@ -530,7 +537,6 @@ fn would_block(code: Code, text: &str) -> Error {
 const PLAINTEXT_LIMIT: usize = 64 * 1024;
 const READ_SIZE: usize = 64 * 1024;
 const SEND_CHUNK: usize = 64 * 1024;
-const DRAIN_LIMIT: usize = 1024 * 1024;
 /// How much of the peer's ciphertext is read in one go without any data in it.
 const FRUITLESS_LIMIT: usize = 1024 * 1024;
 const BUSY_PAUSE: Duration = Duration::from_millis(1);

@@ -1,6 +1,7 @@
 //! Blocking, deadline and explicit input and output on a descriptor.
 
 pub mod deadline;
+pub mod ending;
 pub mod explicit;
 pub mod handshake;
 pub mod transport;

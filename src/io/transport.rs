@@ -152,9 +152,7 @@ fn wait_for(
     watched: Option<(BorrowedFd<'_>, PollFlags)>,
     deadline: &Deadline,
 ) -> Result<Wake> {
-    let mut events = PollFlags::empty();
-    events.set(PollFlags::IN, interest.read);
-    events.set(PollFlags::OUT, interest.write);
+    let events = events_of(interest);
     let (other, other_events) = watched.unwrap_or((fd, PollFlags::empty()));
     let count = if watched.is_some() { 2 } else { 1 };
     loop {
@@ -176,6 +174,25 @@ fn wait_for(
             return Ok(Wake::Ready);
         }
     }
+}
+
+/// Waits for any of several transports, for at most `limit`.
+pub fn wait_for_any(transports: &[(BorrowedFd<'_>, Interest)], limit: Duration) -> Result<()> {
+    let mut entries: Vec<_> = transports
+        .iter()
+        .map(|(fd, interest)| PollFd::from_borrowed_fd(*fd, events_of(*interest)))
+        .collect();
+    match poll(&mut entries, Some(&timespec(limit))) {
+        Ok(_) | Err(Errno::INTR) => Ok(()),
+        Err(errno) => Err(Error::system("wait for the peers", errno.raw_os_error())),
+    }
+}
+
+fn events_of(interest: Interest) -> PollFlags {
+    let mut events = PollFlags::empty();
+    events.set(PollFlags::IN, interest.read);
+    events.set(PollFlags::OUT, interest.write);
+    events
 }
 
 fn timespec(duration: Duration) -> Timespec {

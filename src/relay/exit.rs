@@ -8,10 +8,9 @@ use std::time::{Duration, Instant};
 use rustix::net::{Shutdown, shutdown};
 
 use super::{Link, reactor};
-use crate::sys::fd_table;
+use crate::sys::identity::replace_if;
 use crate::sys::process::{self, PerProcess};
-use crate::sys::socket_options;
-use crate::sys::thread;
+use crate::sys::{fd_table, socket_options, stream_socket, thread};
 
 /// Remembers a link for the end of the process.
 pub fn watch(link: &Arc<Link>) {
@@ -53,72 +52,112 @@ pub fn flush(limit: Option<Duration>, others: impl Fn() -> usize) -> usize {
     }
 }
 
-/// Sees to it that what was accepted leaves, at the end of the process.
+/// The end of the process has begun: ends the program's direction of every link.
 ///
-/// Ends the program's direction of every link and waits for the relay to see the end of it:
-/// until then accepted bytes may sit in the program's end of the pair, where only time shows.
-pub fn deliver() {
+/// Until the relay sees the end of it, accepted bytes may sit in the program's end of the pair,
+/// where only time shows. Nothing is waited for yet. `None`: there is nothing to wait for.
+pub fn begin() -> Option<Delivery> {
     // In a forked child there is nothing, unless it opened connections itself.
-    if SHARED.get().is_none() {
-        return;
+    let shared = SHARED.get()?;
+    let links: Vec<_> =
+        lock().iter().filter_map(Weak::upgrade).filter(|link| !link.is_finished()).collect();
+    if links.is_empty() {
+        return None;
     }
-    let shared = shared();
-    if lock().iter().filter_map(Weak::upgrade).all(|link| link.is_finished()) {
-        return;
-    }
-    flush_standard_streams();
-    for link in lock().iter().filter_map(Weak::upgrade) {
-        for end in program_ends(&link) {
-            let _ = shutdown(&end, Shutdown::Write);
-        }
+    let mut leaving = Vec::new();
+    if thread::is_alone() {
+        // The C library writes out what its streams hold only after this, when it is too late for
+        // a stream on an upgraded descriptor. Another thread may hold the lock of a stream for
+        // ever, in a read from the terminal say: to wait for that would hang the end.
+        process::flush_streams();
+        links.iter().for_each(|link| link.end_sending());
+    } else {
+        leaving = take_away(links);
     }
     shared.exiting.store(true, Ordering::Release);
     reactor::wake_all();
-    let mut waiter = Waiter::new();
-    let started = Instant::now();
-    let (mut moves, mut moved_at) = (shared.moves.load(Ordering::Relaxed), started);
-    while waiter.count(|link| !link.is_finished()) > 0 {
-        let seen = shared.moves.load(Ordering::Relaxed);
-        if seen != moves {
-            (moves, moved_at) = (seen, Instant::now());
+    Some(Delivery { started: Instant::now(), leaving })
+}
+
+/// Takes the descriptors from threads that go on sending: the end of their direction would raise
+/// SIGPIPE in them and end the process before everything has been delivered. The socket that is
+/// there instead answers ENOTCONN.
+fn take_away(links: Vec<Arc<Link>>) -> Vec<Leaving> {
+    let instead = stream_socket::unconnected();
+    let mut found = links
+        .iter()
+        .find_map(|link| fd_table::sockets(link.transport()?.as_fd()).ok())
+        .unwrap_or_default();
+    let leave = |link: Arc<Link>| {
+        let Some(end) = link.program_end() else {
+            // Closed, or there is no descriptor left to wait with.
+            link.end_sending();
+            return None;
+        };
+        let identity = link.program_identity();
+        for number in found.remove(&identity).unwrap_or_default() {
+            if let Ok(instead) = &instead {
+                let _ = replace_if(number, identity, instead.as_fd());
+            }
         }
-        if started.elapsed() >= EXIT_LIMIT || moved_at.elapsed() >= EXIT_STALL_LIMIT {
-            return;
+        Some(Leaving { link, end, was_quiet: false })
+    };
+    links.into_iter().filter_map(leave).collect()
+}
+
+/// What was accepted is on its way out.
+pub struct Delivery {
+    started: Instant,
+    leaving: Vec<Leaving>,
+}
+
+/// A link whose program's direction has not been ended yet, for a thread may be inside a send.
+struct Leaving {
+    link: Arc<Link>,
+    end: OwnedFd,
+    was_quiet: bool,
+}
+
+impl Delivery {
+    /// Waits until all links are finished, within the limits.
+    pub fn wait(mut self) {
+        let shared = shared();
+        let mut waiter = Waiter::new();
+        let (mut moves, mut moved_at) = (shared.moves.load(Ordering::Relaxed), Instant::now());
+        loop {
+            self.leaving.retain_mut(|leaving| !leaving.has_left());
+            if waiter.count(|link| !link.is_finished()) == 0 {
+                return;
+            }
+            let seen = shared.moves.load(Ordering::Relaxed);
+            if seen != moves {
+                (moves, moved_at) = (seen, Instant::now());
+            }
+            if self.started.elapsed() >= LIMIT || moved_at.elapsed() >= STALL_LIMIT {
+                return;
+            }
+            waiter.wait(CHECK_INTERVAL);
         }
-        waiter.wait(CHECK_INTERVAL);
     }
 }
 
-/// The C library writes out what its streams hold only after this, when it is too late for a
-/// stream on an upgraded descriptor. But another thread may hold the lock of a stream for ever, in
-/// a read from the terminal say, and to wait for that would hang the end of the process: with
-/// other threads about it is left alone.
-fn flush_standard_streams() {
-    if thread::is_alone() {
-        process::flush_streams();
+impl Leaving {
+    /// Ends the program's direction once nothing of it is under way, twice in a row: a thread that
+    /// has just been given room needs a moment to use it.
+    fn has_left(&mut self) -> bool {
+        let unsent = socket_options::unsent_bytes(self.end.as_fd()).unwrap_or(0);
+        let is_quiet = !self.link.can_deliver() || (unsent == 0 && !self.link.is_relaying());
+        if is_quiet && self.was_quiet {
+            let _ = shutdown(&self.end, Shutdown::Write);
+            return true;
+        }
+        self.was_quiet = is_quiet;
+        false
     }
 }
 
 fn holds_data(link: &Link) -> bool {
-    if link.is_finished() {
-        return false;
-    }
-    link.is_busy()
-        || program_ends(link).first().is_some_and(|end| {
-            socket_options::unsent_bytes(end.as_fd()).is_ok_and(|unsent| unsent > 0)
-        })
-}
-
-/// Duplicates of the program's end, wherever in the descriptor table it is by now.
-fn program_ends(link: &Link) -> Vec<OwnedFd> {
-    let identity = link.program_identity();
-    let Some(transport) = link.transport() else { return Vec::new() };
-    fd_table::numbers_of(identity, transport.as_fd())
-        .unwrap_or_default()
-        .into_iter()
-        .filter_map(|number| crate::sys::identity::duplicate_if(number, identity))
-        .take(1)
-        .collect()
+    link.can_deliver() && link.is_busy()
 }
 
 #[derive(Default)]
@@ -173,8 +212,8 @@ fn lock() -> MutexGuard<'static, Vec<Weak<Link>>> {
 
 /// How often conditions are looked at that make no event.
 const CHECK_INTERVAL: Duration = Duration::from_millis(5);
-/// The whole of the exit handler, and without any byte moving.
-const EXIT_LIMIT: Duration = Duration::from_secs(30);
-const EXIT_STALL_LIMIT: Duration = Duration::from_secs(5);
+/// How long the end of the process may be held up: in all, and without any byte moving.
+pub const LIMIT: Duration = Duration::from_secs(30);
+pub const STALL_LIMIT: Duration = Duration::from_secs(5);
 
 static SHARED: PerProcess<Shared> = PerProcess::new();

@@ -1,24 +1,27 @@
 //! Transparent mode: the swap of the descriptor and the relay behind it.
 
+mod closing;
 mod connection;
 pub mod exit;
 pub mod pair;
+mod program_end;
 mod reactor;
 pub mod swap;
 
-use std::os::fd::{AsFd, BorrowedFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use connection::Connection;
 use pair::{Pair, PairKind};
+use program_end::ProgramEnd;
 
-use crate::error::{Error, ErrorSlot, Result};
+use crate::error::{Code, Error, ErrorSlot, Result};
 use crate::sys::identity::Identity;
 use crate::sys::private_fd::PrivateFd;
 use crate::sys::socket_options;
-use crate::sys::stream_socket::{self, Family};
+use crate::sys::stream_socket::Family;
 use crate::tls::engine::Engine;
 
 /// The pair that goes with a socket of `family`.
@@ -29,28 +32,49 @@ pub fn pair_kind(family: Family, unix: bool) -> PairKind {
 /// Puts the inner pair in the place of the connection: from now on nothing that the program sends
 /// on `number`, or on a duplicate of it, can reach the wire in clear.
 pub fn swap_in(number: RawFd, transport: &PrivateFd, kind: PairKind) -> Result<Swapped> {
+    let written = socket_options::written_bytes(transport.as_fd());
     // What can fail for want of resources comes before the program's descriptor is touched.
     reactor::start()?;
     let connection = Identity::of(transport.as_fd())?;
     let pair = Pair::connect(kind)?;
     socket_options::carry_over(transport.as_fd(), pair.program.as_fd())?;
-    let program = Identity::of(pair.program.as_fd())?;
+    let identity = Identity::of(pair.program.as_fd())?;
     // Before the swap, which may fail half-way: then what was swapped has to be reset too.
-    let swapped =
-        Swapped { library: Some(Arc::new(pair.library)), kind: pair.kind, program, number };
+    let swapped = Swapped {
+        library: Some(Arc::new(pair.library)),
+        program: ProgramEnd { kind: pair.kind, identity, number },
+    };
     swap::swap(number, connection, pair.program.as_fd(), transport.as_fd())?;
+    refuse_what_left_in_clear(written, socket_options::written_bytes(transport.as_fd()))?;
     // Small records must not wait for each other's acknowledgements. AF_UNIX has no such option.
     let _ = rustix::net::sockopt::set_tcp_nodelay(transport, true);
+    // How the connection is closed is up to the program's end now; lingering in the kernel would
+    // stop the relay, and a limit of 0 destroy what was sent.
+    let _ = rustix::net::sockopt::set_socket_linger(transport, None);
     Ok(swapped)
+}
+
+/// Nothing holds up another thread's send before the descriptor that it uses has been replaced, and
+/// nothing can take it back. The peer would take it for the beginning of TLS: better to say so.
+fn refuse_what_left_in_clear(before: Option<u64>, after: Option<u64>) -> Result<()> {
+    match before.zip(after) {
+        Some((before, after)) if before != after => Err(Error::new(
+            Code::STATE,
+            format!(
+                "another thread or process sent {} bytes in clear while the upgrade began; nobody \
+                 may send between the answer to STARTTLS and the end of the upgrade",
+                after.wrapping_sub(before)
+            ),
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// A descriptor that has been swapped and does not speak TLS yet. Dropping it resets the
 /// program's end, so that no byte ever comes out of it and nothing sent into it goes anywhere.
 pub struct Swapped {
     library: Option<Arc<PrivateFd>>,
-    kind: PairKind,
-    program: Identity,
-    number: RawFd,
+    program: ProgramEnd,
 }
 
 /// What the relay needs to know beside the bytes.
@@ -67,8 +91,7 @@ pub struct Link {
     /// or not.
     transport: Weak<PrivateFd>,
     library: Weak<PrivateFd>,
-    kind: PairKind,
-    program: Identity,
+    program: ProgramEnd,
     progress: Progress,
 }
 
@@ -77,13 +100,15 @@ pub struct Link {
 struct Progress {
     /// Nothing of the program's waits inside the relay.
     idle: AtomicBool,
+    /// What the program still sends cannot reach the peer.
+    cut_off: AtomicBool,
     /// Everything is over.
     finished: AtomicBool,
 }
 
 impl Swapped {
     pub fn program_identity(&self) -> Identity {
-        self.program
+        self.program.identity
     }
 
     /// Hangs up when the program closes its descriptor.
@@ -104,16 +129,13 @@ impl Swapped {
         let link = Arc::new(Link {
             transport: Arc::downgrade(&transport),
             library: Arc::downgrade(&library),
-            kind: self.kind,
             program: self.program,
             progress: Progress::default(),
         });
         let connection = Connection::new(connection::Ends {
             transport,
             library,
-            kind: self.kind,
             program: self.program,
-            number: self.number,
             engine,
             options,
             link: link.clone(),
@@ -126,22 +148,8 @@ impl Swapped {
 
 impl Drop for Swapped {
     fn drop(&mut self) {
-        let Some(library) = self.library.take() else { return };
-        // A close alone might not be felt at once: the reset goes through the kernel's queues, and
-        // a child that is about to exec may still hold a copy of the library's end. What is sent
-        // in that moment would seem to have been accepted.
-        match self.kind {
-            PairKind::Tcp(_) => {
-                match connection::program_end(&library, self.number, self.program) {
-                    Some(end) => drop(rustix::net::shutdown(&end, rustix::net::Shutdown::Write)),
-                    None => stream_socket::end_sending(self.number, self.program),
-                }
-                stream_socket::kill(library.as_fd());
-            }
-            PairKind::Unix => {
-                connection::leave_unread(&library, self.number, self.program);
-                let _ = rustix::net::shutdown(&library, rustix::net::Shutdown::Both);
-            }
+        if let Some(library) = self.library.take() {
+            self.program.cut_off(&library);
         }
     }
 }
@@ -153,27 +161,51 @@ impl Link {
     }
 
     pub fn kind(&self) -> PairKind {
-        self.kind
+        self.program.kind
     }
 
     pub fn program_identity(&self) -> Identity {
-        self.program
+        self.program.identity
     }
 
-    /// Whether bytes of the program have arrived at the library's end and not been acknowledged by
+    /// A duplicate of the program's end; `None` once the program has closed it.
+    pub fn program_end(&self) -> Option<OwnedFd> {
+        let library = self.library.upgrade()?;
+        self.program.duplicate(library.as_fd())
+    }
+
+    /// Every send of the program's fails from now on; what it has sent stays on its way.
+    pub fn end_sending(&self) {
+        if let Some(library) = self.library.upgrade() {
+            self.program.end_sending(library.as_fd());
+        }
+    }
+
+    /// Whether bytes that the program has sent are on their way and have not been acknowledged by
     /// the peer's kernel: in this process's own they are lost if it dies before the peer has read
     /// and said something.
     pub fn is_busy(&self) -> bool {
-        // The queue first: the relay says that it is busy before it reads.
-        let queued = self.library.upgrade().is_some_and(|library| {
-            socket_options::readable_bytes(library.as_fd()).is_ok_and(|count| count > 0)
-        });
         let unsent = |transport: Arc<PrivateFd>| {
             socket_options::unsent_bytes(transport.as_fd()).is_ok_and(|count| count > 0)
         };
-        queued
-            || !self.progress.idle.load(Ordering::SeqCst)
+        // In the order in which bytes move, or some could slip by.
+        self.library.upgrade().is_some_and(|library| self.program.unsent(library.as_fd()) > 0)
+            || self.is_relaying()
             || self.transport.upgrade().is_some_and(unsent)
+    }
+
+    /// Whether bytes have come to the library's end and the real connection has not taken them.
+    pub fn is_relaying(&self) -> bool {
+        let queued = self.library.upgrade().is_some_and(|library| {
+            socket_options::readable_bytes(library.as_fd()).is_ok_and(|count| count > 0)
+        });
+        // The relay says that it is busy before it reads.
+        queued || !self.progress.idle.load(Ordering::SeqCst)
+    }
+
+    /// Whether what the program sends can still reach the peer.
+    pub fn can_deliver(&self) -> bool {
+        !self.is_finished() && !self.progress.cut_off.load(Ordering::Acquire)
     }
 
     /// Whether the relay is done with the connection.

@@ -18,7 +18,7 @@ use crate::error::Result;
 use crate::sys::failed;
 use crate::sys::private_fd::PrivateFd;
 use crate::sys::process::PerProcess;
-use crate::sys::socket_options::set_no_fin_wait;
+use crate::sys::socket_options::{set_no_fin_wait, set_usual_segments};
 use crate::sys::stream_socket::Family;
 
 /// What the two ends are.
@@ -105,6 +105,12 @@ fn join(family: Family, listener: &OwnedFd) -> rustix::io::Result<(OwnedFd, Owne
     }
     let ours = SocketAddr::try_from(getsockname(&program)?)?;
     let library = accept_from(listener, ours, deadline)?;
+    // Without asking once more the socket counts as connecting, and a connect of the program's
+    // would be answered with success.
+    match connect(&program, &address) {
+        Ok(()) | Err(Errno::ISCONN) => {}
+        Err(errno) => return Err(errno),
+    }
     set_nonblocking(&program, false)?;
     Ok((program, library))
 }
@@ -152,6 +158,8 @@ fn tcp_socket(family: Family) -> rustix::io::Result<OwnedFd> {
         // The addresses are v4-mapped, whatever net.ipv6.bindv6only says.
         sockopt::set_ipv6_v6only(&socket, false)?;
     }
+    // Only a small buffer of the program's needs it.
+    let _ = set_usual_segments(socket.as_fd());
     Ok(socket)
 }
 
@@ -291,6 +299,15 @@ mod tests {
             send(&pair.program, b"ab!", SendFlags::NOSIGNAL | SendFlags::OOB).unwrap();
             send(&pair.program, b"cd", SendFlags::NOSIGNAL).unwrap();
             assert_eq!(receive(&pair.library, 5), b"ab!cd");
+        }
+    }
+
+    #[test]
+    fn the_program_s_end_counts_as_connected() {
+        for family in [Family::Inet, Family::Inet6] {
+            let pair = Pair::connect(PairKind::Tcp(family)).unwrap();
+            let other = SocketAddr::new(peer_of(&pair.program).ip(), 1);
+            assert_eq!(connect(&pair.program, &other), Err(Errno::ISCONN));
         }
     }
 

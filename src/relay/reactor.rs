@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::event::{EventfdFlags, Timespec, eventfd};
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 
 use zeroize::Zeroize;
 
@@ -22,33 +22,54 @@ use crate::sys::thread::spawn_without_signals;
 
 /// Makes sure that there is a thread to carry a connection.
 pub fn start() -> Result<()> {
-    let mut reactors = lock_reactors();
+    ensure_thread(&mut lock_reactors())
+}
+
+/// Hands a connection to the least loaded thread. If that fails the program's end is cut off.
+pub fn adopt(connection: Connection) -> Result<()> {
+    let mut connection = Some(connection);
+    let outcome = hand_over(&mut connection);
+    if let (Err(_), Some(connection)) = (&outcome, connection) {
+        connection.cut_off();
+    }
+    outcome
+}
+
+fn ensure_thread(reactors: &mut Vec<Arc<Reactor>>) -> Result<()> {
     let loaded = reactors
         .iter()
         .all(|reactor| reactor.connections.load(Ordering::Relaxed) >= CONNECTIONS_PER_THREAD);
-    let processors = std::thread::available_parallelism().map_or(1, usize::from);
-    if reactors.is_empty() || (loaded && reactors.len() < processors) {
-        let reactor = Arc::new(Reactor::new()?);
-        let worker = reactor.clone();
-        spawn_without_signals(move || worker.serve()).map_err(|error| {
-            Error::system("start the relay thread", error.raw_os_error().unwrap_or(libc::EAGAIN))
-        })?;
-        reactors.push(reactor);
+    if !loaded {
+        return Ok(());
+    }
+    // This reads files: not for every connection.
+    let processors = || std::thread::available_parallelism().map_or(1, usize::from);
+    if !reactors.is_empty() && reactors.len() >= processors() {
+        return Ok(());
+    }
+    match Reactor::spawn() {
+        Ok(reactor) => reactors.push(reactor),
+        Err(error) if reactors.is_empty() => return Err(error),
+        // Those that there are have more to do.
+        Err(_) => {}
     }
     Ok(())
 }
 
-/// Hands a connection to the least loaded thread.
-pub fn adopt(connection: Connection) -> Result<()> {
-    start()?;
-    let reactor = {
-        let reactors = lock_reactors();
-        reactors.iter().min_by_key(|reactor| reactor.connections.load(Ordering::Relaxed)).cloned()
-    };
-    let reactor = reactor.ok_or_else(|| Error::internal("no relay thread"))?;
+/// Takes the connection out if it succeeds.
+fn hand_over(connection: &mut Option<Connection>) -> Result<()> {
+    // Held until the end: a thread that gives up looks into its inbox after it has left the list.
+    let mut reactors = lock_reactors();
+    ensure_thread(&mut reactors)?;
+    let reactor = reactors
+        .iter()
+        .min_by_key(|reactor| reactor.connections.load(Ordering::Relaxed))
+        .ok_or_else(|| Error::internal("no relay thread"))?;
+    // Held as well: the thread is woken first, since that may fail, and finds it after that.
+    let mut inbox = reactor.lock_inbox();
+    reactor.wake()?;
     reactor.connections.fetch_add(1, Ordering::Relaxed);
-    reactor.lock_inbox().push(connection);
-    reactor.wake();
+    inbox.extend(connection.take());
     Ok(())
 }
 
@@ -56,7 +77,8 @@ pub fn adopt(connection: Connection) -> Result<()> {
 pub fn wake_all() {
     let Some(reactors) = REACTORS.get() else { return };
     for reactor in reactors.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-        reactor.wake();
+        // The caller has a deadline.
+        let _ = reactor.wake();
     }
 }
 
@@ -98,9 +120,21 @@ impl Reactor {
         Ok(Self { epoll, wake, inbox: Mutex::default(), connections: AtomicUsize::new(0) })
     }
 
-    fn wake(&self) {
-        // A counter at its maximum wakes as well.
-        let _ = rustix::io::write(&self.wake, &1_u64.to_ne_bytes());
+    fn spawn() -> Result<Arc<Self>> {
+        let reactor = Arc::new(Self::new()?);
+        let worker = reactor.clone();
+        spawn_without_signals(move || worker.serve()).map_err(|error| {
+            Error::system("start the relay thread", error.raw_os_error().unwrap_or(libc::EAGAIN))
+        })?;
+        Ok(reactor)
+    }
+
+    fn wake(&self) -> Result<()> {
+        match retry_on_intr(|| rustix::io::write(&self.wake, &1_u64.to_ne_bytes())) {
+            // A counter at its maximum wakes as well.
+            Ok(_) | Err(Errno::AGAIN) => Ok(()),
+            Err(errno) => Err(Error::system("wake the relay thread", errno.raw_os_error())),
+        }
     }
 
     fn serve(&self) {

@@ -37,7 +37,7 @@ pub fn swap(
     if !found.numbers.contains(&number) {
         return Err(gone(number));
     }
-    if let Some(number) = blocked_on(&found.numbers) {
+    if let Some(number) = blocked_on(&found.numbers)? {
         return Err(Error::new(
             Code::STATE,
             format!(

@@ -15,8 +15,11 @@ mod upgrade;
 use std::os::fd::{AsFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-pub use registry::{by_descriptor, defaults, find, flush_all, free, open, refuse_upgrade_in_child};
+pub use registry::{
+    by_descriptor, defaults, end_process, find, flush_all, free, open, refuse_upgrade_in_child,
+};
 use settings::Settings;
 use upgrade::Pending;
 
@@ -27,7 +30,7 @@ use crate::io::explicit::ExplicitSession;
 use crate::io::transport::{self, CallOptions};
 use crate::relay::Link;
 use crate::sys::address::Address;
-use crate::sys::identity::{Identity, duplicate_if};
+use crate::sys::identity::{Identity, try_duplicate_if};
 use crate::sys::private_fd::PrivateFd;
 use crate::sys::{socket_options, stream_socket, thread};
 use crate::tls::engine::Session;
@@ -290,6 +293,17 @@ impl Socket {
         }
     }
 
+    /// The session, if it is one in explicit mode, and how long the peer's last words are awaited.
+    fn explicit_session(&self) -> Option<(Arc<ExplicitSession>, Option<Duration>)> {
+        let state = self.state();
+        match &state.phase {
+            Phase::Open(Channel::Explicit(session)) => {
+                Some((session.clone(), state.settings.close_timeout))
+            }
+            _ => None,
+        }
+    }
+
     /// Waits until what was accepted in explicit mode has left.
     pub fn flush_explicit(&self, deadline: &Deadline) {
         let Ok(Channel::Explicit(session)) = self.open_channel() else { return };
@@ -340,12 +354,10 @@ impl Socket {
     fn program_end(&self) -> Result<OwnedFd> {
         let identity = self.state().identity;
         let Role::Descriptor(number) = self.role else { return Err(defaults_only()) };
-        if let Some(end) = identity.and_then(|identity| duplicate_if(number, identity)) {
+        if let Some(identity) = identity
+            && let Some(end) = try_duplicate_if(number, identity)?
+        {
             return Ok(end);
-        }
-        if identity.is_some() && Identity::of_number(number) == identity {
-            // It is there, so it was a number for the duplicate that was missing.
-            return Err(Error::system("duplicate the descriptor", libc::EMFILE));
         }
         Err(Error {
             sys_errno: libc::EBADF,

@@ -10,6 +10,7 @@ use super::{Phase, Role, Socket};
 use crate::error::{Code, Error, Result};
 use crate::handle::{Table, Token};
 use crate::io::deadline::Deadline;
+use crate::io::ending;
 use crate::relay;
 use crate::sys::identity::Identity;
 use crate::sys::process::{self, PerProcess};
@@ -19,7 +20,7 @@ use crate::sys::stream_socket;
 pub fn open(fd: RawFd) -> Result<Token> {
     process::watch_forks();
     stream_socket::check_stream(fd)?;
-    let identity = Identity::of_number(fd)
+    let identity = Identity::look_at(fd)?
         .ok_or_else(|| Error::new(Code::INVALID, format!("descriptor {fd} is not open")))?;
     let mut descriptors = descriptors();
     if let Some(other) = descriptors.get(&identity).and_then(|token| SOCKETS.get(token.raw()).ok())
@@ -109,12 +110,28 @@ pub fn flush_all(limit: Option<Duration>) -> usize {
     })
 }
 
+/// The process is ending: sees to it that what was accepted leaves, and ends every session.
+pub fn end_process() {
+    let relayed = relay::exit::begin();
+    let explicit: Vec<_> =
+        SOCKETS.all().iter().filter_map(|socket| socket.explicit_session()).collect();
+    let sessions: Vec<_> =
+        explicit.iter().map(|(session, patience)| (&**session, *patience)).collect();
+    ending::end_all(&sessions, Some(relay::exit::STALL_LIMIT), Some(relay::exit::LIMIT));
+    if let Some(relayed) = relayed {
+        relayed.wait();
+    }
+}
+
 impl Socket {
     /// After a swap the program's descriptor has another identity.
     pub(super) fn move_to(&self, identity: Identity) {
         let mut descriptors = descriptors();
         descriptors.retain(|_, token| *token != self.token);
-        descriptors.insert(identity, self.token);
+        // Freed meanwhile by another thread, which has been here already or waits for the lock.
+        if SOCKETS.get(self.token.raw()).is_ok() {
+            descriptors.insert(identity, self.token);
+        }
         self.state().identity = Some(identity);
     }
 }

@@ -26,7 +26,7 @@ use crate::relay::{self, LinkOptions, Swapped};
 use crate::sys::address::Address;
 use crate::sys::identity::Identity;
 use crate::sys::private_fd::PrivateFd;
-use crate::sys::{process, stream_socket, thread};
+use crate::sys::{process, socket_options, stream_socket, thread};
 use crate::tls::config::{self, ClientSetup};
 use crate::tls::engine::Engine;
 use crate::verify::name::PeerName;
@@ -115,7 +115,10 @@ impl Socket {
         let mut state = self.state();
         match &state.phase {
             Phase::Plain => {
-                if state.identity.is_none() || Identity::of_number(number) != state.identity {
+                // If the kernel does not tell, the upgrade begins, fails, and ends the connection.
+                let is_another = Identity::look_at(number)
+                    .is_ok_and(|found| found.is_none() || found != state.identity);
+                if is_another {
                     return Err(Error::new(
                         Code::STATE,
                         format!("descriptor {number} was closed or now is something else"),
@@ -168,6 +171,7 @@ impl Socket {
             self.move_to(swapped.program_identity());
             Path::Transparent(swapped)
         };
+        socket_options::hold_nothing_back(transport.as_fd());
         let deadline = Deadline::after(settings.handshake_timeout);
         let (engine, client) = if is_server {
             (Engine::server(config::server(settings.identity.as_ref())?)?, None)

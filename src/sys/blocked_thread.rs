@@ -1,24 +1,62 @@
 //! Whether another thread waits inside a call on a descriptor that is about to be replaced.
 
+use std::io;
 use std::os::fd::RawFd;
 
 use libc::c_long;
 use rustix::thread::gettid;
+
+use crate::error::{Error, Result};
 
 /// The descriptor, out of `numbers`, on which another thread of this process is blocked in a call
 /// that reads or writes.
 ///
 /// Such a thread holds the file that the number referred to when the call began. After a swap it
 /// would take ciphertext off the connection, or write in clear to it. Threads that cannot be
-/// looked at (no such file in /proc, a sandbox) count as not blocked. Waiting in `poll`, `select`
-/// or `epoll_wait` cannot be told.
-pub fn blocked_on(numbers: &[RawFd]) -> Option<RawFd> {
+/// looked at (no such file in /proc, a sandbox) count as not blocked, but not for want of a
+/// descriptor or of memory: that is an error. Waiting in `poll`, `select` or `epoll_wait` cannot
+/// be told.
+pub fn blocked_on(numbers: &[RawFd]) -> Result<Option<RawFd>> {
     let own = gettid().as_raw_nonzero().get().to_string();
-    let threads = std::fs::read_dir("/proc/self/task").ok()?;
-    threads.flatten().filter(|thread| thread.file_name() != *own).find_map(|thread| {
-        let call = std::fs::read_to_string(thread.path().join("syscall")).ok()?;
-        descriptors_of(&call).into_iter().flatten().find(|number| numbers.contains(number))
-    })
+    let Some(threads) = unless_unknown(threads())? else {
+        return Ok(None);
+    };
+    for thread in threads {
+        let Some(thread) = unless_unknown(thread)? else { continue };
+        if thread.file_name() == *own {
+            continue;
+        }
+        let call = unless_unknown(std::fs::read_to_string(thread.path().join("syscall")))?;
+        let call = call.unwrap_or_default();
+        let found = descriptors_of(&call).into_iter().flatten().find(|one| numbers.contains(one));
+        if found.is_some() {
+            return Ok(found);
+        }
+    }
+    Ok(None)
+}
+
+/// Unlike the standard library's other functions, `read_dir` does not try again after a signal.
+fn threads() -> io::Result<std::fs::ReadDir> {
+    loop {
+        match std::fs::read_dir("/proc/self/task") {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            done => return done,
+        }
+    }
+}
+
+/// `None`: this kernel or a sandbox does not tell, or the thread has ended.
+fn unless_unknown<T>(outcome: io::Result<T>) -> Result<Option<T>> {
+    match outcome {
+        Ok(known) => Ok(Some(known)),
+        Err(error) => match error.raw_os_error() {
+            Some(errno @ (libc::EMFILE | libc::ENFILE | libc::ENOMEM | libc::EIO)) => {
+                Err(Error::system("find out whether a thread waits on the descriptor", errno))
+            }
+            _ => Ok(None),
+        },
+    }
 }
 
 /// The descriptors of a blocked system call, from a line of /proc/PID/task/TID/syscall: its number
@@ -70,7 +108,7 @@ mod tests {
     use crate::sys::test_sockets::{eventually, tcp_pair, unix_pair};
 
     fn becomes_blocked(number: RawFd) -> bool {
-        eventually(|| blocked_on(&[-5, number]) == Some(number))
+        eventually(|| blocked_on(&[-5, number]) == Ok(Some(number)))
     }
 
     #[test]
@@ -83,10 +121,10 @@ mod tests {
             byte
         });
         assert!(becomes_blocked(number));
-        assert_eq!(blocked_on(&[peer.as_raw_fd()]), None);
+        assert_eq!(blocked_on(&[peer.as_raw_fd()]), Ok(None));
         TcpStream::from(peer).write_all(b"x").unwrap();
         assert_eq!(reader.join().unwrap(), *b"x");
-        assert_eq!(blocked_on(&[number]), None);
+        assert_eq!(blocked_on(&[number]), Ok(None));
     }
 
     #[test]

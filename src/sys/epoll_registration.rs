@@ -67,9 +67,12 @@ impl Registration {
     }
 
     fn control(&self, operation: i32, socket: BorrowedFd<'_>) -> Result<Done> {
-        let identity = Identity::of(socket)?;
-        if Identity::of_number(self.target) == Some(identity) {
-            return Ok(self.control_target(operation));
+        let is_there = Identity::of(socket)
+            .and_then(|identity| Ok(Identity::look_at(self.target)? == Some(identity)));
+        match is_there {
+            Ok(true) => return Ok(self.control_target(operation)),
+            Ok(false) => {}
+            Err(error) => return Ok(Done::Failed(error.sys_errno)),
         }
         // The number was closed after it had been registered. It is needed for a moment.
         // SAFETY: plain integers.

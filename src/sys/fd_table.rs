@@ -1,10 +1,12 @@
 //! Every descriptor of this process: which ones refer to a socket, and which are epoll instances.
 
+use std::collections::HashMap;
 use std::ffi::CStr;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use rustix::fs::{CWD, Mode, OFlags, RawDir, openat, readlinkat_raw};
+use rustix::io::{Errno, retry_on_intr};
 
 use super::failed;
 use super::identity::{Identity, stat};
@@ -33,17 +35,47 @@ pub fn numbers_of(identity: Identity, known: BorrowedFd<'_>) -> Result<Vec<RawFd
     Ok(survey(identity, known)?.numbers)
 }
 
+/// The program's descriptors of every socket. `known` is one of the library's.
+pub fn sockets(known: BorrowedFd<'_>) -> Result<HashMap<Identity, Vec<RawFd>>> {
+    let mut sockets = HashMap::<_, Vec<_>>::new();
+    walk(&open_table()?, known, |number, _, stat| {
+        if stat.st_mode & libc::S_IFMT == libc::S_IFSOCK {
+            sockets.entry(Identity::from(stat)).or_default().push(number);
+        }
+        Ok(())
+    })?;
+    Ok(sockets)
+}
+
 // Not /proc/self/fd, which is silently empty once the main thread has called pthread_exit.
 const TABLE: &CStr = c"/proc/thread-self/fd";
 
 fn open_table() -> Result<OwnedFd> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    openat(CWD, TABLE, flags, Mode::empty())
+    retry_on_intr(|| openat(CWD, TABLE, flags, Mode::empty()))
         .map_err(failed("list the open descriptors (/proc/thread-self/fd; is /proc mounted?)"))
 }
 
 fn survey_in(table: &OwnedFd, identity: Identity, known: BorrowedFd<'_>) -> Result<Survey> {
     let mut survey = Survey::default();
+    walk(table, known, |number, name, stat| {
+        if Identity::from(stat) == identity {
+            survey.numbers.push(number);
+        } else if stat.st_mode & libc::S_IFMT == 0 && is_epoll(table.as_fd(), name)? {
+            survey.epolls.push(number);
+        }
+        Ok(())
+    })?;
+    survey.numbers.sort_unstable();
+    Ok(survey)
+}
+
+/// Shows `visit` every descriptor of the program's, and fails if `known` was not among all.
+fn walk(
+    table: &OwnedFd,
+    known: BorrowedFd<'_>,
+    mut visit: impl FnMut(RawFd, &CStr, &libc::stat) -> Result<()>,
+) -> Result<()> {
     let mut seen = false;
     let mut buffer = [const { MaybeUninit::uninit() }; 16 * 1024];
     let mut entries = RawDir::new(table, &mut buffer);
@@ -55,17 +87,11 @@ fn survey_in(table: &OwnedFd, identity: Identity, known: BorrowedFd<'_>) -> Resu
         };
         if number == known.as_raw_fd() {
             seen = true;
-            continue;
-        }
-        if is_private(number) {
-            continue;
-        }
-        // Closed since: not to be swapped any more.
-        let Some(stat) = stat(number) else { continue };
-        if Identity::from(&stat) == identity {
-            survey.numbers.push(number);
-        } else if stat.st_mode & libc::S_IFMT == 0 && is_epoll(table.as_fd(), name) {
-            survey.epolls.push(number);
+        } else if !is_private(number)
+            && let Some(stat) = stat(number)?
+        {
+            // Without one it has been closed since.
+            visit(number, name, &stat)?;
         }
     }
     if !seen {
@@ -78,17 +104,21 @@ fn survey_in(table: &OwnedFd, identity: Identity, known: BorrowedFd<'_>) -> Resu
             ),
         ));
     }
-    survey.numbers.sort_unstable();
-    Ok(survey)
+    Ok(())
 }
 
 /// Whether an anonymous inode (which has no file type, and which eventfd, timerfd and others
 /// share) is an epoll instance.
-fn is_epoll(table: BorrowedFd<'_>, name: &CStr) -> bool {
+fn is_epoll(table: BorrowedFd<'_>, name: &CStr) -> Result<bool> {
     const TARGET: &[u8] = b"anon_inode:[eventpoll]";
     // One byte more, so that a longer name is not taken for it.
     let mut buffer = [const { MaybeUninit::uninit() }; TARGET.len() + 1];
-    readlinkat_raw(table, name, &mut buffer).is_ok_and(|(target, _)| target == TARGET)
+    match readlinkat_raw(table, name, &mut buffer) {
+        Ok((target, _)) => Ok(target == TARGET),
+        // Closed since.
+        Err(Errno::NOENT) => Ok(false),
+        Err(errno) => Err(failed("list the open descriptors")(errno)),
+    }
 }
 
 #[cfg(test)]

@@ -15,13 +15,19 @@ pub struct Identity {
 
 impl Identity {
     pub fn of(fd: BorrowedFd<'_>) -> Result<Self> {
-        Self::of_number(fd.as_raw_fd())
-            .ok_or_else(|| Error::system("look at the descriptor", last_errno()))
+        Self::look_at(fd.as_raw_fd())?
+            .ok_or_else(|| Error::system("look at the descriptor", libc::EBADF))
+    }
+
+    /// `None`: the number is closed, or the kernel does not tell. For a decision that would be
+    /// unsafe if it did not tell, there is [`Identity::look_at`].
+    pub fn of_number(number: RawFd) -> Option<Self> {
+        Self::look_at(number).ok().flatten()
     }
 
     /// `None`: the number is closed.
-    pub fn of_number(number: RawFd) -> Option<Self> {
-        stat(number).map(|stat| Self::from(&stat))
+    pub fn look_at(number: RawFd) -> Result<Option<Self>> {
+        Ok(stat(number)?.map(|stat| Self::from(&stat)))
     }
 }
 
@@ -31,19 +37,28 @@ impl From<&libc::stat> for Identity {
     }
 }
 
-/// A CLOEXEC duplicate of a number of the program's, if it refers to `identity`.
+/// [`try_duplicate_if`] for a caller who goes on without a duplicate, whatever the reason.
+pub fn duplicate_if(number: RawFd, identity: Identity) -> Option<OwnedFd> {
+    try_duplicate_if(number, identity).ok().flatten()
+}
+
+/// A CLOEXEC duplicate of a number of the program's. `None`: it does not refer to `identity`.
 ///
 /// That is looked at after duplicating, so that what is answered cannot be anything else.
-pub fn duplicate_if(number: RawFd, identity: Identity) -> Option<OwnedFd> {
+pub fn try_duplicate_if(number: RawFd, identity: Identity) -> Result<Option<OwnedFd>> {
     // Never 0, 1 or 2, which a program that closed them still prints to.
     // SAFETY: plain integers; a closed number answers EBADF.
     let duplicate = unsafe { libc::fcntl(number, libc::F_DUPFD_CLOEXEC, 3) };
     if duplicate < 0 {
-        return None;
+        return match last_errno() {
+            libc::EBADF => Ok(None),
+            errno => Err(Error::system("duplicate the descriptor", errno)),
+        };
     }
     // SAFETY: just made, owned by nobody else.
     let duplicate = unsafe { OwnedFd::from_raw_fd(duplicate) };
-    (Identity::of_number(duplicate.as_raw_fd()) == Some(identity)).then_some(duplicate)
+    let is_it = Identity::look_at(duplicate.as_raw_fd())? == Some(identity);
+    Ok(is_it.then_some(duplicate))
 }
 
 /// Puts `with` under `number` (`dup3`), keeping the number's FD_CLOEXEC, if `number` refers to
@@ -52,7 +67,13 @@ pub fn replace_if(number: RawFd, identity: Identity, with: BorrowedFd<'_>) -> Re
     loop {
         // SAFETY: plain integers; a closed number answers EBADF.
         let flags = unsafe { libc::fcntl(number, libc::F_GETFD) };
-        if flags < 0 || Identity::of_number(number) != Some(identity) {
+        if flags < 0 {
+            match last_errno() {
+                libc::EBADF => return Ok(false),
+                errno => return Err(Error::system("look at the descriptor", errno)),
+            }
+        }
+        if Identity::look_at(number)? != Some(identity) {
             return Ok(false);
         }
         let cloexec = if flags & libc::FD_CLOEXEC != 0 { libc::O_CLOEXEC } else { 0 };
@@ -68,10 +89,19 @@ pub fn replace_if(number: RawFd, identity: Identity, with: BorrowedFd<'_>) -> Re
     }
 }
 
-pub(super) fn stat(number: RawFd) -> Option<libc::stat> {
+/// `None`: the number is closed.
+pub(super) fn stat(number: RawFd) -> Result<Option<libc::stat>> {
     let mut stat = MaybeUninit::uninit();
     // SAFETY: a closed number answers EBADF; on success the kernel has filled in all of it.
-    unsafe { (libc::fstat(number, stat.as_mut_ptr()) == 0).then(|| stat.assume_init()) }
+    unsafe {
+        if libc::fstat(number, stat.as_mut_ptr()) == 0 {
+            return Ok(Some(stat.assume_init()));
+        }
+    }
+    match last_errno() {
+        libc::EBADF => Ok(None),
+        errno => Err(Error::system("look at the descriptor", errno)),
+    }
 }
 
 pub(super) fn last_errno() -> i32 {

@@ -13,6 +13,7 @@ pub mod private_fd;
 pub mod process;
 pub mod socket_options;
 pub mod stream_socket;
+pub mod tcp_table;
 pub mod thread;
 
 #[cfg(test)]

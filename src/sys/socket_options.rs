@@ -13,17 +13,29 @@ use super::identity::last_errno;
 use crate::error::{Error, Result};
 
 /// Gives the program's end of the inner pair what was set on its socket: O_NONBLOCK, timeouts,
-/// linger, keep-alive, inline urgent data, who is signalled, and buffer sizes only if the program
-/// had chosen them. FD_CLOEXEC belongs to each number and is kept by the swap.
+/// linger, keep-alive, inline urgent data, what holds bytes back, who is signalled, what it may ask
+/// for again, and buffer sizes only if the program had chosen them. FD_CLOEXEC belongs to each
+/// number and is kept by the swap.
 pub fn carry_over(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> Result<()> {
     carry_socket_options(from, to).map_err(failed("carry the socket's options over"))?;
     carry_buffer_sizes(from, to);
+    carry_if_known(from, to, HOLDING.map(|(level, option, _)| (level, option)));
+    carry_if_known(from, to, ANSWERS);
     carry_signals(from, to)?;
     let carried = OFlags::NONBLOCK | ASYNC;
     let flags = fcntl_getfl(to).and_then(|own| {
         fcntl_setfl(to, own.difference(carried) | fcntl_getfl(from)?.intersection(carried))
     });
     flags.map_err(failed("carry O_NONBLOCK over"))
+}
+
+/// Undoes on the real connection what the program had set to have the kernel wait for more bytes:
+/// the library's own transfers would wait, too. What is corked leaves now.
+pub fn hold_nothing_back(fd: BorrowedFd<'_>) {
+    for (level, option, neutral) in HOLDING {
+        // Not known to this kernel or kind of socket: nothing to undo.
+        let _ = set(fd, level, option, &neutral);
+    }
 }
 
 /// Has SIGIO name `number`, which `fd` is open under by now: the kernel reports the number under
@@ -55,10 +67,38 @@ pub fn set_no_fin_wait(fd: BorrowedFd<'_>) -> Result<()> {
     set(fd, libc::IPPROTO_TCP, libc::TCP_LINGER2, &(-1 as c_int)).map_err(failed("set TCP_LINGER2"))
 }
 
+/// Segments of the size that a network has. On loopback they are 64 KiB: with a smaller window only
+/// the persist timer sends, a piece every 200 ms. For a socket that is not connected yet.
+pub fn set_usual_segments(fd: BorrowedFd<'_>) -> Result<()> {
+    set(fd, libc::IPPROTO_TCP, libc::TCP_MAXSEG, &USUAL_SEGMENT).map_err(failed("set TCP_MAXSEG"))
+}
+
 /// Closing the last descriptor of this connection resets it and throws away what was not sent.
 pub fn set_abortive_close(fd: BorrowedFd<'_>) -> Result<()> {
     let linger = libc::linger { l_onoff: 1, l_linger: 0 };
     set(fd, libc::SOL_SOCKET, libc::SO_LINGER, &linger).map_err(failed("set SO_LINGER"))
+}
+
+/// How many bytes have been written to this TCP connection since it was made, whether they have
+/// left or not. `None`: Linux before 4.19, or no TCP.
+pub fn written_bytes(fd: BorrowedFd<'_>) -> Option<u64> {
+    // struct tcp_info, which grows with the kernel; libc's is an old one. These offsets stay.
+    const NOT_SENT: usize = 144;
+    const SENT: usize = 200;
+    const SENT_AGAIN: usize = 208;
+    let mut info = [0_u8; SENT_AGAIN + 8];
+    let mut size = info.len() as socklen_t;
+    let into = info.as_mut_ptr().cast::<c_void>();
+    // SAFETY: the kernel writes at most `size` bytes to `info`.
+    let outcome = unsafe {
+        libc::getsockopt(fd.as_raw_fd(), libc::IPPROTO_TCP, libc::TCP_INFO, into, &mut size)
+    };
+    if outcome != 0 || (size as usize) < info.len() {
+        return None;
+    }
+    let word = |at: usize| info[at..].first_chunk().map(|bytes| u64::from_ne_bytes(*bytes));
+    let not_sent = info[NOT_SENT..].first_chunk().map(|bytes| u32::from_ne_bytes(*bytes))?;
+    Some(word(SENT)?.wrapping_sub(word(SENT_AGAIN)?).wrapping_add(not_sent.into()))
 }
 
 /// How much was sent that the peer's side has not acknowledged (TCP) or read (AF_UNIX) yet.
@@ -83,13 +123,28 @@ fn carry_socket_options(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> rustix::io:
 /// Sizes are a matter of speed: what the kernel refuses or does not know (SO_BUF_LOCK came with
 /// Linux 5.14) is left at its default.
 fn carry_buffer_sizes(from: BorrowedFd<'_>, to: BorrowedFd<'_>) {
-    let chosen = get(from, SO_BUF_LOCK).unwrap_or(0);
+    let chosen = get(from, libc::SOL_SOCKET, SO_BUF_LOCK).unwrap_or(0);
     for (lock, option) in [(SNDBUF_LOCK, libc::SO_SNDBUF), (RCVBUF_LOCK, libc::SO_RCVBUF)] {
         if chosen & lock != 0
-            && let Ok(size) = get(from, option)
+            && let Ok(size) = get(from, libc::SOL_SOCKET, option)
         {
             // The kernel doubles what is set and answers the double.
             let _ = set(to, libc::SOL_SOCKET, option, &(size / 2));
+        }
+    }
+}
+
+/// An option that the new socket does not know, or the kernel, is no matter.
+fn carry_if_known<const N: usize>(
+    from: BorrowedFd<'_>,
+    to: BorrowedFd<'_>,
+    options: [(c_int, c_int); N],
+) {
+    for (level, option) in options {
+        if let Ok(value) = get(from, level, option)
+            && get(to, level, option).is_ok_and(|own| own != value)
+        {
+            let _ = set(to, level, option, &value);
         }
     }
 }
@@ -133,13 +188,13 @@ fn count(fd: BorrowedFd<'_>, request: libc::Ioctl) -> rustix::io::Result<u32> {
     }
 }
 
-/// An int option of the socket level.
-fn get(fd: BorrowedFd<'_>, option: c_int) -> rustix::io::Result<c_int> {
+/// An option that is an int.
+fn get(fd: BorrowedFd<'_>, level: c_int, option: c_int) -> rustix::io::Result<c_int> {
     let mut value: c_int = 0;
     let mut size = size_of::<c_int>() as socklen_t;
     let into = (&raw mut value).cast::<c_void>();
     // SAFETY: the kernel writes at most `size` bytes to `value`.
-    match unsafe { libc::getsockopt(fd.as_raw_fd(), libc::SOL_SOCKET, option, into, &mut size) } {
+    match unsafe { libc::getsockopt(fd.as_raw_fd(), level, option, into, &mut size) } {
         0 => Ok(value),
         _ => Err(rustix::io::Errno::from_raw_os_error(last_errno())),
     }
@@ -168,9 +223,31 @@ const F_GETSIG: c_int = 11;
 const F_SETOWN_EX: c_int = 15;
 const F_GETOWN_EX: c_int = 16;
 
+/// Ethernet's, with time stamps.
+const USUAL_SEGMENT: c_int = 1448;
+
+/// Level, option, and the value that holds nothing back.
+const HOLDING: [(c_int, c_int, c_int); 3] = [
+    (libc::SOL_SOCKET, libc::SO_RCVLOWAT, 1),
+    (libc::SOL_SOCKET, libc::SO_PEEK_OFF, -1),
+    (libc::IPPROTO_TCP, libc::TCP_CORK, 0),
+];
+
 const SO_BUF_LOCK: c_int = 72;
 const SNDBUF_LOCK: c_int = 1;
 const RCVBUF_LOCK: c_int = 2;
+
+/// What has its effect on the real connection, which keeps it; the program's end has it only to
+/// answer what was set. A type of service sets the priority too, so that this comes last. Not TCP_USER_TIMEOUT: on the
+/// inner pair it would count the time in which a slow peer lets the program wait.
+const ANSWERS: [(c_int, c_int); 6] = [
+    (libc::IPPROTO_IP, libc::IP_TOS),
+    (libc::IPPROTO_IPV6, libc::IPV6_TCLASS),
+    (libc::IPPROTO_TCP, libc::TCP_KEEPIDLE),
+    (libc::IPPROTO_TCP, libc::TCP_KEEPINTVL),
+    (libc::IPPROTO_TCP, libc::TCP_KEEPCNT),
+    (libc::SOL_SOCKET, libc::SO_PRIORITY),
+];
 
 const ASYNC: OFlags = OFlags::from_bits_retain(libc::O_ASYNC as u32);
 
@@ -218,8 +295,48 @@ mod tests {
             assert!(sockopt::socket_keepalive(&to).unwrap());
             assert!(sockopt::socket_oobinline(&to).unwrap());
             assert_eq!(sockopt::socket_send_buffer_size(&to).unwrap(), 60_000);
-            assert_eq!(get(to.as_fd(), SO_BUF_LOCK).unwrap(), SNDBUF_LOCK);
+            assert_eq!(get(to.as_fd(), libc::SOL_SOCKET, SO_BUF_LOCK).unwrap(), SNDBUF_LOCK);
         }
+    }
+
+    #[test]
+    fn what_holds_bytes_back_moves_to_the_new_socket() {
+        let all = |fd: &OwnedFd| HOLDING.map(|(level, option, _)| get(fd.as_fd(), level, option));
+        let (from, _other) = tcp_pair();
+        let (to, _peer) = tcp_pair();
+        for (level, option, value) in
+            [(libc::SOL_SOCKET, libc::SO_RCVLOWAT, 1000), (libc::IPPROTO_TCP, libc::TCP_CORK, 1)]
+        {
+            set(from.as_fd(), level, option, &value).unwrap();
+        }
+        let (set_before, neutral) = (all(&from), all(&to));
+        carry_over(from.as_fd(), to.as_fd()).unwrap();
+        hold_nothing_back(from.as_fd());
+        assert_ne!(set_before, neutral);
+        assert_eq!(all(&to), set_before);
+        assert_eq!(all(&from), neutral);
+    }
+
+    #[test]
+    fn what_was_set_on_the_connection_is_answered() {
+        let values = [0x10, 0x20, 100, 20, 3, 4];
+        let (from, _other) = tcp_pair();
+        for ((level, option), value) in ANSWERS.into_iter().zip(values) {
+            // The IPv6 option is for sockets of that family.
+            assert_eq!(
+                set(from.as_fd(), level, option, &value).is_ok(),
+                level != libc::IPPROTO_IPV6
+            );
+        }
+        let (to, _peer) = tcp_pair();
+        carry_over(from.as_fd(), to.as_fd()).unwrap();
+        for ((level, option), value) in ANSWERS.into_iter().zip(values) {
+            let kept = get(to.as_fd(), level, option);
+            assert_eq!(kept.is_ok_and(|kept| kept == value), level != libc::IPPROTO_IPV6);
+        }
+        let (to, _peer) = unix_pair();
+        carry_over(from.as_fd(), to.as_fd()).unwrap();
+        assert_eq!(get(to.as_fd(), libc::SOL_SOCKET, libc::SO_PRIORITY).unwrap(), 4);
     }
 
     #[test]
@@ -236,7 +353,7 @@ mod tests {
         assert_eq!(sockopt::socket_linger(&to).unwrap(), None);
         assert!(!sockopt::socket_keepalive(&to).unwrap());
         assert_eq!(sockopt::socket_recv_buffer_size(&to).unwrap(), receive);
-        assert_eq!(get(to.as_fd(), SO_BUF_LOCK).unwrap(), 0);
+        assert_eq!(get(to.as_fd(), libc::SOL_SOCKET, SO_BUF_LOCK).unwrap(), 0);
         assert_eq!(owner_of(&to), (OwnerEx { kind: 0, id: 0 }, 0));
     }
 
@@ -298,6 +415,20 @@ mod tests {
         recv(&b, &mut [0; 5], RecvFlags::empty()).unwrap();
         assert_eq!(readable_bytes(b.as_fd()).unwrap(), 0);
         assert_eq!(unsent_bytes(a.as_fd()).unwrap(), 0);
+    }
+
+    #[test]
+    fn counts_what_was_written_whether_it_left_or_not() {
+        let (a, b) = tcp_pair();
+        assert_eq!(written_bytes(a.as_fd()), Some(0));
+        fcntl_setfl(&a, OFlags::NONBLOCK).unwrap();
+        let mut sent = 0;
+        while let Ok(n) = send(&a, &[0; 65536], SendFlags::NOSIGNAL) {
+            sent += n as u64;
+            assert_eq!(written_bytes(a.as_fd()), Some(sent));
+        }
+        assert_eq!(written_bytes(b.as_fd()), Some(0));
+        assert_eq!(written_bytes(unix_pair().0.as_fd()), None);
     }
 
     #[test]

@@ -1,14 +1,15 @@
 //! Which descriptors can carry TLS, and how such a connection is killed.
 
-use std::os::fd::{BorrowedFd, RawFd};
+use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
 
 use rustix::fs::{FileType, fstat};
 use rustix::io::Errno;
 use rustix::net::{
-    AddressFamily, RecvFlags, Shutdown, SocketType, connect_unspec, getpeername, recv, shutdown,
-    sockopt,
+    AddressFamily, RecvFlags, SendFlags, Shutdown, SocketType, connect_unspec, getpeername, recv,
+    shutdown, sockopt,
 };
 
+use super::failed;
 use super::identity::Identity;
 pub use super::socket_options::{readable_bytes, set_abortive_close, unsent_bytes};
 use crate::error::{Code, Error, Result};
@@ -23,7 +24,7 @@ pub enum Family {
 
 /// Any connected stream socket will do; everything else is refused by its name.
 pub fn check_connected_stream(fd: RawFd) -> Result<Family> {
-    if Identity::of_number(fd).is_none() {
+    if Identity::look_at(fd)?.is_none() {
         return Err(refused(Code::INVALID, format!("descriptor {fd} is not open")));
     }
     // SAFETY: not -1, and only handed to system calls, which answer EBADF if another thread
@@ -47,6 +48,17 @@ pub fn check_stream(fd: RawFd) -> Result<()> {
 fn is_listening(fd: RawFd) -> bool {
     // SAFETY: not -1, since it has been looked at, and only handed to a system call.
     fd >= 0 && sockopt::socket_acceptconn(unsafe { BorrowedFd::borrow_raw(fd) }) == Ok(true)
+}
+
+/// A socket that answers ENOTCONN to every send, without SIGPIPE.
+pub fn unconnected() -> Result<OwnedFd> {
+    rustix::net::socket_with(
+        AddressFamily::UNIX,
+        SocketType::STREAM,
+        rustix::net::SocketFlags::CLOEXEC,
+        None,
+    )
+    .map_err(failed("make a socket"))
 }
 
 /// Takes a connection attempt back, also one that is under way. The socket can be used again.
@@ -89,11 +101,31 @@ pub fn kill_number(number: RawFd) {
 /// Every send on `number` fails from now on, if it refers to `identity`; for a caller who could
 /// not get a duplicate.
 pub fn end_sending(number: RawFd, identity: Identity) {
-    if number >= 0 && Identity::of_number(number) == Some(identity) {
-        // SAFETY: not -1, and only handed to a system call, which answers EBADF if another thread
-        // closes it meanwhile.
-        let _ = shutdown(unsafe { BorrowedFd::borrow_raw(number) }, Shutdown::Write);
+    if let Some(fd) = borrow_if(number, identity) {
+        let _ = shutdown(fd, Shutdown::Write);
     }
+}
+
+/// Sends on `number` without waiting, for the same kind of caller.
+pub fn send_at(number: RawFd, identity: Identity, bytes: &[u8]) {
+    if let Some(fd) = borrow_if(number, identity) {
+        let _ = rustix::net::send(fd, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL);
+    }
+}
+
+/// [`unsent_bytes`] of `number`, if it refers to `identity`. A number that is reused at this moment
+/// makes it another socket's, no worse.
+pub fn unsent_at(number: RawFd, identity: Identity) -> Option<u32> {
+    unsent_bytes(borrow_if(number, identity)?).ok()
+}
+
+fn borrow_if<'a>(number: RawFd, identity: Identity) -> Option<BorrowedFd<'a>> {
+    if number < 0 || Identity::of_number(number) != Some(identity) {
+        return None;
+    }
+    // SAFETY: not -1, and only handed to system calls, which answer EBADF if another thread closes
+    // it meanwhile.
+    Some(unsafe { BorrowedFd::borrow_raw(number) })
 }
 
 const KILL_ATTEMPTS: usize = 1000;
@@ -187,7 +219,7 @@ mod tests {
     use rustix::event::{EventfdFlags, eventfd};
     use rustix::fs::{CWD, Mode, OFlags, openat};
     use rustix::io::dup;
-    use rustix::net::{SendFlags, SocketFlags, send, socket_with, socketpair};
+    use rustix::net::{SocketFlags, send, socket_with, socketpair};
 
     use super::*;
     use crate::sys::blocked_thread::blocked_on;
@@ -371,7 +403,7 @@ mod tests {
             let number = socket.as_raw_fd();
             std::thread::scope(|scope| {
                 let waiting = scope.spawn(|| recv(&socket, &mut [0; 8], RecvFlags::empty()));
-                let blocked = eventually(|| blocked_on(&[number]).is_some());
+                let blocked = eventually(|| blocked_on(&[number]) == Ok(Some(number)));
                 kill(socket.as_fd());
                 assert!(blocked);
                 let received = waiting.join().unwrap();

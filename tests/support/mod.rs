@@ -198,6 +198,22 @@ pub fn plain_send(fd: RawFd, data: &[u8]) -> Result<usize, i32> {
     transferred(unsafe { libc::send(fd, data.as_ptr().cast(), data.len(), libc::MSG_NOSIGNAL) })
 }
 
+/// An option of a socket, of whatever type the kernel has for it.
+pub fn option<T: Copy>(socket: &impl AsRawFd, level: i32, name: i32) -> T {
+    let mut value: T = zeroed();
+    let mut size = size_of::<T>() as libc::socklen_t;
+    let into = (&raw mut value).cast();
+    let got = unsafe { libc::getsockopt(socket.as_raw_fd(), level, name, into, &mut size) };
+    assert_eq!(got, 0, "option {name}");
+    value
+}
+
+pub fn set_option<T: Copy>(socket: &impl AsRawFd, level: i32, name: i32, value: T) {
+    let (from, size) = ((&raw const value).cast(), size_of::<T>() as libc::socklen_t);
+    let set = unsafe { libc::setsockopt(socket.as_raw_fd(), level, name, from, size) };
+    assert_eq!(set, 0, "option {name}");
+}
+
 /// A peer on loopback that serves one connection on a thread of its own.
 pub struct Peer<T> {
     pub address: SocketAddr,

@@ -8,7 +8,7 @@ use std::sync::{Arc, Condvar, Mutex};
 
 use rustls::ServerConnection;
 
-use super::{SSL_FLAG_EXPLICIT_IO, SSL_FLAG_UNIX_PAIR, plain_recv, plain_send};
+use super::{SSL_FLAG_EXPLICIT_IO, SSL_FLAG_UNIX_PAIR, plain_recv, plain_send, set_option};
 
 /// The two kinds of inner pair, and no pair at all.
 pub const MODES: [u32; 3] = [0, SSL_FLAG_UNIX_PAIR, SSL_FLAG_EXPLICIT_IO];
@@ -193,16 +193,7 @@ impl Wire {
     /// Ends the connection by a reset instead of an end of file.
     pub fn reset(self) {
         let linger = libc::linger { l_onoff: 1, l_linger: 0 };
-        let set = unsafe {
-            libc::setsockopt(
-                self.socket.as_raw_fd(),
-                libc::SOL_SOCKET,
-                libc::SO_LINGER,
-                (&raw const linger).cast(),
-                size_of::<libc::linger>() as u32,
-            )
-        };
-        assert_eq!(set, 0);
+        set_option(&self.socket, libc::SOL_SOCKET, libc::SO_LINGER, linger);
     }
 
     /// The first flight of a TLS server, one entry per record.

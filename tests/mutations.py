@@ -1,0 +1,144 @@
+#!/usr/bin/env python3
+"""Breaks the library on purpose, one promise at a time, and sees that the C tests notice.
+
+Each mutation is made in a copy of the tree below build/, where library and tests are then built and run. It passes if
+the tests it names fail. Arguments choose mutations by parts of their names. The last line counts.
+"""
+
+import dataclasses
+import pathlib
+import shutil
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+TREE = ROOT / "build" / "mutations"
+
+
+@dataclasses.dataclass
+class Mutation:
+    name: str
+    # File, text that stands in it once, and what to put in its place.
+    edits: list
+    # Words that choose the tests, some of which have to fail.
+    tests: list
+
+
+MUTATIONS = [
+    Mutation(
+        "the swap comes after the handshake",
+        [
+            (
+                "src/relay/mod.rs",
+                "    swap::swap(number, connection, pair.program.as_fd(), transport.as_fd())?;\n",
+                "    let _ = (connection, transport);\n    std::mem::forget(pair.program.try_clone());\n"
+                "    *LATE.lock().unwrap() = Some(pair.program);\n",
+            ),
+            (
+                "src/relay/mod.rs",
+                "        let link = Arc::new(Link {\n",
+                "        let late = LATE.lock().unwrap().take().unwrap();\n"
+                "        let connection = Identity::of(transport.as_fd())?;\n"
+                "        swap::swap(self.number, connection, late.as_fd(), transport.as_fd())?;\n"
+                "        let link = Arc::new(Link {\n",
+            ),
+            (
+                "src/relay/mod.rs",
+                "/// What the relay needs to know beside the bytes.\n",
+                "static LATE: std::sync::Mutex<Option<std::os::fd::OwnedFd>> = std::sync::Mutex::new(None);\n"
+                "/// What the relay needs to know beside the bytes.\n",
+            ),
+        ],
+        ["nothing_in_clear", "other_threads"],
+    ),
+    Mutation(
+        "a failed upgrade leaves the connection alive",
+        [
+            ("src/socket/upgrade.rs", "        self.errors.set_fatal(error.clone());\n        self.kill();\n", ""),
+            ("src/relay/mod.rs", "                stream_socket::kill(library.as_fd());\n", ""),
+        ],
+        ["nothing_in_clear"],
+    ),
+    Mutation(
+        "a closed connection is not drained",
+        [
+            (
+                "src/relay/connection.rs",
+                "Finish::Wait(if closing.drained >= DRAIN_LIMIT || now >= closing.give_up {",
+                "Finish::Wait(if now >= closing.give_up || closing.drained < DRAIN_LIMIT {",
+            ),
+        ],
+        ["end_of_process", "ending", "close_"],
+    ),
+    Mutation(
+        "a truncation is a clean end",
+        [("src/relay/connection.rs", "if !self.options.allow_truncation {", "if false {")],
+        ["truncation", "ends"],
+    ),
+    Mutation(
+        "the end of the process waits for nothing",
+        [("src/abi/process.rs", "let _ = panic::catch(socket::end_process);", "let _ = panic::catch(|| ());")],
+        ["end_of_process", "ending"],
+    ),
+]
+
+
+class Survived(Exception):
+    """The tests did not notice; the text says what they did instead."""
+
+
+def copy_tree():
+    """What git tracks, and what it would; times are kept, so that unchanged files are not built again."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
+    )  # fmt: skip
+    for name in filter(None, listed.stdout.split("\0")):
+        source, target = ROOT / name, TREE / name
+        if not source.is_file() or (target.exists() and target.read_bytes() == source.read_bytes()):
+            continue
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(source, target)
+
+
+def run(*command):
+    done = subprocess.run(
+        [str(word) for word in command], cwd=TREE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+    )  # fmt: skip
+    return done.returncode, done.stdout
+
+
+def check(mutation):
+    copy_tree()
+    for name, old, new in mutation.edits:
+        path = TREE / name
+        text = path.read_text()
+        if text.count(old) != 1:
+            raise Survived(f"{name} has {text.count(old)} times, and not once: {old.strip()}")
+        path.write_text(text.replace(old, new))
+    status, output = run("make", "lib", "c-tests")
+    if status:
+        raise Survived(f"it does not build: {output[-2000:]}")
+    status, output = run(sys.executable, "tests/c_tests.py", *mutation.tests)
+    red = [line for line in output.splitlines() if line.startswith("not ok")]
+    if not status or not red:
+        raise Survived(f"every test passed: {output.splitlines()[-1]}")
+    print(f"ok {mutation.name}: {len(red)} tests fail, the first: {red[0].removeprefix('not ok ')}", flush=True)
+
+
+def main():
+    passed = failed = 0
+    for mutation in MUTATIONS:
+        if len(sys.argv) > 1 and not any(word in mutation.name for word in sys.argv[1:]):
+            continue
+        try:
+            check(mutation)
+            passed += 1
+        except (Survived, OSError, subprocess.SubprocessError) as why:
+            print(f"not ok {mutation.name}: {why}", flush=True)
+            failed += 1
+    print(f"{passed} passed, {failed} failed, 0 skipped")
+    return 1 if failed or not passed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
