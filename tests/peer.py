@@ -423,7 +423,9 @@ class Duplex:
             self.end = str(ended)
         finally:
             connection.setblocking(True)
+        # The client has ended its direction, perhaps before we are done with ours.
         connection.sendall(waiting)
+        self.send_only(self.size)
 
     def _next(self, most):
         start = self.sent * 7 % (len(self.block) - 65536)
