@@ -524,7 +524,9 @@ int32_t ssl_pending(ssl_socket *s, size_t *bytes);
 int32_t ssl_shutdown(ssl_socket *s, int32_t how);
 
 // Writes to `fd` a duplicate of the real connection, for setsockopt, getsockopt and poll. The
-// caller closes it. Do not read or write it: what travels there is TLS.
+// caller closes it. Do not read or write it: what travels there is TLS. Before the first call of
+// ssl_perform_handshake it is a duplicate like any other, and is upgraded with them: ask for it
+// after that.
 int32_t ssl_get_transport_fd(ssl_socket *s, int32_t *fd);
 
 // Writes an address of the real connection, as getpeername and getsockname did before the

@@ -13,7 +13,9 @@ use crate::error::{Code, Error};
 use crate::socket::Channel;
 
 /// Writes to `fd` a duplicate of the real connection, for setsockopt, getsockopt and poll. The
-/// caller closes it. Do not read or write it: what travels there is TLS.
+/// caller closes it. Do not read or write it: what travels there is TLS. Before the first call of
+/// ssl_perform_handshake it is a duplicate like any other, and is upgraded with them: ask for it
+/// after that.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ssl_get_transport_fd(s: *mut ssl_socket, fd: *mut i32) -> i32 {
     status(entry!(ssl_get_transport_fd, look s, |socket| {
