@@ -17,12 +17,13 @@ both are there; each of its further lines is a command that is answered with a l
 When the control connection ends, the connection is closed.
 """
 
-import os
+import pathlib
 import select
 import socket
 import struct
 import threading
 
+import listening
 import peer
 
 SECONDS = 30
@@ -54,14 +55,11 @@ class ControlledPeer(peer.Peer):
     def __init__(self, pki, folder):
         super().__init__(pki, folder)
         self.connections = {}
-        own = {
-            "SSLSOCK_CALLS_PEER": self._listen(socket.AF_INET, ("127.0.0.2", 0), self._hand_over),
-            "SSLSOCK_CALLS_PEER_UNIX": self._listen(socket.AF_UNIX, os.path.join(folder, "calls"), self._hand_over),
-            "SSLSOCK_CALLS_CONTROL": self._listen(socket.AF_INET, ("127.0.0.2", 0), self._control),
-        }
-        if "SSLSOCK_PEER6" in self.variables:
-            own["SSLSOCK_CALLS_PEER6"] = self._listen(socket.AF_INET6, ("::1", 0), self._hand_over)
-        self.variables.update(own)
+        self.variables["SSLSOCK_CALLS_CONTROL"] = listening.listen(
+            socket.AF_INET, ("127.0.0.2", 0), self._control, peer.EXPECTED
+        )
+        path = pathlib.Path(folder, "calls")
+        self.variables.update(listening.everywhere("SSLSOCK_CALLS_PEER", path, self._hand_over, peer.EXPECTED))
 
     def _hand_over(self, connection):
         """The connection is whoever's has its ticket; this thread keeps it open."""

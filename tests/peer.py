@@ -23,7 +23,7 @@ ends, whether a handshake succeeds or not; the result is how many bytes came, an
 """
 
 import hashlib
-import os
+import pathlib
 import select
 import socket
 import ssl
@@ -31,6 +31,7 @@ import struct
 import threading
 import time
 
+import listening
 import peer_steps
 
 PERIOD = 251
@@ -48,9 +49,9 @@ def pattern(offset, length):
     return whole[start : start + length]
 
 
-def server_context(pki):
+def server_context(pki, chain="server-chain.pem"):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(pki / "server-chain.pem", pki / "server.key")
+    context.load_cert_chain(pathlib.Path(pki, chain), pathlib.Path(pki, "server.key"))
     # A client that ends without close_notify is to be seen, not smoothed over.
     context.options &= ~getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)
     return context
@@ -58,6 +59,10 @@ def server_context(pki):
 
 class Ended(Exception):
     """The client's direction is over; the text says how."""
+
+
+# The tests are about what the client sees of it.
+EXPECTED = (OSError, Ended)
 
 
 class Session:
@@ -183,39 +188,13 @@ class Peer:
         self.context_tls12.maximum_version = ssl.TLSVersion.TLSv1_2
         self.results = {}
         self.arrived = threading.Condition()
+        local = (socket.AF_INET, ("127.0.0.2", 0))
         self.variables = {
             "SSLSOCK_PKI": str(pki),
-            "SSLSOCK_PEER": self._listen(socket.AF_INET, ("127.0.0.2", 0), self._serve),
-            "SSLSOCK_PEER_TLS12": self._listen(socket.AF_INET, ("127.0.0.2", 0), self._serve_tls12),
-            "SSLSOCK_PEER_UNIX": self._listen(socket.AF_UNIX, os.path.join(folder, "peer"), self._serve),
-            "SSLSOCK_PEER_RESULTS": self._listen(socket.AF_INET, ("127.0.0.2", 0), self._tell),
+            "SSLSOCK_PEER_TLS12": listening.listen(*local, self._serve_tls12, EXPECTED),
+            "SSLSOCK_PEER_RESULTS": listening.listen(*local, self._tell, EXPECTED),
+            **listening.everywhere("SSLSOCK_PEER", pathlib.Path(folder, "peer"), self._serve, EXPECTED),
         }
-        try:
-            self.variables["SSLSOCK_PEER6"] = self._listen(socket.AF_INET6, ("::1", 0), self._serve)
-        except OSError:
-            # Without the variable the tests over IPv6 are skipped.
-            pass
-
-    def _listen(self, family, address, serve):
-        listener = socket.socket(family, socket.SOCK_STREAM)
-        listener.bind(address)
-        listener.listen(128)
-        threading.Thread(target=self._accept, args=(listener, serve), daemon=True).start()
-        bound = listener.getsockname()
-        return bound if isinstance(bound, str) else f"{bound[0]}:{bound[1]}"
-
-    def _accept(self, listener, serve):
-        while True:
-            connection, _ = listener.accept()
-            threading.Thread(target=self._guard, args=(connection, serve), daemon=True).start()
-
-    def _guard(self, connection, serve):
-        with connection:
-            try:
-                serve(connection)
-            except (OSError, Ended):
-                # The tests are about what the client sees.
-                pass
 
     def _tell(self, connection):
         ticket = connection.makefile().readline().strip()

@@ -30,14 +30,13 @@ Whatever comes until the client's end is kept. A second port takes one request f
                     came under TLS
 """
 
-import os
 import pathlib
 import socket
-import ssl
 import struct
 import threading
 
-from peer import Ended, Session
+import listening
+from peer import EXPECTED, Ended, Session, server_context
 
 GO_AHEAD = b"220 go ahead\r\n"
 INJECTED = b"250 injected\r\n"
@@ -104,52 +103,18 @@ class RecordingPeer:
         # The two authorities have one name. What the unknown one's intermediate signs comes without it, or the
         # client would find a wrong signature, not an issuer that it does not know.
         self.contexts = {
-            "known": self._context(known, "server-chain.pem"),
-            "unknown": self._context(unknown, "server.pem"),
+            "known": server_context(known),
+            "unknown": server_context(unknown, "server.pem"),
         }
         self.records = {}
         self.lock = threading.Lock()
+        served = (self._record, EXPECTED, PATIENCE_SECONDS)
         self.variables = {
-            "SSLSOCK_RECORDER": self._listen(socket.AF_INET, ("127.0.0.2", 0), self._record),
-            "SSLSOCK_RECORDER_UNIX": self._listen(socket.AF_UNIX, os.path.join(folder, "recorder"), self._record),
-            "SSLSOCK_RECORDER_CONTROL": self._listen(socket.AF_INET, ("127.0.0.2", 0), self._control),
+            "SSLSOCK_RECORDER_CONTROL": listening.listen(
+                socket.AF_INET, ("127.0.0.2", 0), self._control, EXPECTED, PATIENCE_SECONDS
+            ),
+            **listening.everywhere("SSLSOCK_RECORDER", pathlib.Path(folder, "recorder"), *served),
         }
-        try:
-            self.variables["SSLSOCK_RECORDER6"] = self._listen(socket.AF_INET6, ("::1", 0), self._record)
-        except OSError:
-            # Without the variable the tests over IPv6 are skipped.
-            pass
-
-    @staticmethod
-    def _context(folder, chain):
-        folder = pathlib.Path(folder)
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(folder / chain, folder / "server.key")
-        context.options &= ~getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)
-        return context
-
-    def _listen(self, family, address, serve):
-        listener = socket.socket(family, socket.SOCK_STREAM)
-        listener.bind(address)
-        listener.listen(128)
-        threading.Thread(target=self._accept, args=(listener, serve), daemon=True).start()
-        bound = listener.getsockname()
-        return bound if isinstance(bound, str) else f"{bound[0]}:{bound[1]}"
-
-    def _accept(self, listener, serve):
-        while True:
-            connection, _ = listener.accept()
-            connection.settimeout(PATIENCE_SECONDS)
-            threading.Thread(target=self._guard, args=(connection, serve), daemon=True).start()
-
-    @staticmethod
-    def _guard(connection, serve):
-        with connection:
-            try:
-                serve(connection)
-            except (OSError, Ended):
-                # The client's program says what is wrong.
-                pass
 
     def _of(self, ticket):
         with self.lock:
