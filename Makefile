@@ -28,9 +28,9 @@ C_TESTS := $(patsubst c-tests/%.c,$(TREE)/c-tests/%,$(filter-out c-tests/header.
     $(addprefix $(TREE)/c-tests/header-,c99 c11 c17 c++17)
 C_TEST_HEADERS := include/sslsock.h $(wildcard c-tests/common/*.h c-tests/loading/*.h)
 C_TEST_FLAGS := $(WARNINGS) $(CFLAGS) -Iinclude -Ic-tests
-C_TEST_LIBS := -L$(TREE)/lib -lsslsock -Wl,-rpath,'$$ORIGIN/../lib' -lpthread
+C_TEST_LIBS := -L$(TREE)/lib -lsslsock -Wl,-rpath,'$$ORIGIN/../lib' -ldl -lpthread
 # The programs that load the library by themselves, and must not be linked to it.
-LOADING_COMMON := c-tests/loading/api.c $(addprefix c-tests/common/,peer.c test.c ways.c)
+LOADING_COMMON := c-tests/loading/api.c $(addprefix c-tests/common/,peer.c process.c test.c ways.c)
 LOADING_LIBS := -rdynamic -Wl,-rpath,'$$ORIGIN/../../lib' -ldl -lpthread
 
 .PHONY: all lib lib-asan lib-panics examples c-tests c-tests-asan c-tests-panics demo test test-long header symbols install uninstall clean FORCE

@@ -32,7 +32,10 @@ BUILD = ROOT / "build"
 PROGRAMS = (
     "descriptor",
     "end_of_process",
+    "fork",
     "handle",
+    "load",
+    "numbers",
     "process",
     "readiness",
     "stream",
@@ -44,7 +47,9 @@ HEADERS = ("header-c99", "header-c11", "header-c17", "header-c++17")
 # Under AddressSanitizer OpenSSL's own leaks and the hijacked names say nothing about the library.
 ASAN_PROGRAMS = (
     "descriptor",
+    "fork",
     "handle",
+    "numbers",
     "process",
     "readiness",
     "stream",
@@ -394,7 +399,7 @@ def main():
         elif options.asan:
             for name in ASAN_PROGRAMS:
                 # A forked child has what its parent's threads held, and nobody to give it back.
-                leaks = "0" if name == "process" else "1"
+                leaks = "0" if name in ("fork", "process") else "1"
                 # Its dlopen is the sanitizer's own, which does not know where the program looks.
                 library = {"LD_LIBRARY_PATH": str(BUILD / "asan" / "lib")}
                 own = {**variables, **library, "ASAN_OPTIONS": f"detect_leaks={leaks}:abort_on_error=0"}

@@ -8,6 +8,9 @@
     hold                  reads nothing until the client has gone
     truncate BYTES        sends so much of the pattern, then ends the TCP connection without close_notify
     reset                 resets the TCP connection
+    mirror TICKET BYTES   sends so much of the pattern in pieces and reads each back, then close_notify, and remembers
+                          under TICKET what came and how the client's direction ended
+    after TICKET BYTES    sends so much of the pattern once there is a result for TICKET, then close_notify
 
 A second port is for results: it takes a ticket and answers "BYTES END", BYTES being how many came in the pattern's
 order. What is not TLS on the wire is an END of its own.
@@ -27,6 +30,7 @@ POLLRDHUP = 0x2000
 PATTERN = bytes(range(PERIOD)) * 1024
 RESULT_SECONDS = 30
 LAST_WORDS_SECONDS = 10
+MIRROR_PIECE = 20_000
 
 
 def pattern(offset, length):
@@ -80,6 +84,17 @@ class Session:
             self._flush()
         except OSError:
             pass
+
+    def tls_shutdown(self):
+        """close_notify both ways."""
+        try:
+            self._drive(self.tls.unwrap)
+        except ssl.SSLEOFError:
+            raise Ended("truncated") from None
+        except ssl.SSLError as error:
+            raise Ended(f"not TLS: {error.reason}") from None
+        except OSError:
+            raise Ended("reset") from None
 
     def _drive(self, function, *arguments):
         while True:
@@ -186,10 +201,39 @@ class Peer:
                 count += len(data)
 
         end = self._read_to_end(session, check)
-        with self.arrived:
-            self.results[ticket] = (count, end if in_order else f"other bytes, {end}")
-            self.arrived.notify_all()
+        self._remember(ticket, count, end if in_order else f"other bytes, {end}")
         self._finish(session)
+
+    def _remember(self, ticket, count, end):
+        with self.arrived:
+            self.results[ticket] = (count, end)
+            self.arrived.notify_all()
+
+    def _mirror(self, session, ticket, size):
+        sent = count = 0
+        end = "close_notify"
+        try:
+            while sent < int(size):
+                piece = pattern(sent, min(MIRROR_PIECE, int(size) - sent))
+                session.write(piece)
+                sent += len(piece)
+                back = b""
+                while len(back) < len(piece):
+                    back += session.read(len(piece) - len(back))
+                if back != piece:
+                    raise Ended("other bytes")
+                count += len(back)
+            # Says close_notify and waits for the client's.
+            session.tls_shutdown()
+        except Ended as ended:
+            end = str(ended)
+        self._remember(ticket, count, end)
+        self._finish(session)
+
+    def _after(self, session, ticket, size):
+        with self.arrived:
+            self.arrived.wait_for(lambda: ticket in self.results, RESULT_SECONDS)
+        self._source(session, size)
 
     def _source(self, session, size):
         session.write(pattern(0, int(size)))

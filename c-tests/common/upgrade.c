@@ -2,9 +2,13 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "check.h"
 #include "conversation.h"
+#include "peer.h"
 #include "ways.h"
 
 _Noreturn void upgrade_failed(const char *what, ssl_socket *s)
@@ -61,4 +65,43 @@ ssl_socket *upgrade_to_peer(int fd, const struct way *way, const char *format, .
         upgrade_failed("ssl_send", s);
     }
     return s;
+}
+
+void say_pattern(int fd, ssl_socket *s, const struct way *way, size_t length, size_t offset)
+{
+    unsigned char buffer[16384];
+
+    for (size_t done = 0; done < length;) {
+        size_t piece = length - done < sizeof buffer ? length - done : sizeof buffer;
+        ptrdiff_t count = (ptrdiff_t)piece;
+        pattern_fill(buffer, piece, offset + done);
+        if (way->flags & SSL_FLAG_EXPLICIT_IO) {
+            count = ssl_send(s, buffer, piece, 0);
+            if (count <= 0) {
+                upgrade_failed("ssl_send", s);
+            }
+        } else {
+            send_all(fd, buffer, piece);
+        }
+        done += (size_t)count;
+    }
+}
+
+void echo_with_peer(const struct way *way, size_t bytes)
+{
+    int fd = peer_connect(way->peer);
+    ssl_socket *s = upgrade_to_peer(fd, way, "echo");
+
+    for (size_t done = 0; done < bytes; done += 1000) {
+        unsigned char received[1000];
+        say_pattern(fd, s, way, sizeof received, done);
+        if (way->flags & SSL_FLAG_EXPLICIT_IO) {
+            CHECK(ssl_recv(s, received, sizeof received, MSG_WAITALL) == (ptrdiff_t)sizeof received);
+            CHECK(pattern_matches(received, sizeof received, done));
+        } else {
+            receive_pattern(fd, sizeof received, done);
+        }
+    }
+    CHECK(ssl_socket_free(s) == SSL_ERR_OKAY);
+    CHECK(close(fd) == 0);
 }

@@ -19,6 +19,12 @@ ssl_socket *upgrade_with(int fd, const char *name, uint32_t flags);
 /* Upgrades a connection to the tests' peer in this way, and gives the peer its order: a line, see tests/peer.py. */
 ssl_socket *upgrade_to_peer(int fd, const struct way *way, const char *format, ...);
 
+/* A whole conversation with the tests' peer in this way: so many bytes, a multiple of 1000, go there and come back. */
+void echo_with_peer(const struct way *way, size_t bytes);
+
+/* Sends the pattern's bytes from `offset` on, in whichever mode the connection is. */
+void say_pattern(int fd, ssl_socket *s, const struct way *way, size_t length, size_t offset);
+
 /* Ends the program with the name and text of the handle's error (NULL: this thread's last). */
 _Noreturn void upgrade_failed(const char *what, ssl_socket *s);
 

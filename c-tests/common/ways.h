@@ -18,6 +18,9 @@ extern const struct way transparent_ways[];
 /* The plainest of them alone, for what does not depend on it. */
 extern const struct way usual_way[];
 
+/* Every kind of inner pair, and explicit mode, over one kind of connection. */
+extern const struct way each_mode[];
+
 /* The same connections in explicit mode. */
 extern const struct way explicit_ways[];
 
