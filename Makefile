@@ -22,18 +22,20 @@ RELEASE := target/release
 # The C tests are built into a tree, for the library in it: build itself, or a variant below it, as below.
 TREE ?= build
 TREE_LIB ?= lib
-C_TEST_COMMON := $(wildcard c-tests/common/*.c)
+# Sources that a variant needs in every program.
+C_TEST_EXTRA ?=
+C_TEST_COMMON := $(wildcard c-tests/common/*.c) $(C_TEST_EXTRA)
 C_TESTS := $(patsubst c-tests/%.c,$(TREE)/c-tests/%,$(filter-out c-tests/header.c,$(wildcard c-tests/*.c))) \
     $(addprefix $(TREE)/c-tests/loading/,names openssl rounds) \
     $(addprefix $(TREE)/c-tests/header-,c99 c11 c17 c++17)
 C_TEST_HEADERS := include/sslsock.h $(wildcard c-tests/common/*.h c-tests/loading/*.h)
 C_TEST_FLAGS := $(WARNINGS) $(CFLAGS) -Iinclude -Ic-tests
-C_TEST_LIBS := -L$(TREE)/lib -lsslsock -Wl,-rpath,'$$ORIGIN/../lib' -lpthread
+C_TEST_LIBS := -L$(TREE)/lib -lsslsock -Wl,-rpath,'$$ORIGIN/../lib' -ldl -lpthread
 # The programs that load the library by themselves, and must not be linked to it.
-LOADING_COMMON := c-tests/loading/api.c $(addprefix c-tests/common/,peer.c test.c ways.c)
+LOADING_COMMON := c-tests/loading/api.c $(addprefix c-tests/common/,peer.c process.c test.c ways.c) $(C_TEST_EXTRA)
 LOADING_LIBS := -rdynamic -Wl,-rpath,'$$ORIGIN/../../lib' -ldl -lpthread
 
-.PHONY: all lib lib-asan lib-panics examples c-tests c-tests-asan c-tests-panics demo test test-long differences header symbols install uninstall clean FORCE
+.PHONY: all lib lib-asan lib-panics examples c-tests c-tests-asan c-tests-panics c-tests-tsan lib-tsan demo test test-long test-tsan differences header symbols install uninstall clean FORCE
 all: lib examples
 
 # Cargo knows best whether there is something to do.
@@ -104,6 +106,17 @@ lib-asan:
 	    $(CARGO) build --lib --target $(ASAN_TARGET) --target-dir build/asan
 	$(call link_variant,build/asan,$(ASAN_TARGET)/debug)
 
+# The same with ThreadSanitizer, which has to see the standard library's locks too: that is built as well, from the
+# sources that `rustup component add rust-src` brings.
+TSAN_PROGRAMS := numbers process readiness loading/rounds
+c-tests-tsan:
+	$(MAKE) $(addprefix build/tsan/c-tests/,$(TSAN_PROGRAMS)) TREE=build/tsan TREE_LIB=lib-tsan CFLAGS='-O1 -g -fsanitize=thread' C_TEST_EXTRA=c-tests/tsan/memory.c
+
+lib-tsan:
+	RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=thread \
+	    $(CARGO) build -Zbuild-std --lib --target $(ASAN_TARGET) --target-dir build/tsan
+	$(call link_variant,build/tsan,$(ASAN_TARGET)/debug)
+
 # The library that can be told to panic, and the program that tells it.
 c-tests-panics:
 	$(MAKE) build/panics/c-tests/injected/panics TREE=build/panics TREE_LIB=lib-panics
@@ -132,6 +145,10 @@ test-long:
 # After a change of what a program sees: writes the README's table anew.
 differences: build/c-tests/calls
 	tests/differences.py --write
+
+# Part of the long run.
+test-tsan:
+	./tests/thread_sanitizer.py
 
 # After a change of the ABI.
 header:

@@ -208,7 +208,7 @@ static void upgrade_with_a_fault(const struct way *way, const struct kind *kind,
     if (kind->is_later) {
         struct extent none = extent_now();
 
-        upgrade_and_echo(way);
+        echo_with_peer(way, 1000);
         expect_nothing_left_since(&none);
     }
     before = extent_now();
@@ -260,7 +260,7 @@ static void upgrade_with_a_fault(const struct way *way, const struct kind *kind,
         mark_end();
     }
     if (code != SSL_ERR_OKAY || kind->caller != UPGRADING_THREAD || rounds(0, 1)) {
-        upgrade_and_echo(way);
+        echo_with_peer(way, 1000);
         expect_nothing_left_since(&before);
     }
 }

@@ -108,7 +108,7 @@ static void upgrade_with_free_descriptors(const struct way *way, int is_later, i
     if (is_later) {
         struct extent none = extent_now();
 
-        upgrade_and_echo(way);
+        echo_with_peer(way, 1000);
         expect_nothing_left_since(&none);
     }
     begun = begin(way);
@@ -129,7 +129,7 @@ static void upgrade_with_free_descriptors(const struct way *way, int is_later, i
     /* The two that were the connection's. */
     before.descriptors -= 2;
     expect_nothing_left_since(&before);
-    upgrade_and_echo(way);
+    echo_with_peer(way, 1000);
     expect_nothing_left_since(&before);
     _exit(code != SSL_ERR_OKAY ? 2 : 0);
 }
@@ -192,7 +192,7 @@ static void without_proc(const struct way *way)
     end(&begun);
     CHECK(umount2("/proc", MNT_DETACH) == 0);
     expect_nothing_left_since(&before);
-    upgrade_and_echo(way);
+    echo_with_peer(way, 1000);
 }
 
 static void a_further_relay_thread_is_not_needed(const struct way *way)

@@ -4,7 +4,9 @@
     c_tests.py              the programs of build/c-tests, exports, header, installation, ends   (make c-tests)
     c_tests.py --asan       the programs of build/asan/c-tests                                   (make c-tests-asan)
     c_tests.py --panics     the panics in every exported function                                (make c-tests-panics)
-    c_tests.py --long       the same with many more rounds (SSLSOCK_LONG=1 for the programs), and under valgrind
+    c_tests.py --tsan       programs of build/tsan/c-tests, for tests/thread_sanitizer.py        (make c-tests-tsan)
+    c_tests.py --valgrind   programs of build/c-tests under valgrind's memcheck and helgrind
+    c_tests.py --long       the ordinary ones with many more rounds (SSLSOCK_LONG=1 for the programs)
 
 Arguments choose tests by parts of their names. The last line says how many passed, failed and were skipped.
 """
@@ -38,8 +40,11 @@ PROGRAMS = (
     "end_of_process",
     "ends",
     "faults",
+    "fork",
     "handle",
+    "load",
     "nothing_in_clear",
+    "numbers",
     "other_threads",
     "process",
     "readiness",
@@ -60,8 +65,10 @@ ASAN_PROGRAMS = (
     "descriptor",
     "edges",
     "ends",
+    "fork",
     "handle",
     "nothing_in_clear",
+    "numbers",
     "other_threads",
     "process",
     "readiness",
@@ -70,6 +77,53 @@ ASAN_PROGRAMS = (
     "surroundings",
     "loading/rounds",
 )
+# Programs, and which of their tests. Left out is what closes a descriptor under a thread that is inside a call on it,
+# which ThreadSanitizer takes for a race, and what is the same once more.
+TSAN_PROGRAMS = {
+    "numbers": ("a_handle_leaves", "close_twice", "fifty_threads"),
+    "process": (),
+    "readiness": (),
+    "loading/rounds": (),
+}
+# Of everything one test, in one way: a handshake takes seconds under valgrind. What starts itself by exec cannot be run.
+MEMCHECK_PROGRAMS = {
+    "descriptor": ("(IPv4)",),
+    "end_of_process": ("(TCP pair)", "exit_delivers (IPv4, Unix pair)"),
+    "fork": tuple(
+        f"{name} (IPv4)"
+        for name in (
+            "a_child_can_open_connections",
+            "a_child_that_ends_leaves_the_parent_alone",
+            "the_child_has_the_descriptor_when_the_parent_has_closed_it",
+            "the_parent_exits_first",
+            "nothing_of_an_inherited_handle_reaches_the_peer",
+            "what_a_child_sent_itself_leaves_at_its_exit",
+            "a_grandchild_may_use_the_descriptor_while_the_first_process_lives",
+            "forks_in_mid_send_lose_nothing",
+            "cat_speaks_tls_through_the_descriptor",
+        )
+    ),
+    "handle": (),
+    "load": ("killed",),
+    "numbers": ("close_", "a_handle_leaves"),
+    "process": ("(IPv4, explicit)",),
+    "readiness": ("(IPv4, Unix pair)",),
+    "stream": ("(IPv4)",),
+    "loading/rounds": ("threads_of_one_load", "unloaded_beside"),
+}
+MEMCHECK = ("valgrind", "--tool=memcheck", "--quiet", "--error-exitcode=99", "--fair-sched=yes")
+LEAKS = ("--leak-check=full", "--show-leak-kinds=definite", "--errors-for-leak-kinds=definite")
+# A forked child has what its parent's threads held, and nobody to give it back.
+FORKING = ("fork", "process")
+HELGRIND_PROGRAMS = {
+    "numbers": ("close_during", "shutdown_wakes"),
+    "process": ("signals_every_millisecond",),
+    "loading/rounds": ("threads_of_one_load", "unloaded_beside"),
+}
+HELGRIND = (
+    "valgrind", "--tool=helgrind", "--quiet", "--error-exitcode=99", "--fair-sched=yes",
+    f"--suppressions={ROOT / 'tests' / 'helgrind.supp'}",
+)  # fmt: skip
 PROGRAM_SECONDS = 1800
 AT_ONCE = 4
 ENDINGS_AT_ONCE = 16
@@ -102,16 +156,18 @@ class Tally:
         else:
             self._note("passed", f"ok {name}")
 
-    def add_program(self, path, variables):
+    def add_program(self, path, variables, tests=(), under=()):
+        """The tests of a program that have one of these words in their names; `under` is a command to run it with."""
         name = str(path.relative_to(BUILD))
         if not path.exists():
             self._note("failed", f"not ok {name}: it has not been built")
             return
-        arguments = [] if not self.chosen or any(word in name for word in self.chosen) else self.chosen
+        name = " ".join((*(word.removeprefix("--tool=") for word in under[1:2]), name))
+        arguments = tests if not self.chosen or any(word in name for word in self.chosen) else self.chosen
         began = time.monotonic()
         try:
             done = subprocess.run(
-                [path, *arguments], env={**os.environ, **variables}, capture_output=True, text=True,
+                [*under, path, *arguments], env={**os.environ, **variables}, capture_output=True, text=True,
                 errors="replace", timeout=PROGRAM_SECONDS,
             )  # fmt: skip
         except subprocess.TimeoutExpired:
@@ -274,17 +330,6 @@ def failed_calls_are_documented(path):
         raise Failed(wrong)
 
 
-# Under valgrind, in the long run.
-
-
-def load_under_valgrind(variables):
-    need("valgrind")
-    command = ["valgrind", "--error-exitcode=99", "--trace-children=yes", "--quiet", BUILD / "c-tests" / "loading" / "rounds"]
-    done = subprocess.run([str(word) for word in command], env={**os.environ, **variables}, capture_output=True, text=True)
-    if done.returncode:
-        raise Failed(f"status {done.returncode}: {(done.stdout + done.stderr)[-2000:]}")
-
-
 def start_peers(folder):
     """Makes keys in the folder and starts what the programs talk to. The variables that tell them."""
     keys, strangers = pathlib.Path(folder, "pki"), pathlib.Path(folder, "strangers")
@@ -296,14 +341,24 @@ def start_peers(folder):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--asan", action="store_true", help="the programs with AddressSanitizer")
+    parser.add_argument("--tsan", action="store_true", help="programs with ThreadSanitizer")
+    parser.add_argument("--valgrind", action="store_true", help="programs under valgrind")
     parser.add_argument("--panics", action="store_true", help="a panic in every exported function")
-    parser.add_argument("--long", action="store_true", help="valgrind, and many more rounds")
+    parser.add_argument("--long", action="store_true", help="many more rounds")
     parser.add_argument("words", nargs="*", help="parts of names of tests")
     options = parser.parse_args()
 
     tally = Tally(options.words)
+    if options.tsan or options.valgrind:
+        # Everything takes ten to fifty times as long.
+        os.environ.pop("SSLSOCK_LONG", None)
+    if options.valgrind and not shutil.which("valgrind"):
+        print("skip valgrind: it is not installed")
+        print("0 passed, 0 failed, 1 skipped")
+        return 0
+    at_once = 2 if options.tsan or options.valgrind else AT_ONCE
     threads = concurrent.futures.ThreadPoolExecutor
-    with tempfile.TemporaryDirectory() as folder, threads(AT_ONCE) as pool, threads(ENDINGS_AT_ONCE) as waiting:
+    with tempfile.TemporaryDirectory() as folder, threads(at_once) as pool, threads(ENDINGS_AT_ONCE) as waiting:
         variables = start_peers(folder)
         keys = pathlib.Path(variables["SSLSOCK_PKI"])
         faults = pathlib.Path(folder, "faults")
@@ -315,13 +370,24 @@ def main():
             jobs.append(pool.submit(tally.add_program, BUILD / "panics" / "c-tests" / "injected" / "panics", variables))
         elif options.asan:
             for name in ASAN_PROGRAMS:
-                # A forked child has what its parent's threads held, and nobody to give it back; and whoever may start no
-                # thread, or whose main thread has ended, cannot look for leaks.
-                leaks = "0" if name in ("process", "nothing_in_clear", "other_threads") else "1"
+                # And whoever may start no thread, or whose main thread has ended, cannot look for leaks.
+                leaks = "0" if name in (*FORKING, "nothing_in_clear", "other_threads") else "1"
                 # Its dlopen is the sanitizer's own, which does not know where the program looks.
                 library = {"LD_LIBRARY_PATH": str(BUILD / "asan" / "lib")}
                 own = {**variables, **library, "ASAN_OPTIONS": f"detect_leaks={leaks}:abort_on_error=0"}
                 jobs.append(pool.submit(tally.add_program, BUILD / "asan" / "c-tests" / name, own))
+        elif options.tsan:
+            for name, tests in TSAN_PROGRAMS.items():
+                library = {"LD_LIBRARY_PATH": str(BUILD / "tsan" / "lib")}
+                program = BUILD / "tsan" / "c-tests" / name
+                jobs.append(pool.submit(tally.add_program, program, {**variables, **library}, tests))
+        elif options.valgrind:
+            for name, tests in MEMCHECK_PROGRAMS.items():
+                # At _exit too, which AddressSanitizer leaves alone.
+                under = MEMCHECK if name in (*FORKING, "handle") else (*MEMCHECK, *LEAKS)
+                jobs.append(pool.submit(tally.add_program, BUILD / "c-tests" / name, variables, tests, under))
+            for name, tests in HELGRIND_PROGRAMS.items():
+                jobs.append(pool.submit(tally.add_program, BUILD / "c-tests" / name, variables, tests, HELGRIND))
         else:
             for name in (*PROGRAMS, *(LONG_PROGRAMS if options.long else ()), *(HEADERS if not options.words else ())):
                 jobs.append(pool.submit(tally.add_program, BUILD / "c-tests" / name, variables))
@@ -339,8 +405,6 @@ def main():
             ):
                 tally.run(test.__name__, test)
             tally.run("install_and_use", lambda: install_and_use(variables))
-            if options.long:
-                jobs.append(pool.submit(tally.run, "load_under_valgrind", lambda: load_under_valgrind(variables)))
         for job in jobs:
             job.result()
         if not options.panics and not options.asan and not options.words:

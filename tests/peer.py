@@ -13,6 +13,9 @@
     duplex TICKET BYTES FIRST   sends the first FIRST of BYTES before it reads anything, then does both at once; the
                           bytes are random, and the hashes of both directions are remembered
     play TICKET STEP...   see peer_steps.py
+    mirror TICKET BYTES   sends so much of the pattern in pieces and reads each back, then close_notify, and remembers
+                          under TICKET what came and how the client's direction ended
+    after TICKET BYTES    sends so much of the pattern once there is a result for TICKET, then close_notify
 
 A second port is for results: it takes a ticket and answers "BYTES END", BYTES being how many came in the pattern's
 order. What is not TLS on the wire is an END of its own. A result is told once. "+NAME" there lets go whoever waits for
@@ -41,6 +44,7 @@ PATTERN = bytes(range(PERIOD)) * 1024
 RESULT_SECONDS = 30
 LAST_WORDS_SECONDS = 10
 MAX_FRAGMENT = 16384 + 256  # RFC 8446, 5.2
+MIRROR_PIECE = 20_000
 
 
 def pattern(offset, length):
@@ -124,6 +128,17 @@ class Session:
         except ssl.SSLError:
             pass
         return self.outgoing.read()
+
+    def tls_shutdown(self):
+        """close_notify both ways."""
+        try:
+            self._drive(self.tls.unwrap)
+        except ssl.SSLEOFError:
+            raise Ended("truncated") from None
+        except ssl.SSLError as error:
+            raise Ended(f"not TLS: {error.reason}") from None
+        except OSError:
+            raise Ended("reset") from None
 
     def _drive(self, function, *arguments):
         while True:
@@ -281,6 +296,37 @@ class Peer:
         end = self._read_to_end(session, check)
         self._remember(ticket, count, end if in_order else f"other bytes, {end}")
         self._finish(session)
+
+    def _remember(self, ticket, count, end):
+        with self.arrived:
+            self.results[ticket] = (count, end)
+            self.arrived.notify_all()
+
+    def _mirror(self, session, ticket, size):
+        sent = count = 0
+        end = "close_notify"
+        try:
+            while sent < int(size):
+                piece = pattern(sent, min(MIRROR_PIECE, int(size) - sent))
+                session.write(piece)
+                sent += len(piece)
+                back = b""
+                while len(back) < len(piece):
+                    back += session.read(len(piece) - len(back))
+                if back != piece:
+                    raise Ended("other bytes")
+                count += len(back)
+            # Says close_notify and waits for the client's.
+            session.tls_shutdown()
+        except Ended as ended:
+            end = str(ended)
+        self._remember(ticket, count, end)
+        self._finish(session)
+
+    def _after(self, session, ticket, size):
+        with self.arrived:
+            self.arrived.wait_for(lambda: ticket in self.results, RESULT_SECONDS)
+        self._source(session, size)
 
     def _source(self, session, size):
         session.write(pattern(0, int(size)))

@@ -2,6 +2,8 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "check.h"
@@ -93,14 +95,41 @@ void send_through(ssl_socket *s, int fd, const struct way *way, const void *data
     }
 }
 
-void upgrade_and_echo(const struct way *way)
+void say_pattern(int fd, ssl_socket *s, const struct way *way, size_t length, size_t offset)
+{
+    unsigned char buffer[16384];
+
+    for (size_t done = 0; done < length;) {
+        size_t piece = length - done < sizeof buffer ? length - done : sizeof buffer;
+        ptrdiff_t count = (ptrdiff_t)piece;
+        pattern_fill(buffer, piece, offset + done);
+        if (way->flags & SSL_FLAG_EXPLICIT_IO) {
+            count = ssl_send(s, buffer, piece, 0);
+            if (count <= 0) {
+                upgrade_failed("ssl_send", s);
+            }
+        } else {
+            send_all(fd, buffer, piece);
+        }
+        done += (size_t)count;
+    }
+}
+
+void echo_with_peer(const struct way *way, size_t bytes)
 {
     int fd = peer_connect(way->peer);
     ssl_socket *s = upgrade_to_peer(fd, way, "echo");
-    unsigned char bytes[100];
 
-    pattern_fill(bytes, sizeof bytes, 0);
-    send_through(s, fd, way, bytes, sizeof bytes);
-    receive_through(s, fd, way, sizeof bytes, 0);
-    CHECK(ssl_socket_free(s) == SSL_ERR_OKAY && close(fd) == 0);
+    for (size_t done = 0; done < bytes; done += 1000) {
+        unsigned char received[1000];
+        say_pattern(fd, s, way, sizeof received, done);
+        if (way->flags & SSL_FLAG_EXPLICIT_IO) {
+            CHECK(ssl_recv(s, received, sizeof received, MSG_WAITALL) == (ptrdiff_t)sizeof received);
+            CHECK(pattern_matches(received, sizeof received, done));
+        } else {
+            receive_pattern(fd, sizeof received, done);
+        }
+    }
+    CHECK(ssl_socket_free(s) == SSL_ERR_OKAY);
+    CHECK(close(fd) == 0);
 }

@@ -23,8 +23,11 @@ ssl_socket *upgrade_to_peer(int fd, const struct way *way, const char *format, .
 void send_through(ssl_socket *s, int fd, const struct way *way, const void *data, size_t length);
 void receive_through(ssl_socket *s, int fd, const struct way *way, size_t length, size_t offset);
 
-/* A whole connection to the tests' peer, from connect to close. */
-void upgrade_and_echo(const struct way *way);
+/* A whole conversation with the tests' peer in this way: so many bytes, a multiple of 1000, go there and come back. */
+void echo_with_peer(const struct way *way, size_t bytes);
+
+/* Sends the pattern's bytes from `offset` on, in whichever mode the connection is. */
+void say_pattern(int fd, ssl_socket *s, const struct way *way, size_t length, size_t offset);
 
 /* Ends the program with the name and text of the handle's error (NULL: this thread's last). */
 _Noreturn void upgrade_failed(const char *what, ssl_socket *s);

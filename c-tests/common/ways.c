@@ -36,6 +36,13 @@ const struct way usual_way[] = {
     {NULL, NULL, 0},
 };
 
+const struct way each_mode[] = {
+    {"IPv4", "SSLSOCK_PEER", 0},
+    {"IPv4, Unix pair", "SSLSOCK_PEER", SSL_FLAG_UNIX_PAIR},
+    {"IPv4, explicit", "SSLSOCK_PEER", SSL_FLAG_EXPLICIT_IO},
+    {NULL, NULL, 0},
+};
+
 const struct way explicit_ways[] = {
     {"IPv4, explicit", "SSLSOCK_PEER", SSL_FLAG_EXPLICIT_IO},
     {"IPv6, explicit", "SSLSOCK_PEER6", SSL_FLAG_EXPLICIT_IO},

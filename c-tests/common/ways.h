@@ -24,6 +24,9 @@ extern const struct way transparent_ways_and_versions[];
 /* The plainest of them alone, for what does not depend on it. */
 extern const struct way usual_way[];
 
+/* Every kind of inner pair, and explicit mode, over one kind of connection. */
+extern const struct way each_mode[];
+
 /* The same connections in explicit mode. */
 extern const struct way explicit_ways[];
 

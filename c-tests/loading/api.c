@@ -49,16 +49,23 @@ static void check(const struct api *api, ssl_socket *s, int32_t code, const char
     }
 }
 
-void api_converse(const struct api *api, const struct way *way)
+ssl_socket *api_upgrade(const struct api *api, const struct way *way, int fd)
 {
-    int fd = peer_connect(way->peer);
     ssl_socket *s = api->socket_new(fd);
-    char answer[5];
 
     CHECK(s != NULL);
     check(api, s, api->set_flags(s, way->flags | SSL_FLAG_DEFER_HANDSHAKE), "ssl_set_flags");
     check(api, s, api->add_trust_file(s, pki_file("ca.pem")), "ssl_add_trust_file");
     check(api, s, api->perform_handshake(s, "localhost"), "ssl_perform_handshake");
+    return s;
+}
+
+void api_converse(const struct api *api, const struct way *way)
+{
+    int fd = peer_connect(way->peer);
+    ssl_socket *s = api_upgrade(api, way, fd);
+    char answer[5];
+
     CHECK(api->send(s, "echo\nhello", 10, 0) == 10);
     CHECK(api->recv(s, answer, 5, MSG_WAITALL) == 5 && memcmp(answer, "hello", 5) == 0);
     check(api, s, api->shutdown(s, SHUT_WR), "ssl_shutdown");

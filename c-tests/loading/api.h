@@ -26,6 +26,9 @@ void api_load(struct api *api, int flags);
 /* Puts the address of a function where a pointer to it is. */
 void api_find(void *library, const char *name, void *pointer);
 
+/* Turns a connection to the peer into TLS in this way. */
+ssl_socket *api_upgrade(const struct api *api, const struct way *way, int fd);
+
 /* A connection to the peer in this way, with an echo both ways and an orderly end. */
 void api_converse(const struct api *api, const struct way *way);
 
