@@ -31,15 +31,14 @@ MUTATIONS = [
             (
                 "src/relay/mod.rs",
                 "    swap::swap(number, connection, pair.program.as_fd(), transport.as_fd())?;\n",
-                "    let _ = (connection, transport);\n    std::mem::forget(pair.program.try_clone());\n"
-                "    *LATE.lock().unwrap() = Some(pair.program);\n",
+                "    let _ = connection;\n    *LATE.lock().unwrap() = Some(pair.program);\n",
             ),
             (
                 "src/relay/mod.rs",
                 "        let link = Arc::new(Link {\n",
                 "        let late = LATE.lock().unwrap().take().unwrap();\n"
                 "        let connection = Identity::of(transport.as_fd())?;\n"
-                "        swap::swap(self.number, connection, late.as_fd(), transport.as_fd())?;\n"
+                "        swap::swap(self.program.number, connection, late.as_fd(), transport.as_fd())?;\n"
                 "        let link = Arc::new(Link {\n",
             ),
             (
@@ -54,8 +53,12 @@ MUTATIONS = [
     Mutation(
         "a failed upgrade leaves the connection alive",
         [
-            ("src/socket/upgrade.rs", "        self.errors.set_fatal(error.clone());\n        self.kill();\n", ""),
-            ("src/relay/mod.rs", "                stream_socket::kill(library.as_fd());\n", ""),
+            (
+                "src/socket/upgrade.rs",
+                "        self.errors.set_fatal(error.clone());\n        self.kill();\n",
+                "        self.errors.set_fatal(error.clone());\n        let _ = || self.kill();\n",
+            ),
+            ("src/relay/mod.rs", "            self.program.cut_off(&library);\n", "            drop(library);\n"),
         ],
         ["nothing_in_clear"],
     ),
@@ -63,16 +66,22 @@ MUTATIONS = [
         "a closed connection is not drained",
         [
             (
-                "src/relay/connection.rs",
-                "Finish::Wait(if closing.drained >= DRAIN_LIMIT || now >= closing.give_up {",
-                "Finish::Wait(if now >= closing.give_up || closing.drained < DRAIN_LIMIT {",
+                "src/relay/closing.rs",
+                "            return Step::Progress;\n        };\n",
+                "            return Step::Done;\n        };\n",
             ),
         ],
-        ["end_of_process", "ending", "close_"],
+        ["end_of_process", "ending", "close", "closing"],
     ),
     Mutation(
         "a truncation is a clean end",
-        [("src/relay/connection.rs", "if !self.options.allow_truncation {", "if false {")],
+        [
+            (
+                "src/relay/connection.rs",
+                "if was_reset || !self.options.allow_truncation {",
+                "if was_reset && !self.options.allow_truncation {",
+            ),
+        ],
         ["truncation", "ends"],
     ),
     Mutation(

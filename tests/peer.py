@@ -26,6 +26,7 @@ ends, whether a handshake succeeds or not; the result is how many bytes came, an
 """
 
 import hashlib
+import os
 import pathlib
 import select
 import socket
