@@ -48,7 +48,7 @@ MUTATIONS = [
                 "/// What the relay needs to know beside the bytes.\n",
             ),
         ],
-        ["nothing_in_clear", "other_threads"],
+        ["what_is_sent_all_through_an_upgrade_leaves_under_tls (IPv4"],
     ),
     Mutation(
         "a failed upgrade leaves the connection alive",
@@ -60,7 +60,7 @@ MUTATIONS = [
             ),
             ("src/relay/mod.rs", "            self.program.cut_off(&library);\n", "            drop(library);\n"),
         ],
-        ["nothing_in_clear"],
+        ["a_wrong_name", "an_injected_line", "a_timeout"],
     ),
     Mutation(
         "a closed connection is not drained",
@@ -71,7 +71,7 @@ MUTATIONS = [
                 "            return Step::Done;\n        };\n",
             ),
         ],
-        ["end_of_process", "ending", "close", "closing"],
+        ["write_only_then_close", "close_after_a_write", "then close"],
     ),
     Mutation(
         "a truncation is a clean end",
@@ -82,12 +82,12 @@ MUTATIONS = [
                 "if was_reset && !self.options.allow_truncation {",
             ),
         ],
-        ["truncation", "ends"],
+        ["fin_without_close_notify", "fin_inside"],
     ),
     Mutation(
         "the end of the process waits for nothing",
         [("src/abi/process.rs", "let _ = panic::catch(socket::end_process);", "let _ = panic::catch(|| ());")],
-        ["end_of_process", "ending"],
+        ["exit_delivers", "then exit"],
     ),
 ]
 
