@@ -257,16 +257,14 @@ static void write_write_read_waits_for_no_acknowledgement(const struct way *way)
 }
 
 /*
- * With loopback's segments of 64 KiB a window smaller than that moves a piece every 200 ms: this would take minutes.
+ * Set before connect, as it has to be. With loopback's segments of 64 KiB a window smaller than that moves a piece every
+ * 200 ms: this would take minutes.
  */
 static void a_small_receive_buffer_does_not_stop_the_stream(const struct way *way)
 {
-    int fd = peer_connect(way->peer);
-    int size = 4096;
+    int fd = peer_connect_with(way->peer, 4096);
 
     freed(upgrade_to_peer(fd, way, "source %d", 8 << 20));
-    /* Before, it would be the connection to the peer that is on loopback. */
-    CHECK(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size) == 0);
     receive_pattern(fd, 8 << 20, 0);
     expect_end(fd);
     CHECK(close(fd) == 0);

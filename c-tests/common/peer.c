@@ -53,6 +53,11 @@ static int connect_unix(const char *path)
 
 int peer_connect(const char *variable)
 {
+    return peer_connect_with(variable, 0);
+}
+
+int peer_connect_with(const char *variable, int receive_buffer)
+{
     const char *where = variable_value(variable);
     const char *colon = strrchr(where, ':');
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV | AI_NUMERICHOST};
@@ -72,6 +77,9 @@ int peer_connect(const char *variable)
         FAIL("%s: %s", where, gai_strerror(error));
     }
     fd = socket(found->ai_family, found->ai_socktype, found->ai_protocol);
+    if (fd >= 0 && receive_buffer != 0) {
+        CHECK(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof receive_buffer) == 0);
+    }
     if (fd < 0 || connect(fd, found->ai_addr, found->ai_addrlen) != 0) {
         FAIL("%s: %s", where, strerror(errno));
     }

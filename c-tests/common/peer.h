@@ -22,6 +22,9 @@ const char *pki_file(const char *name);
 /* A plain, blocking connection to where the variable says. */
 int peer_connect(const char *variable);
 
+/* The same with a receive buffer of that size from the beginning; 0 for what the kernel thinks best. */
+int peer_connect_with(const char *variable, int receive_buffer);
+
 /* The same, and TLS has been asked for in clear: from here on the peer keeps what comes, under the process's ticket. */
 int peer_connect_in_clear(const char *variable);
 

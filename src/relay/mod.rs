@@ -14,7 +14,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use connection::Connection;
-use pair::{Pair, PairKind};
+use pair::{Pair, PairKind, Segments};
 use program_end::ProgramEnd;
 
 use crate::error::{Code, Error, ErrorSlot, Result};
@@ -36,7 +36,11 @@ pub fn swap_in(number: RawFd, transport: &PrivateFd, kind: PairKind) -> Result<S
     // What can fail for want of resources comes before the program's descriptor is touched.
     reactor::start()?;
     let connection = Identity::of(transport.as_fd())?;
-    let pair = Pair::connect(kind)?;
+    let segments = match socket_options::has_small_receive_buffer(transport.as_fd()) {
+        true => Segments::Usual,
+        false => Segments::Large,
+    };
+    let pair = Pair::connect(kind, segments)?;
     socket_options::carry_over(transport.as_fd(), pair.program.as_fd())?;
     let identity = Identity::of(pair.program.as_fd())?;
     // Before the swap, which may fail half-way: then what was swapped has to be reset too.

@@ -40,6 +40,15 @@ impl From<Family> for PairKind {
     }
 }
 
+/// How large the segments of a TCP pair are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Segments {
+    /// Loopback's, which cost least.
+    Large,
+    /// A network's, for a small receive buffer.
+    Usual,
+}
+
 /// Two connected stream sockets, both of them CLOEXEC.
 ///
 /// When the program closes its end, the library's end shows a hang-up (EPOLLHUP); when the program
@@ -57,9 +66,9 @@ pub struct Pair {
 impl Pair {
     /// Makes a pair of this kind, or an AF_UNIX one where there is no loopback, where it does not
     /// answer within 200 ms or where anything else goes wrong with it.
-    pub fn connect(kind: PairKind) -> Result<Self> {
+    pub fn connect(kind: PairKind, segments: Segments) -> Result<Self> {
         if let PairKind::Tcp(family @ (Family::Inet | Family::Inet6)) = kind
-            && let Ok((program, library)) = tcp(family)
+            && let Ok((program, library)) = tcp(family, segments)
         {
             return Ok(Self { program, library: PrivateFd::adopt(library)?, kind });
         }
@@ -72,9 +81,9 @@ impl Pair {
 }
 
 /// The program's end and the library's end.
-fn tcp(family: Family) -> Result<(OwnedFd, OwnedFd)> {
+fn tcp(family: Family, segments: Segments) -> Result<(OwnedFd, OwnedFd)> {
     let (program, library) = listen_on_loopback(family)
-        .and_then(|listener| join(family, &listener))
+        .and_then(|listener| join(family, &listener, segments))
         .map_err(failed("connect the inner pair"))?;
     // Without it, write-write-read waits for a delayed acknowledgement.
     let options = sockopt::set_tcp_nodelay(&program, true)
@@ -93,10 +102,18 @@ fn listen_on_loopback(family: Family) -> rustix::io::Result<OwnedFd> {
 }
 
 /// Connects to the listener and accepts that very connection.
-fn join(family: Family, listener: &OwnedFd) -> rustix::io::Result<(OwnedFd, OwnedFd)> {
+fn join(
+    family: Family,
+    listener: &OwnedFd,
+    segments: Segments,
+) -> rustix::io::Result<(OwnedFd, OwnedFd)> {
     let deadline = Instant::now() + PATIENCE;
     let address = SocketAddr::try_from(getsockname(listener)?)?;
     let program = tcp_socket(family)?;
+    if segments == Segments::Usual {
+        // What this end says that it takes is what the other sends.
+        let _ = set_usual_segments(program.as_fd());
+    }
     // From the same address, or the program would find 127.0.0.1 by getsockname.
     bind(&program, &SocketAddr::new(address.ip(), 0))?;
     match connect(&program, &address) {
@@ -158,8 +175,6 @@ fn tcp_socket(family: Family) -> rustix::io::Result<OwnedFd> {
         // The addresses are v4-mapped, whatever net.ipv6.bindv6only says.
         sockopt::set_ipv6_v6only(&socket, false)?;
     }
-    // Only a small buffer of the program's needs it.
-    let _ = set_usual_segments(socket.as_fd());
     Ok(socket)
 }
 
@@ -234,7 +249,7 @@ mod tests {
     #[test]
     fn data_flows_both_ways() {
         for kind in KINDS {
-            let pair = Pair::connect(kind).unwrap();
+            let pair = Pair::connect(kind, Segments::Large).unwrap();
             assert_eq!(pair.kind, kind);
             send(&pair.program, b"to the library", SendFlags::NOSIGNAL).unwrap();
             assert_eq!(receive(&pair.library, 14), b"to the library");
@@ -246,7 +261,7 @@ mod tests {
     #[test]
     fn ends_have_the_flags_that_each_side_needs() {
         for kind in KINDS {
-            let pair = Pair::connect(kind).unwrap();
+            let pair = Pair::connect(kind, Segments::Large).unwrap();
             assert!(!fcntl_getfl(&pair.program).unwrap().contains(OFlags::NONBLOCK));
             assert!(fcntl_getfl(&pair.library).unwrap().contains(OFlags::NONBLOCK));
             assert_eq!(fcntl_getfd(&pair.program).unwrap(), FdFlags::CLOEXEC);
@@ -265,7 +280,7 @@ mod tests {
     #[test]
     fn a_close_hangs_up_and_loses_nothing() {
         for kind in KINDS {
-            let pair = Pair::connect(kind).unwrap();
+            let pair = Pair::connect(kind, Segments::Large).unwrap();
             assert!(
                 !ready(pair.library.as_fd(), PollFlags::RDHUP, AT_ONCE).contains(PollFlags::HUP)
             );
@@ -280,7 +295,7 @@ mod tests {
     #[test]
     fn a_half_close_shows_the_end_of_input_alone() {
         for kind in KINDS {
-            let pair = Pair::connect(kind).unwrap();
+            let pair = Pair::connect(kind, Segments::Large).unwrap();
             shutdown(&pair.program, Shutdown::Write).unwrap();
             let events = PollFlags::IN | PollFlags::RDHUP;
             assert_eq!(ready(pair.library.as_fd(), events, LONG), events, "{kind:?}");
@@ -295,7 +310,7 @@ mod tests {
     #[test]
     fn urgent_data_stays_in_the_stream() {
         for kind in &KINDS[..2] {
-            let pair = Pair::connect(*kind).unwrap();
+            let pair = Pair::connect(*kind, Segments::Large).unwrap();
             send(&pair.program, b"ab!", SendFlags::NOSIGNAL | SendFlags::OOB).unwrap();
             send(&pair.program, b"cd", SendFlags::NOSIGNAL).unwrap();
             assert_eq!(receive(&pair.library, 5), b"ab!cd");
@@ -305,7 +320,7 @@ mod tests {
     #[test]
     fn the_program_s_end_counts_as_connected() {
         for family in [Family::Inet, Family::Inet6] {
-            let pair = Pair::connect(PairKind::Tcp(family)).unwrap();
+            let pair = Pair::connect(PairKind::Tcp(family), Segments::Large).unwrap();
             let other = SocketAddr::new(peer_of(&pair.program).ip(), 1);
             assert_eq!(connect(&pair.program, &other), Err(Errno::ISCONN));
         }
@@ -315,7 +330,7 @@ mod tests {
     fn addresses_are_spread_outside_127_0_0() {
         let mut seen = std::collections::HashSet::new();
         for _ in 0..50 {
-            let pair = Pair::connect(PairKind::Tcp(Family::Inet)).unwrap();
+            let pair = Pair::connect(PairKind::Tcp(Family::Inet), Segments::Large).unwrap();
             let (own, peer) = (address_of(&pair.program), peer_of(&pair.program));
             assert_eq!(own.ip(), peer.ip());
             let IpAddr::V4(ip) = own.ip() else { panic!("{own}") };
@@ -327,7 +342,7 @@ mod tests {
 
     #[test]
     fn ipv6_addresses_are_mapped() {
-        let pair = Pair::connect(PairKind::Tcp(Family::Inet6)).unwrap();
+        let pair = Pair::connect(PairKind::Tcp(Family::Inet6), Segments::Large).unwrap();
         let IpAddr::V6(ip) = peer_of(&pair.program).ip() else { panic!() };
         assert!(ip.to_ipv4_mapped().is_some_and(|ip| ip.is_loopback()), "{ip}");
     }
@@ -339,7 +354,7 @@ mod tests {
             let address = address_of(&listener);
             let strangers: Vec<_> =
                 (0..20).map(|_| std::net::TcpStream::connect(address).unwrap()).collect();
-            let (program, library) = join(family, &listener).unwrap();
+            let (program, library) = join(family, &listener, Segments::Large).unwrap();
             assert_eq!(peer_of(&library), address_of(&program));
             for stranger in &strangers {
                 let _ = send(stranger, b"evil", SendFlags::NOSIGNAL);
@@ -363,7 +378,7 @@ mod tests {
 
     #[test]
     fn a_family_without_tcp_gets_af_unix() {
-        let pair = Pair::connect(PairKind::Tcp(Family::Unix)).unwrap();
+        let pair = Pair::connect(PairKind::Tcp(Family::Unix), Segments::Large).unwrap();
         assert_eq!(pair.kind, PairKind::Unix);
         assert_eq!(check_connected_stream(pair.program.as_raw_fd()), Ok(Family::Unix));
     }

@@ -67,10 +67,16 @@ pub fn set_no_fin_wait(fd: BorrowedFd<'_>) -> Result<()> {
     set(fd, libc::IPPROTO_TCP, libc::TCP_LINGER2, &(-1 as c_int)).map_err(failed("set TCP_LINGER2"))
 }
 
-/// Segments of the size that a network has. On loopback they are 64 KiB: with a smaller window only
-/// the persist timer sends, a piece every 200 ms. For a socket that is not connected yet.
+/// Segments of the size that a network has, for a socket that is not connected yet.
 pub fn set_usual_segments(fd: BorrowedFd<'_>) -> Result<()> {
     set(fd, libc::IPPROTO_TCP, libc::TCP_MAXSEG, &USUAL_SEGMENT).map_err(failed("set TCP_MAXSEG"))
+}
+
+/// Whether the program has chosen a receive buffer in which the window is smaller than loopback's
+/// segments of 64 KiB: then only the persist timer sends, a piece every 200 ms.
+pub fn has_small_receive_buffer(fd: BorrowedFd<'_>) -> bool {
+    let chosen = get(fd, libc::SOL_SOCKET, SO_BUF_LOCK).unwrap_or(0) & RCVBUF_LOCK != 0;
+    chosen && get(fd, libc::SOL_SOCKET, libc::SO_RCVBUF).is_ok_and(|size| size < SMALL_BUFFER)
 }
 
 /// Closing the last descriptor of this connection resets it and throws away what was not sent.
@@ -222,6 +228,9 @@ const F_SETSIG: c_int = 10;
 const F_GETSIG: c_int = 11;
 const F_SETOWN_EX: c_int = 15;
 const F_GETOWN_EX: c_int = 16;
+
+/// Twice what is asked for, as the kernel counts; about half of it is window.
+const SMALL_BUFFER: c_int = 256 * 1024;
 
 /// Ethernet's, with time stamps.
 const USUAL_SEGMENT: c_int = 1448;

@@ -10,7 +10,7 @@ use rustix::net::sockopt::{self, Timeout};
 use rustix::net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown};
 
 use super::*;
-use crate::relay::pair::{Pair, PairKind};
+use crate::relay::pair::{Pair, PairKind, Segments};
 use crate::sys::fd_table::numbers_of;
 use crate::sys::private_fd::PrivateFd;
 use crate::sys::socket_options::carry_over;
@@ -32,7 +32,7 @@ impl Fixture {
     fn new((socket, peer): (OwnedFd, OwnedFd), kind: PairKind) -> Self {
         let real = Identity::of(socket.as_fd()).unwrap();
         let known = PrivateFd::duplicate_of(socket.as_fd()).unwrap();
-        Self { socket, peer, real, known, pair: Pair::connect(kind).unwrap() }
+        Self { socket, peer, real, known, pair: Pair::connect(kind, Segments::Large).unwrap() }
     }
 
     /// Every kind of connection with every kind of pair that it gets.
