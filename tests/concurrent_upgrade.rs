@@ -57,11 +57,13 @@ fn halted(transport: Transport) -> Halted {
 /// It cannot be held up, but it is noticed, and told better than by a peer that is confused.
 #[test]
 fn what_another_thread_sends_in_clear_while_the_upgrade_begins_ends_it() {
+    // The more there are to be looked at, the longer the beginning takes.
+    let many: Vec<_> = (0..600).map_while(|_| std::fs::File::open("/dev/null").ok()).collect();
     for mode in TRANSPARENT {
         let mut rounds = 0;
         let told = loop {
             rounds += 1;
-            assert!(rounds < 100, "never while the upgrade began");
+            assert!(rounds < 1000, "never while the upgrade began");
             let (client, mut wire) = connect(Transport::Tcp);
             let peer = thread::spawn(move || {
                 wire.agree(&[]);
@@ -95,6 +97,7 @@ fn what_another_thread_sends_in_clear_while_the_upgrade_begins_ends_it() {
         assert!(told.starts_with("another thread or process sent "), "{told}");
         assert!(told.contains(" bytes in clear while the upgrade began"), "{told}");
     }
+    drop(many);
 }
 
 /// A14.
