@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -106,6 +107,43 @@ static void a_thousand_connections_leave_nothing(const struct way *way)
     }
 }
 
+#define IDLE 100
+/* What was moved filled 64 KiB in each direction, and as much again of ciphertext. */
+#define IDLE_KIB 48
+
+static void idle_connections_hold_little_memory(const struct way *way)
+{
+    int fds[IDLE];
+    long began;
+    long before;
+
+    /* What is needed once. */
+    echo_with_peer(way, 200000);
+    malloc_trim(0);
+    before = resident_kib();
+    for (int i = 0; i < IDLE; i++) {
+        fds[i] = peer_connect(way->peer);
+        CHECK(ssl_socket_free(upgrade_to_peer(fds[i], way, "echo")) == SSL_ERR_OKAY);
+        send_pattern(fds[i], 200000);
+        receive_pattern(fds[i], 200000, 0);
+    }
+    began = milliseconds();
+    do {
+        if (milliseconds() - began > 20000) {
+            FAIL("%ld KiB for %d idle connections", resident_kib() - before, IDLE);
+        }
+        sleep_ms(100);
+        /* What is free inside the C library is not the library's. */
+        malloc_trim(0);
+    } while (resident_kib() - before > (long)IDLE * IDLE_KIB);
+    note("%ld KiB for each of %d idle connections", (resident_kib() - before) / IDLE, IDLE);
+    for (int i = 0; i < IDLE; i++) {
+        send_pattern(fds[i], 1000);
+        receive_pattern(fds[i], 1000, 0);
+        CHECK(close(fds[i]) == 0);
+    }
+}
+
 /* The peer's process is killed in mid-conversation: no close_notify. */
 static void a_killed_peer_is_a_truncation(const struct way *way)
 {
@@ -174,6 +212,7 @@ int main(int argc, char **argv)
 {
     static const struct test tests[] = {
         {"a_thousand_connections_leave_nothing", a_thousand_connections_leave_nothing, each_mode, 300},
+        {"idle_connections_hold_little_memory", idle_connections_hold_little_memory, pair_ways, 0},
         {"a_killed_peer_is_a_truncation", a_killed_peer_is_a_truncation, each_mode, 0},
         {"a_peer_killed_in_mid_transfer_ends_the_sending",
          a_peer_killed_in_mid_transfer_ends_the_sending, each_mode, 0},

@@ -31,6 +31,8 @@ pub struct Connection {
     inbound: Inbound,
     outbound: Outbound,
     closing: Option<Closing>,
+    /// Since when the buffers may have been empty without having been given back.
+    memory_held_since: Option<Instant>,
     /// Since when the transport has taken nothing of what waits.
     stalled_since: Option<Instant>,
     scratch_used: usize,
@@ -126,6 +128,8 @@ impl Connection {
             inbound: Inbound::Open,
             outbound: Outbound::Open,
             closing: None,
+            // The handshake's.
+            memory_held_since: Some(Instant::now()),
             stalled_since: None,
             scratch_used: 0,
             program_was_reset: false,
@@ -173,7 +177,9 @@ impl Connection {
                 Finish::Progress => {}
                 Finish::Nothing if (outward, inward) != before => {}
                 Finish::Nothing if outward == 0 || inward == 0 => break Next::Again,
-                Finish::Nothing => break self.await_event(),
+                Finish::Nothing => {
+                    break self.await_event((outward, inward) != (RUN_BUDGET, RUN_BUDGET));
+                }
             }
         };
         if !matches!(next, Next::Again | Next::Done) && self.is_cut_off() {
@@ -496,12 +502,32 @@ impl Connection {
         }
     }
 
-    /// Nothing more can be done now. A program that has closed its end may be hidden behind what a
-    /// peer that takes nothing keeps from being read.
-    fn await_event(&mut self) -> Next {
-        if self.engine.outgoing().is_empty() {
+    /// Nothing more can be done now.
+    fn await_event(&mut self, moved: bool) -> Next {
+        if !self.engine.outgoing().is_empty() {
+            return self.await_peer();
+        }
+        let now = Instant::now();
+        if moved {
+            self.memory_held_since = Some(now);
+        }
+        let Some(since) = self.memory_held_since else { return Next::Event };
+        if !self.to_program.is_empty() {
+            // The program may take its time: it is looked at again when it has read.
             return Next::Event;
         }
+        if now < since + MEMORY_KEPT {
+            return Next::At(since + MEMORY_KEPT);
+        }
+        self.engine.release_memory();
+        self.to_program.release();
+        self.memory_held_since = None;
+        Next::Event
+    }
+
+    /// The peer takes nothing. A program that has closed its end may be hidden behind what keeps
+    /// it from being read.
+    fn await_peer(&mut self) -> Next {
         let now = Instant::now();
         let since = *self.stalled_since.get_or_insert(now);
         if now < since + UNDELIVERED_LIMIT {
@@ -563,5 +589,7 @@ fn merge(ready: &mut Readiness, event: Readiness) {
 const RUN_BUDGET: usize = 256 * 1024;
 const TO_PROGRAM_LIMIT: usize = 64 * 1024;
 const READ_SIZE: usize = 64 * 1024;
+/// For how long an idle connection keeps its buffers, with what was in them last.
+const MEMORY_KEPT: Duration = Duration::from_secs(1);
 const FIRST_CHECK: Duration = Duration::from_millis(1);
 const LAST_CHECK: Duration = Duration::from_millis(100);
