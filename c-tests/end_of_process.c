@@ -142,7 +142,7 @@ static size_t *shared_count(void)
 }
 
 /* Until the kernel takes no more, so that the last of it waits inside the library. */
-static void fill_explicitly_and_exit(const struct way *way)
+static ssl_socket *fill_explicitly(const struct way *way)
 {
     static unsigned char block[64 * 251];
     int fd = peer_connect(way->peer);
@@ -155,7 +155,27 @@ static void fill_explicitly_and_exit(const struct way *way)
         *shared_count() += (size_t)count;
     }
     CHECK(count < 0 && errno == EAGAIN);
+    return s;
+}
+
+static void fill_explicitly_and_exit(const struct way *way)
+{
+    fill_explicitly(way);
     exit(EXIT_SUCCESS);
+}
+
+static void fill_explicitly_free_and_exit(const struct way *way)
+{
+    CHECK(ssl_socket_free(fill_explicitly(way)) == SSL_ERR_OKAY);
+    exit(EXIT_SUCCESS);
+}
+
+static void an_explicit_session_that_was_freed_delivers_at_exit(const struct way *way)
+{
+    *shared_count() = 0;
+    in_process(way, fill_explicitly_free_and_exit);
+    CHECK(*shared_count() > 0);
+    peer_got(*shared_count());
 }
 
 static void an_explicit_session_delivers_and_ends_at_exit(const struct way *way)
@@ -388,6 +408,8 @@ int main(int argc, char **argv)
         {"exit_beside_a_blocked_thread_delivers", exit_beside_a_blocked_thread_delivers, client_ways, 0},
         {"the_last_few_bytes_leave_at_exit", the_last_few_bytes_leave_at_exit, client_ways, 300},
         {"an_explicit_session_delivers_and_ends_at_exit", an_explicit_session_delivers_and_ends_at_exit, explicit_ways, 0},
+        {"an_explicit_session_that_was_freed_delivers_at_exit", an_explicit_session_that_was_freed_delivers_at_exit,
+         explicit_ways, 0},
         {"what_an_exit_handler_sends_arrives", what_an_exit_handler_sends_arrives, client_ways, 0},
         {"what_a_stream_holds_leaves_at_exit", what_a_stream_holds_leaves_at_exit, client_ways, 0},
         {"a_locked_stream_does_not_stop_the_end", a_locked_stream_does_not_stop_the_end, client_ways, 0},

@@ -401,10 +401,11 @@ ssl_socket *ssl_defaults(void);
 // The descriptor is not closed. One that was upgraded transparently goes on carrying TLS until
 // the program closes it. In explicit mode the session ends: close_notify is sent, our direction
 // of the connection is shut down, and what the peer still sends is read and dropped for at most
-// the close timeout. A handle that does not block does not wait here either: what ssl_send has
-// accepted and could not pass on is lost, unless ssl_send with `len` 0 or ssl_shutdown said that
-// it had left. Calls and handshakes in progress on other threads fail. SSL_ERR_REENTRANT inside
-// the handle's certificate hook. Any thread.
+// the close timeout. A handle that does not block does not wait here either. What was left to be
+// done then is done by a thread of the library, which gives up on a peer that takes nothing for
+// two minutes; the descriptor may be closed meanwhile. Calls and handshakes in progress on other
+// threads fail, and what such a ssl_send has accepted may be lost. SSL_ERR_REENTRANT inside the
+// handle's certificate hook. Any thread.
 int32_t ssl_socket_free(ssl_socket *s);
 
 // Sets the flags (SSL_FLAG_*); they replace the earlier ones. An unknown bit answers

@@ -285,6 +285,46 @@ fn a_handle_that_does_not_wait_does_not_wait_to_close_either() {
     assert!(peer.join(), "close_notify did not get through");
 }
 
+/// Who does not wait frees the handle and closes the descriptor as soon as the last bytes have been
+/// taken; who waits does so for as long as it was told.
+#[test]
+fn what_was_accepted_arrives_although_the_handle_is_freed_and_the_descriptor_closed() {
+    for flags in [SSL_FLAG_NONBLOCKING, 0] {
+        let (go, told) = mpsc::channel::<()>();
+        let authority = Authority::new("slow");
+        let peer = Peer::narrow(&authority.issue(&["mail.test"]), move |mut wire| {
+            told.recv().unwrap();
+            let mut bytes = 0;
+            while let Some((kind, content)) = wire.receive() {
+                if kind == ALERT {
+                    assert_eq!(content, CLOSE_NOTIFY);
+                    return Some(bytes);
+                }
+                bytes += content.len();
+            }
+            None
+        });
+        let socket = peer.connect();
+        narrow(&socket);
+        let handle = client(&socket, &authority, flags).timeout(SSL_TIMEOUT_CLOSE, 20);
+        handshake(&handle);
+        let mut accepted = 0;
+        while let Ok(count) = handle.send(&pattern(1, 100_000), libc::MSG_DONTWAIT) {
+            accepted += count;
+        }
+        assert_eq!(handle.free(), 0);
+        drop(socket);
+        let mut unfinished = 0;
+        let flush = |ms, unfinished: &mut u32| unsafe {
+            sslsock::abi::process::ssl_flush_all(ms, unfinished)
+        };
+        assert_eq!(flush(0, &mut unfinished), SSL_ERR_TIMEOUT);
+        assert!(unfinished > 0);
+        go.send(()).unwrap();
+        assert_eq!(peer.join(), Some(accepted), "{flags:#x}");
+    }
+}
+
 #[test]
 fn the_descriptor_stays_the_programs_when_the_handle_is_freed() {
     let session = Session::tls(0, echo);

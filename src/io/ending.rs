@@ -2,11 +2,27 @@
 //! direction, then the peer's last words are read and dropped. Closing with unread input would
 //! reset the connection and could destroy what was just sent.
 
+use std::ops::Deref;
 use std::os::fd::BorrowedFd;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::explicit::{ExplicitSession, Flush};
 use super::transport::{self, Interest};
+use crate::error::{Error, Result};
+use crate::panic;
+use crate::sys::process::PerProcess;
+use crate::sys::thread::spawn_without_signals;
+
+/// What is left to be done for sessions whose time is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Rest {
+    Nothing,
+    /// The peer's last words.
+    LastWords,
+    /// What was accepted for sending.
+    Data,
+}
 
 /// Ends the sessions, side by side, for at most `limit` in all, and for at most `stall` without a
 /// byte moving on any of them.
@@ -14,38 +30,98 @@ pub fn end_all(
     sessions: &[(&ExplicitSession, Option<Duration>)],
     stall: Option<Duration>,
     limit: Option<Duration>,
-) {
+) -> Rest {
     let started = Instant::now();
     let mut moved_at = started;
     let mut endings: Vec<_> =
-        sessions.iter().map(|(session, patience)| Ending::begin(session, *patience)).collect();
+        sessions.iter().map(|(session, patience)| Ending::begin(*session, *patience)).collect();
     loop {
         endings.retain_mut(|ending| {
             if ending.advance() {
                 moved_at = Instant::now();
             }
-            !matches!(ending.stage, Stage::Over)
+            ending.rest() != Rest::Nothing
         });
         if endings.is_empty() {
-            return;
+            return Rest::Nothing;
         }
         let left = |since: Instant, limit: Option<Duration>| {
             limit.map_or(FOR_EVER, |limit| limit.saturating_sub(since.elapsed()))
         };
         let patience = left(started, limit).min(left(moved_at, stall));
         if patience.is_zero() {
-            return;
+            return endings.iter().map(Ending::rest).max().unwrap_or(Rest::Nothing);
         }
-        let waiting: Vec<_> = endings.iter().filter_map(Ending::waits_for).collect();
-        let ends = endings.iter().map(|ending| ending.pause()).min().unwrap_or_default();
-        // What the wait says does not matter: everything is looked at again.
-        let _ = transport::wait_for_any(&waiting, patience.min(ends));
+        wait(&endings, patience);
     }
 }
 
+/// Has a thread of the library's end the session, which has been freed: the program neither waits
+/// nor loses what was accepted. The thread lives as long as there is something to do.
+pub fn end_later(session: Arc<ExplicitSession>, patience: Option<Duration>) -> Result<()> {
+    let mut later = later();
+    later.sessions.push(Later { session, patience, has_begun: false });
+    if !later.has_thread {
+        if let Err(error) = spawn_without_signals(serve) {
+            later.sessions.pop();
+            let errno = error.raw_os_error().unwrap_or(libc::EAGAIN);
+            return Err(Error::system("start a thread to end the session", errno));
+        }
+        later.has_thread = true;
+    }
+    Ok(())
+}
+
+/// The sessions that [`end_later`] has not ended yet.
+pub fn ending_later() -> Vec<Arc<ExplicitSession>> {
+    later().sessions.iter().map(|later| later.session.clone()).collect()
+}
+
+/// The thread.
+fn serve() {
+    if panic::catch(end_what_comes).is_none() {
+        *later() = AllLater::default();
+    }
+}
+
+fn end_what_comes() {
+    let mut endings = Vec::new();
+    loop {
+        {
+            let mut later = later();
+            for new in later.sessions.iter_mut().filter(|later| !later.has_begun) {
+                new.has_begun = true;
+                endings.push(Ending::begin(new.session.clone(), new.patience));
+            }
+            if endings.is_empty() {
+                later.has_thread = false;
+                return;
+            }
+        }
+        endings.retain_mut(|ending| {
+            ending.advance();
+            let is_over = ending.rest() == Rest::Nothing || ending.has_stalled();
+            if is_over {
+                ending.session.end_transport();
+                later().sessions.retain(|later| !Arc::ptr_eq(&later.session, &ending.session));
+            }
+            !is_over
+        });
+        wait(&endings, NEWCOMERS_WAIT);
+    }
+}
+
+fn wait<S: Deref<Target = ExplicitSession>>(endings: &[Ending<S>], limit: Duration) {
+    let waiting: Vec<_> = endings.iter().filter_map(Ending::waits_for).collect();
+    let pause = endings.iter().map(Ending::pause).min().unwrap_or_default();
+    // What the wait says does not matter: everything is looked at again.
+    let _ = transport::wait_for_any(&waiting, limit.min(pause));
+}
+
 /// One session on its way to its end.
-struct Ending<'a> {
-    session: &'a ExplicitSession,
+struct Ending<S> {
+    session: S,
+    moved_at: Instant,
     /// How long the peer's last words are awaited.
     patience: Option<Duration>,
     stage: Stage,
@@ -63,11 +139,12 @@ enum Stage {
     Over,
 }
 
-impl<'a> Ending<'a> {
-    fn begin(session: &'a ExplicitSession, patience: Option<Duration>) -> Self {
+impl<S: Deref<Target = ExplicitSession>> Ending<S> {
+    fn begin(session: S, patience: Option<Duration>) -> Self {
         // Without keys that may still be used, the end of the connection has to do.
         let _ = session.queue_close_notify();
-        Self { session, patience, stage: Stage::Flushing { busy: false } }
+        let moved_at = Instant::now();
+        Self { session, moved_at, patience, stage: Stage::Flushing { busy: false } }
     }
 
     /// Goes as far as that is possible without waiting. Whether a byte moved.
@@ -94,10 +171,26 @@ impl<'a> Ending<'a> {
                 self.stage = Stage::Over;
             }
         }
+        if moved {
+            self.moved_at = Instant::now();
+        }
         moved
     }
 
-    fn waits_for(&self) -> Option<(BorrowedFd<'a>, Interest)> {
+    fn rest(&self) -> Rest {
+        match self.stage {
+            Stage::Flushing { .. } => Rest::Data,
+            Stage::Draining { .. } => Rest::LastWords,
+            Stage::Over => Rest::Nothing,
+        }
+    }
+
+    /// Whether the peer takes nothing.
+    fn has_stalled(&self) -> bool {
+        self.rest() == Rest::Data && self.moved_at.elapsed() >= UNDELIVERED_LIMIT
+    }
+
+    fn waits_for(&self) -> Option<(BorrowedFd<'_>, Interest)> {
         let interest = match self.stage {
             Stage::Flushing { busy: false } => Interest { read: false, write: true },
             Stage::Draining { .. } => Interest { read: true, write: false },
@@ -120,6 +213,28 @@ impl<'a> Ending<'a> {
     }
 }
 
+struct Later {
+    session: Arc<ExplicitSession>,
+    patience: Option<Duration>,
+    has_begun: bool,
+}
+
+#[derive(Default)]
+struct AllLater {
+    sessions: Vec<Later>,
+    has_thread: bool,
+}
+
+fn later() -> MutexGuard<'static, AllLater> {
+    LATER.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+static LATER: PerProcess<Mutex<AllLater>> = PerProcess::new();
+
+/// How long a peer that takes nothing keeps what was left to be sent.
+const UNDELIVERED_LIMIT: Duration = Duration::from_secs(120);
+/// Nothing wakes the thread when there is one more.
+const NEWCOMERS_WAIT: Duration = Duration::from_millis(50);
 const DRAIN_LIMIT: usize = 1024 * 1024;
 const BUSY_PAUSE: Duration = Duration::from_millis(1);
 const FOR_EVER: Duration = Duration::from_secs(365 * 24 * 3600);

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{EventfdFlags, eventfd};
 
 use super::deadline::Deadline;
-use super::ending;
+use super::ending::{self, Rest};
 use super::transport::{self, CallOptions, Interest, Transfer, Wake};
 use crate::error::{Code, Error, Result};
 use crate::sys::private_fd::PrivateFd;
@@ -235,15 +235,23 @@ impl ExplicitSession {
 
     /// Ends the session: close_notify, end of our direction, then the peer's data is read and
     /// dropped for at most `limit`: closing with unread input would reset the connection and
-    /// could destroy what was just sent. A call that waits on another thread fails.
-    pub fn close(&self, limit: Option<Duration>) {
+    /// could destroy what was just sent. Where that may not be waited for, or what was accepted
+    /// has not left in time, a thread of the library's goes on with it. A call that waits on
+    /// another thread fails.
+    pub fn close(self: Arc<Self>, limit: Option<Duration>) {
         self.freed.store(true, Ordering::Release);
         self.wake_reader();
-        let limit =
-            if self.is_non_blocking(CallOptions::default()) { Some(Duration::ZERO) } else { limit };
-        ending::end_all(&[(self, None)], None, limit);
-        // This wakes a waiting writer, too.
-        self.end_transport();
+        let wait = !self.is_non_blocking(CallOptions::default());
+        let time = if wait { limit } else { Some(Duration::ZERO) };
+        let go_on = match ending::end_all(&[(&self, None)], None, time) {
+            Rest::Nothing => false,
+            Rest::LastWords => !wait,
+            // A writer that waits is to be woken, and then nothing can be sent any more.
+            Rest::Data => try_enter(&self.writer).is_some(),
+        };
+        if !go_on || ending::end_later(self.clone(), limit).is_err() {
+            self.end_transport();
+        }
         if try_enter(&self.reader).is_none() {
             // There was no descriptor left to wake it by.
             let _ = rustix::net::shutdown(&self.transport, rustix::net::Shutdown::Read);

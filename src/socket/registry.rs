@@ -107,6 +107,7 @@ pub fn flush_all(limit: Option<Duration>) -> usize {
     }
     relay::exit::flush(deadline.remaining(), || {
         explicit.iter().filter(|socket| socket.is_busy()).count()
+            + ending::ending_later().iter().filter(|session| session.is_busy()).count()
     })
 }
 
@@ -115,8 +116,10 @@ pub fn end_process() {
     let relayed = relay::exit::begin();
     let explicit: Vec<_> =
         SOCKETS.all().iter().filter_map(|socket| socket.explicit_session()).collect();
-    let sessions: Vec<_> =
+    let freed = ending::ending_later();
+    let mut sessions: Vec<_> =
         explicit.iter().map(|(session, patience)| (&**session, *patience)).collect();
+    sessions.extend(freed.iter().map(|session| (&**session, None)));
     ending::end_all(&sessions, Some(relay::exit::STALL_LIMIT), Some(relay::exit::LIMIT));
     if let Some(relayed) = relayed {
         relayed.wait();
