@@ -89,7 +89,6 @@ class OpensslServer:
         self.process.wait()
         self.output.close()
 
-
     def await_tickets(self):
         """Until it has sent them: from then on it only waits for data."""
         deadline = time.monotonic() + 20
@@ -97,6 +96,12 @@ class OpensslServer:
             if time.monotonic() > deadline:
                 raise Failed(f"s_server does not send {TICKETS} session tickets: {self._messages()[-500:]}")
             time.sleep(0.005)
+        # They are in its messages before they leave. Sent when the other side has gone, they would be answered by a
+        # reset, as on any connection.
+        while pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()[0] != "S":
+            if time.monotonic() > deadline:
+                raise Failed("s_server does not come to wait for data")
+            time.sleep(0.001)
 
     def _messages(self):
         return self.messages.read_text() if self.messages.exists() else ""
