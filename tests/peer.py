@@ -298,11 +298,6 @@ class Peer:
         self._remember(ticket, count, end if in_order else f"other bytes, {end}")
         self._finish(session)
 
-    def _remember(self, ticket, count, end):
-        with self.arrived:
-            self.results[ticket] = (count, end)
-            self.arrived.notify_all()
-
     def _mirror(self, session, ticket, size):
         sent = count = 0
         end = "close_notify"
