@@ -7,11 +7,14 @@ use std::os::fd::BorrowedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use rustix::net::sockopt;
+
 use super::explicit::{ExplicitSession, Flush};
 use super::transport::{self, Interest};
 use crate::error::{Error, Result};
 use crate::panic;
 use crate::sys::process::PerProcess;
+use crate::sys::socket_options::endangered_bytes;
 use crate::sys::thread::spawn_without_signals;
 
 /// What is left to be done for sessions whose time is over.
@@ -59,6 +62,11 @@ pub fn end_all(
 /// Has a thread of the library's end the session, which has been freed: the program neither waits
 /// nor loses what was accepted. The thread lives as long as there is something to do.
 pub fn end_later(session: Arc<ExplicitSession>, patience: Option<Duration>) -> Result<()> {
+    // The kernel's lingering in the last close would hold up the others. A limit of 0 is an abort,
+    // and stays.
+    if matches!(sockopt::socket_linger(session.transport()), Ok(Some(time)) if !time.is_zero()) {
+        let _ = sockopt::set_socket_linger(session.transport(), None);
+    }
     let mut later = later();
     later.sessions.push(Later { session, patience, has_begun: false });
     if !later.has_thread {
@@ -72,9 +80,10 @@ pub fn end_later(session: Arc<ExplicitSession>, patience: Option<Duration>) -> R
     Ok(())
 }
 
-/// The sessions that [`end_later`] has not ended yet.
-pub fn ending_later() -> Vec<Arc<ExplicitSession>> {
-    later().sessions.iter().map(|later| later.session.clone()).collect()
+/// The sessions that [`end_later`] has not ended yet, and how long each peer's last words are
+/// awaited.
+pub fn ending_later() -> Vec<(Arc<ExplicitSession>, Option<Duration>)> {
+    later().sessions.iter().map(|later| (later.session.clone(), later.patience)).collect()
 }
 
 /// The thread.
@@ -132,11 +141,17 @@ enum Stage {
         /// Another thread is sending, and takes along what waits.
         busy: bool,
     },
-    Draining {
-        budget: usize,
-        since: Instant,
-    },
+    Draining(Draining),
     Over,
+}
+
+struct Draining {
+    /// How much more of what the peer says is dropped.
+    budget: usize,
+    /// When the peer's system has last acknowledged something.
+    since: Instant,
+    /// How much it has not.
+    unsent: u32,
 }
 
 impl<S: Deref<Target = ExplicitSession>> Ending<S> {
@@ -157,17 +172,30 @@ impl<S: Deref<Target = ExplicitSession>> Ending<S> {
             match flushed {
                 Ok(Flush::Done) => {
                     self.session.end_transport();
-                    self.stage = Stage::Draining { budget: DRAIN_LIMIT, since: Instant::now() };
+                    self.stage = Stage::Draining(Draining {
+                        budget: DRAIN_LIMIT,
+                        since: Instant::now(),
+                        unsent: u32::MAX,
+                    });
                 }
                 Ok(flush) => *busy = flush == Flush::Busy,
                 Err(_) => self.stage = Stage::Over,
             }
         }
-        if let Stage::Draining { budget, since } = &mut self.stage {
-            let before = *budget;
-            let ended = self.session.drop_input(budget);
-            moved |= *budget != before;
-            if ended || self.patience.is_some_and(|patience| since.elapsed() >= patience) {
+        if let Stage::Draining(draining) = &mut self.stage {
+            let before = draining.budget;
+            let ended = self.session.drop_input(&mut draining.budget);
+            moved |= draining.budget != before;
+            // What the kernel has taken, the peer's need not have: a reset would destroy it.
+            let unsent = endangered_bytes(self.session.transport());
+            if unsent < draining.unsent {
+                draining.unsent = unsent;
+                draining.since = Instant::now();
+                moved = true;
+            }
+            let patience = self.patience.unwrap_or(FOR_EVER);
+            let is_enough = draining.budget == 0 || draining.since.elapsed() >= patience;
+            if ended || (unsent == 0 && is_enough) {
                 self.stage = Stage::Over;
             }
         }
@@ -180,7 +208,8 @@ impl<S: Deref<Target = ExplicitSession>> Ending<S> {
     fn rest(&self) -> Rest {
         match self.stage {
             Stage::Flushing { .. } => Rest::Data,
-            Stage::Draining { .. } => Rest::LastWords,
+            Stage::Draining(Draining { unsent: 1.., .. }) => Rest::Data,
+            Stage::Draining(_) => Rest::LastWords,
             Stage::Over => Rest::Nothing,
         }
     }
@@ -193,7 +222,9 @@ impl<S: Deref<Target = ExplicitSession>> Ending<S> {
     fn waits_for(&self) -> Option<(BorrowedFd<'_>, Interest)> {
         let interest = match self.stage {
             Stage::Flushing { busy: false } => Interest { read: false, write: true },
-            Stage::Draining { .. } => Interest { read: true, write: false },
+            // It would be ready all the time.
+            Stage::Draining(_) if self.session.is_read_shut_down() => return None,
+            Stage::Draining(_) => Interest { read: true, write: false },
             Stage::Flushing { busy: true } | Stage::Over => return None,
         };
         Some((self.session.transport(), interest))
@@ -204,10 +235,12 @@ impl<S: Deref<Target = ExplicitSession>> Ending<S> {
         match self.stage {
             // The other thread may be getting on well: the transport's readiness says nothing.
             Stage::Flushing { busy: true } => BUSY_PAUSE,
-            Stage::Draining { since, .. } => match self.patience {
-                Some(patience) => patience.saturating_sub(since.elapsed()),
-                None => FOR_EVER,
-            },
+            // There is no event for an acknowledgement.
+            Stage::Draining(Draining { unsent: 1.., .. }) => ACKNOWLEDGEMENT_PAUSE,
+            Stage::Draining(_) if self.session.is_read_shut_down() => ACKNOWLEDGEMENT_PAUSE,
+            Stage::Draining(Draining { since, .. }) => {
+                self.patience.map_or(FOR_EVER, |patience| patience.saturating_sub(since.elapsed()))
+            }
             Stage::Flushing { busy: false } | Stage::Over => FOR_EVER,
         }
     }
@@ -236,5 +269,6 @@ const UNDELIVERED_LIMIT: Duration = Duration::from_secs(120);
 /// Nothing wakes the thread when there is one more.
 const NEWCOMERS_WAIT: Duration = Duration::from_millis(50);
 const DRAIN_LIMIT: usize = 1024 * 1024;
+const ACKNOWLEDGEMENT_PAUSE: Duration = Duration::from_millis(20);
 const BUSY_PAUSE: Duration = Duration::from_millis(1);
 const FOR_EVER: Duration = Duration::from_secs(365 * 24 * 3600);

@@ -246,8 +246,16 @@ impl ExplicitSession {
         let go_on = match ending::end_all(&[(&self, None)], None, time) {
             Rest::Nothing => false,
             Rest::LastWords => !wait,
-            // A writer that waits is to be woken, and then nothing can be sent any more.
-            Rest::Data => try_enter(&self.writer).is_some(),
+            // A writer that waits is to be woken, and then nothing can be sent any more. Somebody
+            // who only flushes has the turn for a moment.
+            Rest::Data => loop {
+                if try_enter(&self.writer).is_some() {
+                    break true;
+                } else if self.writer_may_wait.load(Ordering::Acquire) {
+                    break false;
+                }
+                std::thread::yield_now();
+            },
         };
         if !go_on || ending::end_later(self.clone(), limit).is_err() {
             self.end_transport();
@@ -267,18 +275,47 @@ impl ExplicitSession {
         let _ = rustix::net::shutdown(&self.transport, rustix::net::Shutdown::Write);
     }
 
-    /// Reads and drops what is there, and takes it off `budget`. Whether there is nothing more to
-    /// come, or enough has.
+    /// Then the transport shows an end of input that is not the peer's.
+    pub(super) fn is_read_shut_down(&self) -> bool {
+        self.read_shut_down.load(Ordering::Acquire)
+    }
+
+    /// Reads and drops what is there, and takes it off `budget`, be there data in it or not.
+    /// Whether the peer has ended its direction.
     pub(super) fn drop_input(&self, budget: &mut usize) -> bool {
+        let mut core = self.core();
+        let Core { engine, plaintext, .. } = &mut *core;
+        plaintext.consume(plaintext.len());
         let mut scrap = [0; 4096];
-        while *budget > 0 {
-            match self.receive_without_waiting(&mut scrap, CallOptions::default()) {
-                Ok(Some(0)) | Err(_) => return true,
-                Ok(Some(count)) => *budget = budget.saturating_sub(count),
-                Ok(None) => return false,
+        // Others want their turn, too.
+        let mut turn = FRUITLESS_LIMIT;
+        while turn > 0 {
+            let is_readable = engine.decrypt(usize::MAX, &mut |_| {}).is_ok();
+            if is_readable && engine.peer_closed() {
+                return true;
+            }
+            let space = match is_readable {
+                true => engine.receive_space(READ_SIZE).ok(),
+                false => None,
+            };
+            let (space, is_for_engine) = match space {
+                Some(space) => (space, true),
+                None => (&mut scrap[..], false),
+            };
+            match transport::receive(self.transport.as_fd(), space) {
+                Ok(Transfer::Bytes(count)) => {
+                    if is_for_engine {
+                        engine.received(count);
+                    }
+                    *budget = budget.saturating_sub(count);
+                    turn = turn.saturating_sub(count);
+                }
+                Ok(Transfer::WouldBlock) => return false,
+                Ok(Transfer::End) => return !self.is_read_shut_down(),
+                Err(_) => return true,
             }
         }
-        true
+        false
     }
 
     /// How much ciphertext the transport has taken so far.

@@ -4,10 +4,11 @@
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-use rustix::net::{AddressFamily, Shutdown, shutdown, sockopt};
+use rustix::net::{Shutdown, shutdown};
 
 use crate::sys::private_fd::PrivateFd;
-use crate::sys::{socket_options, stream_socket};
+use crate::sys::socket_options::endangered_bytes;
+use crate::sys::stream_socket;
 
 #[derive(Debug)]
 pub struct Closing {
@@ -77,11 +78,17 @@ impl Closing {
     pub fn step(&mut self, transport: &PrivateFd, has_outgoing: bool, can_read: bool) -> Step {
         let now = Instant::now();
         if has_outgoing {
-            return if now >= self.give_up { Step::Done } else { Step::At(self.give_up) };
+            return match now >= self.give_up {
+                true => Step::Done,
+                // The peer may have to get rid of something before it takes more.
+                false if can_read => Step::Read,
+                false => Step::At(self.give_up),
+            };
         }
         if self.reset {
             // As the program wanted it, but not before what it had sent has arrived.
-            if unsent(transport) > 0 && now < self.give_up {
+            let unsent = endangered_bytes(transport.as_fd());
+            if unsent > 0 && now < self.give_up && !self.peer_is_gone {
                 return Step::At((now + LAST_CHECK).min(self.give_up));
             }
             // Also if the program holds a duplicate of the real connection.
@@ -101,7 +108,7 @@ impl Closing {
         };
         // The kernel has taken everything, but has the peer's? A reset would destroy what has not
         // arrived, and closing with unread input is one, as is whatever the peer says after it.
-        let unsent = unsent(transport);
+        let unsent = endangered_bytes(transport.as_fd());
         if unsent < draining.unsent {
             draining.unsent = unsent;
             draining.until = now + self.patience;
@@ -122,14 +129,6 @@ impl Closing {
         draining.check_after = (draining.check_after * 2).min(LAST_CHECK);
         Step::At(now + draining.check_after)
     }
-}
-
-/// What closing the connection could destroy. An AF_UNIX peer has been handed it already.
-fn unsent(transport: &PrivateFd) -> u32 {
-    if sockopt::socket_domain(transport) == Ok(AddressFamily::UNIX) {
-        return 0;
-    }
-    socket_options::unsent_bytes(transport.as_fd()).unwrap_or(0)
 }
 
 /// How long a peer that takes nothing keeps what a program that has gone had sent.

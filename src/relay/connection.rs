@@ -37,6 +37,8 @@ pub struct Connection {
     stalled_since: Option<Instant>,
     scratch_used: usize,
     program_was_reset: bool,
+    /// It has closed its end, or ended its receiving.
+    program_takes_nothing: bool,
     /// The program's sends fail from now on.
     sends_are_refused: bool,
     /// Why nothing more can be sent; what the peer said last may be the better reason.
@@ -133,6 +135,7 @@ impl Connection {
             stalled_since: None,
             scratch_used: 0,
             program_was_reset: false,
+            program_takes_nothing: false,
             sends_are_refused: false,
             send_error: None,
             link: ends.link,
@@ -336,6 +339,10 @@ impl Connection {
     /// Hands plaintext to the program as far as it takes it, then its end of file.
     fn deliver(&mut self) {
         let Some(library) = self.library.clone() else { return };
+        if self.program_takes_nothing || self.library_ready.hang_up {
+            // Nobody will read it, and the peer may have to get rid of it before it takes more.
+            self.to_program.consume(self.to_program.len());
+        }
         while !self.to_program.is_empty() && self.library_ready.write {
             match transport::send(library.as_fd(), self.to_program.readable()) {
                 Ok(Transfer::Bytes(count)) => self.to_program.consume(count),
@@ -343,6 +350,7 @@ impl Connection {
                 // The program's end is gone. The kernel says how only once, and reading from it
                 // has to know.
                 Err(error) if is_gone(&error) => {
+                    self.program_takes_nothing = true;
                     self.program_was_reset |= error.sys_errno == libc::ECONNRESET;
                     self.library_ready.read = true;
                     self.to_program.consume(self.to_program.len());
@@ -504,12 +512,12 @@ impl Connection {
 
     /// Nothing more can be done now.
     fn await_event(&mut self, moved: bool) -> Next {
-        if !self.engine.outgoing().is_empty() {
-            return self.await_peer();
-        }
         let now = Instant::now();
         if moved {
             self.memory_held_since = Some(now);
+        }
+        if !self.engine.outgoing().is_empty() {
+            return self.await_peer();
         }
         let Some(since) = self.memory_held_since else { return Next::Event };
         if !self.to_program.is_empty() {

@@ -42,7 +42,11 @@ pub fn flush(limit: Option<Duration>, others: impl Fn() -> usize) -> usize {
     let ends = limit.and_then(|limit| Instant::now().checked_add(limit));
     let mut waiter = Waiter::new();
     loop {
-        let waiting = waiter.count(holds_data) + others();
+        // Not under the lock, which whoever holds a handle's state takes in `watch`.
+        waiter.links = None;
+        let others = others();
+        waiter.links = Some(lock());
+        let waiting = waiter.count(holds_data) + others;
         let left =
             ends.map_or(CHECK_INTERVAL, |ends| ends.saturating_duration_since(Instant::now()));
         if waiting == 0 || left.is_zero() {
@@ -134,6 +138,8 @@ impl Delivery {
                 (moves, moved_at) = (seen, Instant::now());
             }
             if self.started.elapsed() >= LIMIT || moved_at.elapsed() >= STALL_LIMIT {
+                // There may have been no time to look twice.
+                self.leaving.retain_mut(|leaving| !leaving.has_left());
                 return;
             }
             waiter.wait(CHECK_INTERVAL);

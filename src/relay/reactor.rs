@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::event::{EventfdFlags, Timespec, eventfd};
@@ -200,7 +200,8 @@ impl Worker<'_> {
             return Some(Timespec { tv_sec: 0, tv_nsec: 0 });
         }
         let (when, _) = self.timers.first()?;
-        let left = when.saturating_duration_since(Instant::now());
+        // Not more than older kernels can be told.
+        let left = when.saturating_duration_since(Instant::now()).min(LONGEST_WAIT);
         Timespec::try_from(left).ok()
     }
 
@@ -339,6 +340,7 @@ const WAKE: u64 = 0;
 const FIRST_CONNECTION: u64 = 2;
 const LIBRARY_SIDE: u64 = 1;
 const EVENTS: usize = 256;
+const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 const SCRATCH: usize = 64 * 1024;
 const CONNECTIONS_PER_THREAD: usize = 64;
 

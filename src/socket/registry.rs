@@ -107,19 +107,18 @@ pub fn flush_all(limit: Option<Duration>) -> usize {
     }
     relay::exit::flush(deadline.remaining(), || {
         explicit.iter().filter(|socket| socket.is_busy()).count()
-            + ending::ending_later().iter().filter(|session| session.is_busy()).count()
+            + ending::ending_later().iter().filter(|(session, _)| session.is_busy()).count()
     })
 }
 
 /// The process is ending: sees to it that what was accepted leaves, and ends every session.
 pub fn end_process() {
     let relayed = relay::exit::begin();
-    let explicit: Vec<_> =
+    let mut explicit: Vec<_> =
         SOCKETS.all().iter().filter_map(|socket| socket.explicit_session()).collect();
-    let freed = ending::ending_later();
-    let mut sessions: Vec<_> =
+    explicit.extend(ending::ending_later());
+    let sessions: Vec<_> =
         explicit.iter().map(|(session, patience)| (&**session, *patience)).collect();
-    sessions.extend(freed.iter().map(|session| (&**session, None)));
     ending::end_all(&sessions, Some(relay::exit::STALL_LIMIT), Some(relay::exit::LIMIT));
     if let Some(relayed) = relayed {
         relayed.wait();

@@ -108,8 +108,25 @@ pub fn written_bytes(fd: BorrowedFd<'_>) -> Option<u64> {
 }
 
 /// How much was sent that the peer's side has not acknowledged (TCP) or read (AF_UNIX) yet.
+/// Nothing on a connection that is over, where the kernel goes on counting what it has dropped.
 pub fn unsent_bytes(fd: BorrowedFd<'_>) -> Result<u32> {
-    count(fd, libc::TIOCOUTQ).map_err(failed("ask for the length of the send queue"))
+    let count =
+        count(fd, libc::TIOCOUTQ).map_err(failed("ask for the length of the send queue"))?;
+    // The first byte of struct tcp_info is the state.
+    let is_over = || {
+        get(fd, libc::IPPROTO_TCP, libc::TCP_INFO)
+            .is_ok_and(|info| info.to_ne_bytes()[0] == TCP_CLOSE)
+    };
+    Ok(if count > 0 && is_over() { 0 } else { count })
+}
+
+/// What closing the connection could destroy: what the peer's system has not acknowledged. An
+/// AF_UNIX peer has been handed everything already.
+pub fn endangered_bytes(fd: BorrowedFd<'_>) -> u32 {
+    match sockopt::socket_domain(fd) {
+        Ok(rustix::net::AddressFamily::UNIX) => 0,
+        _ => unsent_bytes(fd).unwrap_or(0),
+    }
 }
 
 /// How much can be read without waiting.
@@ -241,6 +258,8 @@ const HOLDING: [(c_int, c_int, c_int); 3] = [
     (libc::SOL_SOCKET, libc::SO_PEEK_OFF, -1),
     (libc::IPPROTO_TCP, libc::TCP_CORK, 0),
 ];
+
+const TCP_CLOSE: u8 = 7;
 
 const SO_BUF_LOCK: c_int = 72;
 const SNDBUF_LOCK: c_int = 1;
