@@ -408,7 +408,7 @@ def main():
             tally.run("install_and_use", lambda: install_and_use(variables))
         for job in jobs:
             job.result()
-        if not options.panics and not options.asan and not options.words:
+        if not (options.panics or options.asan or options.tsan or options.valgrind or options.words):
             tally.run("failed_calls_are_documented", lambda: failed_calls_are_documented(faults))
     return tally.finish()
 

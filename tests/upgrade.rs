@@ -4,6 +4,8 @@ mod support;
 
 use std::io::{Read, Write};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use support::pki::Authority;
 use support::{
@@ -35,6 +37,29 @@ fn plain_send_and_recv_carry_tls_after_the_upgrade() {
         assert_eq!(rest, b"after the handle is gone");
         peer.join();
     }
+}
+
+/// Both look at every connection, each under locks of its own.
+#[test]
+fn connections_are_upgraded_while_another_thread_flushes() {
+    let authority = Authority::new("flushing");
+    let over = Arc::new(AtomicBool::new(false));
+    let stop = over.clone();
+    let flusher = std::thread::spawn(move || {
+        while !stop.load(Ordering::Relaxed) {
+            unsafe { sslsock::abi::process::ssl_flush_all(20, std::ptr::null_mut()) };
+        }
+    });
+    for _ in 0..200 {
+        let peer = Peer::tls(authority.issue(&["mail.test"]).server(), echo);
+        let socket = peer.connect();
+        let handle = Handle::of(&socket).trust(&authority.pem());
+        handle.handshake("mail.test").unwrap();
+        drop((handle, socket));
+        peer.join();
+    }
+    over.store(true, Ordering::Relaxed);
+    flusher.join().unwrap();
 }
 
 /// The kernel would keep the handshake waiting for more bytes, and hold back what is to leave.

@@ -227,10 +227,16 @@ impl ExplicitSession {
     }
 
     /// Ends the receiving direction and wakes a waiting reader.
+    ///
+    /// The kernel is not told: once our direction has ended, too, it would answer what the peer
+    /// still says with a reset, which destroys what is on its way there.
     pub fn shut_down_read(&self) {
         self.read_shut_down.store(true, Ordering::Release);
-        // An error means that the connection is gone already, which wakes the reader too.
-        let _ = rustix::net::shutdown(&self.transport, rustix::net::Shutdown::Read);
+        self.wake_reader();
+        if try_enter(&self.reader).is_none() && self.wake_up.get().is_none() {
+            // There was no descriptor left to wake it by.
+            let _ = rustix::net::shutdown(&self.transport, rustix::net::Shutdown::Read);
+        }
     }
 
     /// Ends the session: close_notify, end of our direction, then the peer's data is read and
@@ -260,7 +266,7 @@ impl ExplicitSession {
         if !go_on || ending::end_later(self.clone(), limit).is_err() {
             self.end_transport();
         }
-        if try_enter(&self.reader).is_none() {
+        if try_enter(&self.reader).is_none() && self.wake_up.get().is_none() {
             // There was no descriptor left to wake it by.
             let _ = rustix::net::shutdown(&self.transport, rustix::net::Shutdown::Read);
         }
