@@ -10,6 +10,7 @@ use rustix::net::{Shutdown, shutdown};
 use super::closing::{Closing, Step, UNDELIVERED_LIMIT};
 use super::pair::PairKind;
 use super::program_end::ProgramEnd;
+use super::readiness::Readiness;
 use super::{Link, LinkOptions, exit};
 use crate::error::{Code, Error, Result};
 use crate::io::transport::{self, Transfer};
@@ -56,17 +57,6 @@ pub struct Ends {
     pub engine: Engine,
     pub options: LinkOptions,
     pub link: Arc<Link>,
-}
-
-/// Edge-triggered readiness: true until a transfer says otherwise.
-#[derive(Clone, Copy, Debug)]
-pub struct Readiness {
-    pub read: bool,
-    pub write: bool,
-    /// The other side will send no more: read on until the end shows.
-    pub read_hang_up: bool,
-    /// Both directions are over.
-    pub hang_up: bool,
 }
 
 /// When the reactor has to come back.
@@ -117,7 +107,7 @@ enum Outbound {
 
 impl Connection {
     pub fn new(ends: Ends) -> Self {
-        let ready = Readiness { read: true, write: true, read_hang_up: false, hang_up: false };
+        let ready = Readiness::UNKNOWN;
         Self {
             transport: ends.transport,
             library: Some(ends.library),
@@ -156,11 +146,11 @@ impl Connection {
     }
 
     pub fn transport_event(&mut self, event: Readiness) {
-        merge(&mut self.transport_ready, event);
+        self.transport_ready.merge(event);
     }
 
     pub fn library_event(&mut self, event: Readiness) {
-        merge(&mut self.library_ready, event);
+        self.library_ready.merge(event);
     }
 
     /// Moves what can be moved. `scratch` is shared by the connections of one thread.
@@ -584,13 +574,6 @@ impl Connection {
 /// Whether the program's end is no more; anything else is a call of the library's that failed.
 fn is_gone(error: &Error) -> bool {
     matches!(error.sys_errno, libc::EPIPE | libc::ECONNRESET | libc::ENOTCONN | libc::ETIMEDOUT)
-}
-
-fn merge(ready: &mut Readiness, event: Readiness) {
-    ready.read |= event.read || event.read_hang_up || event.hang_up;
-    ready.write |= event.write || event.hang_up;
-    ready.read_hang_up |= event.read_hang_up || event.hang_up;
-    ready.hang_up |= event.hang_up;
 }
 
 /// How many bytes one connection may move in each direction before the others get their turn.

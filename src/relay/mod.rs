@@ -6,6 +6,7 @@ pub mod exit;
 pub mod pair;
 mod program_end;
 mod reactor;
+mod readiness;
 pub mod swap;
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};

@@ -12,8 +12,9 @@ use rustix::io::{Errno, retry_on_intr};
 
 use zeroize::Zeroize;
 
-use super::connection::{Connection, Next, Readiness};
+use super::connection::{Connection, Next};
 use super::exit;
+use super::readiness::Readiness;
 use crate::error::{Error, Result};
 use crate::panic;
 use crate::sys::private_fd::PrivateFd;
