@@ -107,7 +107,7 @@ enum Outbound {
 
 impl Connection {
     pub fn new(ends: Ends) -> Self {
-        let ready = Readiness::UNKNOWN;
+        let ready = Readiness::unknown();
         Self {
             transport: ends.transport,
             library: Some(ends.library),

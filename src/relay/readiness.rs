@@ -13,7 +13,9 @@ pub struct Readiness {
 
 impl Readiness {
     /// Before anything has been tried.
-    pub const UNKNOWN: Self = Self { read: true, write: true, read_hang_up: false, hang_up: false };
+    pub fn unknown() -> Self {
+        Self { read: true, write: true, read_hang_up: false, hang_up: false }
+    }
 
     /// Adds what an event says; a hang-up makes everything worth trying.
     pub fn merge(&mut self, event: Self) {
