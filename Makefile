@@ -35,7 +35,7 @@ C_TEST_LIBS := -L$(TREE)/lib -lsslsock -Wl,-rpath,'$$ORIGIN/../lib' -ldl -lpthre
 LOADING_COMMON := c-tests/loading/api.c $(addprefix c-tests/common/,peer.c process.c test.c ways.c) $(C_TEST_EXTRA)
 LOADING_LIBS := -rdynamic -Wl,-rpath,'$$ORIGIN/../../lib' -ldl -lpthread
 
-.PHONY: all lib lib-asan lib-panics examples c-tests c-tests-asan c-tests-panics c-tests-tsan lib-tsan demo test test-long test-tsan differences header symbols install uninstall clean FORCE
+.PHONY: all lib lib-asan lib-panics examples c-tests c-tests-asan c-tests-panics c-tests-tsan lib-tsan demo test test-long test-tsan differences header symbols package install uninstall clean FORCE
 all: lib examples
 
 # Cargo knows best whether there is something to do.
@@ -153,6 +153,10 @@ test-tsan:
 # After a change of the ABI.
 header:
 	SSLSOCK_WRITE_HEADER=1 $(CARGO) test --quiet --test header
+
+# Wheel, sdist and nupkg in build/packages. Needs Python's venv and pip, and mcs for the nupkg.
+package:
+	./bindings/package.py
 
 install: lib
 	$(INSTALL) -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(INCLUDEDIR)
