@@ -154,6 +154,24 @@ namespace SslSock
             GC.KeepAlive(socket);
         }
 
+        /// <summary>Some runtimes keep what they have once asked for; afterwards it is the inner pair's.</summary>
+        internal void KeepEndPoints()
+        {
+            try
+            {
+                GC.KeepAlive(socket.RemoteEndPoint);
+                GC.KeepAlive(socket.LocalEndPoint);
+            }
+            catch (SocketException)
+            {
+                // Not connected: the handshake says so.
+            }
+            catch (NotSupportedException)
+            {
+                // An address of a kind that the runtime has no class for.
+            }
+        }
+
         /// <summary>For when no handshake comes about: nothing leaves in clear.</summary>
         internal void Kill()
         {
@@ -192,24 +210,6 @@ namespace SslSock
             }
             // One that a helper has not set stays as it is.
             isHooked = hook != null;
-        }
-
-        /// <summary>Some runtimes keep what they have once asked for; afterwards it is the inner pair's.</summary>
-        private void KeepEndPoints()
-        {
-            try
-            {
-                GC.KeepAlive(socket.RemoteEndPoint);
-                GC.KeepAlive(socket.LocalEndPoint);
-            }
-            catch (SocketException)
-            {
-                // Not connected: the handshake says so.
-            }
-            catch (NotSupportedException)
-            {
-                // An address of a kind that the runtime has no class for.
-            }
         }
 
         private void CheckName(string name)
