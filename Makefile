@@ -135,8 +135,13 @@ endef
 # The .NET assembly, with the library beside it, by Mono's compiler.
 MCS ?= mcs
 MCS_FLAGS := -langversion:7 -warnaserror -debug -optimize+
-DOTNET_SOURCES := $(shell find bindings/dotnet -name '*.cs' 2>/dev/null)
+DOTNET_SOURCES := $(sort $(shell find bindings/dotnet -name '*.cs' 2>/dev/null)) build/dotnet/AssemblyInfo.cs
 dotnet: build/dotnet/SslSock.dll
+
+build/dotnet/AssemblyInfo.cs: Cargo.toml
+	mkdir -p $(@D)
+	printf '[assembly: System.Reflection.Assembly%s]\n' 'Title("SslSock")' 'Version("$(VERSION).0")' 'FileVersion("$(VERSION).0")' \
+	    'InformationalVersion("$(VERSION)")' > $@
 
 build/dotnet/SslSock.dll: $(DOTNET_SOURCES) | lib
 	@command -v $(MCS) >/dev/null || { echo 'make dotnet needs the C# compiler mcs: apt-get install mono-mcs' >&2; exit 1; }

@@ -40,8 +40,14 @@ def tools():
     return python
 
 
+def environment():
+    """Not for make: with this variable cargo compiles everything anew."""
+    return {"SOURCE_DATE_EPOCH": EPOCH, **os.environ}
+
+
 def build_python(kind, folder, out):
-    subprocess.run([tools(), "-m", "build", "--no-isolation", f"--{kind}", "--outdir", out, folder], check=True)
+    command = [tools(), "-m", "build", "--no-isolation", f"--{kind}", "--outdir", out, folder]
+    subprocess.run(command, env=environment(), check=True)
 
 
 def wheel(out):
@@ -62,7 +68,7 @@ def sdist(out):
 
 def nupkg(out):
     subprocess.run(["make", "--silent", "lib", "dotnet"], cwd=ROOT, check=True)
-    subprocess.run([sys.executable, ROOT / "bindings" / "dotnet" / "nupkg.py", out], check=True)
+    subprocess.run([sys.executable, ROOT / "bindings" / "dotnet" / "nupkg.py", out], env=environment(), check=True)
 
 
 def main():
@@ -76,7 +82,6 @@ def main():
             parser.error(f"{kind} is no kind of package")
     out = arguments.out.absolute()
     out.mkdir(parents=True, exist_ok=True)
-    os.environ.setdefault("SOURCE_DATE_EPOCH", EPOCH)
     for kind in arguments.kinds or makers:
         # Those of another version would be taken for this one's.
         for old in out.glob(PATTERNS[kind]):
