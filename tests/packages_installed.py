@@ -29,6 +29,56 @@ OTHER_ABI = """
 unsigned ssl_abi_version(void) { return 7 << 16; }
 const char *ssl_version(void) { return "7.0.0"; }
 """
+# Prints the assembly and its version, unless it is left alone, then the library's version and where that came from.
+WHERE_IS_THE_LIBRARY = """
+using System;
+using System.IO;
+using System.Linq;
+using System.Runtime.InteropServices;
+
+class Program
+{
+    [DllImport("libsslsock.so.0")]
+    static extern IntPtr ssl_version();
+
+    static void Main(string[] arguments)
+    {
+        if (arguments.Length == 0)
+            Assembly();
+        else
+            Console.WriteLine(Marshal.PtrToStringAnsi(ssl_version()));
+        var places = File.ReadAllLines("/proc/self/maps").Where(line => line.Contains("libsslsock"));
+        foreach (string place in places.Select(line => line.Substring(line.IndexOf('/'))).Distinct())
+            Console.WriteLine(place);
+    }
+
+    static void Assembly()
+    {
+        var assembly = typeof(SslSock.SslHelper).Assembly;
+        Console.WriteLine("{0} {1}", assembly.Location, assembly.GetName().Version);
+        Console.WriteLine(SslSock.SslSocket.Version);
+    }
+}
+"""
+# What a project has in it when NuGet has been there; that mscorlib is named is for want of Mono's reference assemblies.
+PROJECT = """<?xml version="1.0" encoding="utf-8"?>
+<Project DefaultTargets="Build" ToolsVersion="14.0" xmlns="http://schemas.microsoft.com/developer/msbuild/2003">
+  <PropertyGroup>
+    <OutputType>Exe</OutputType>
+    <AssemblyName>program</AssemblyName>
+    <TargetFrameworkVersion>v4.5</TargetFrameworkVersion>
+    <OutputPath>bin/</OutputPath>
+  </PropertyGroup>
+  <ItemGroup>
+    <Compile Include="program.cs" />
+    <Reference Include="mscorlib"><HintPath>/usr/lib/mono/4.5/mscorlib.dll</HintPath></Reference>
+    <Reference Include="System.Core"><HintPath>/usr/lib/mono/4.5/System.Core.dll</HintPath></Reference>
+    <Reference Include="SslSock"><HintPath>{package}/lib/net45/SslSock.dll</HintPath></Reference>
+  </ItemGroup>
+  <Import Project="$(MSBuildBinPath)/Microsoft.CSharp.targets" />
+  <Import Project="{package}/build/net45/SslSock.targets" />
+</Project>
+"""
 
 
 def programs(readme, language):
@@ -229,7 +279,7 @@ class SourceDistribution(Python):
 
 
 class NuGetPackage(InstalledTest):
-    """Mono's programs have assembly and library beside them, CoreCLR's find both in the packages folder."""
+    """CoreCLR's programs find assembly and library in the packages folder, Mono's have both beside them."""
 
     kind = "nupkg"
 
@@ -242,15 +292,148 @@ class NuGetPackage(InstalledTest):
         cls.dotnet = cls.machine.bind(runtimes.CORECLR, "dotnet")
         cls.compiled = {}
 
-    def compile(self, name, source):
+    def compile(self, source):
         """The program, compiled against the package's assembly; once for all tests."""
-        if name not in self.compiled:
-            folder = self.machine.folder / "compiled" / name
+        if source not in self.compiled:
+            folder = self.machine.folder / "compiled" / str(len(self.compiled))
             folder.mkdir(parents=True)
-            (folder / f"{name}.cs").write_text(source)
+            (folder / "program.cs").write_text(source)
             reference = self.package / "lib" / "net45" / "SslSock.dll"
-            self.compiled[name] = runtimes.compile([folder / f"{name}.cs"], [reference], folder / f"{name}.exe")
-        return self.compiled[name]
+            self.compiled[source] = runtimes.compile([folder / "program.cs"], [reference], folder / "program.exe")
+        return self.compiled[source]
+
+    def run_on_coreclr(self, source, *arguments, packages=None):
+        """As `dotnet run` does with a program that was built with a reference to the package."""
+        compiled = self.compile(source)
+        program = compiled.parent / "coreclr" / "program.dll"
+        program.parent.mkdir(exist_ok=True)
+        shutil.copy(compiled, program)
+        nuget.write_dependencies(program, ("SslSock", VERSION), self.package, "netcoreapp3.1")
+        return self.run_host("--additionalprobingpath", packages or self.packages, program, *arguments)
+
+    def run_host(self, *arguments):
+        variables = {
+            "DOTNET_ROOT": str(self.dotnet),
+            "DOTNET_MULTILEVEL_LOOKUP": "0",
+            # It would leave its sockets in /tmp.
+            "COMPlus_EnableDiagnostics": "0",
+        }
+        return self.machine.run(self.dotnet / "dotnet", "exec", *arguments, variables=variables)
+
+    def run_on_mono(self, source, *arguments, folder="mono", library=None):
+        """As a build for .NET Framework leaves a program; `library` takes the place of the package's."""
+        compiled = self.compile(source)
+        folder = compiled.parent / folder
+        folder.mkdir(exist_ok=True)
+        shutil.copy(compiled, folder)
+        shutil.copy(self.package / "lib" / "net45" / "SslSock.dll", folder)
+        shutil.copy(library or self.native, folder / LIBRARY)
+        return self.machine.run("mono", folder / "program.exe", *arguments)
+
+    @property
+    def native(self):
+        return only(self.package, f"runtimes/*/native/{LIBRARY}")
+
+    def on_both(self):
+        """Name of the runtime, and the function that runs a program on it."""
+        yield from (("CoreCLR", self.run_on_coreclr), ("Mono", self.run_on_mono))
+
+    def test_the_host_finds_the_library_in_the_package(self):
+        self.assert_the_tree_is_hidden()
+        # With an import of its own, so that the assembly has no part in it.
+        done = self.run_on_coreclr(WHERE_IS_THE_LIBRARY, "alone")
+        self.assert_success(done)
+        self.assertEqual(done.stdout.splitlines(), [VERSION, str(self.native)])
+
+    def test_it_is_the_installed_one_with_its_own_library(self):
+        self.assert_the_tree_is_hidden()
+        done = self.run_on_coreclr(WHERE_IS_THE_LIBRARY)
+        self.assert_success(done)
+        assembly = self.package / "lib" / "netcoreapp3.1" / "SslSock.dll"
+        self.assertEqual(done.stdout.splitlines(), [f"{assembly} {VERSION}.0", VERSION, str(self.native)])
+        done = self.run_on_mono(WHERE_IS_THE_LIBRARY)
+        self.assert_success(done)
+        folder = self.compile(WHERE_IS_THE_LIBRARY).parent / "mono"
+        self.assertEqual(done.stdout.splitlines(), [f"{folder}/SslSock.dll {VERSION}.0", VERSION, f"{folder}/{LIBRARY}"])
+
+    def test_every_program_of_the_readme_runs(self):
+        arguments = [(self.port("SSLSOCK_EXIM_SMTP"), self.authority, "250 ")]
+        found = programs("bindings/dotnet/README.md", "csharp")
+        self.assertEqual(len(found), len(arguments))
+        for program, (port, last, output) in zip(found, arguments):
+            for name, run in self.on_both():
+                with self.subTest(name, program=program):
+                    done = run(program, NAME, port, last)
+                    self.assert_success(done)
+                    self.assertIn(output, done.stdout)
+
+    def test_a_published_program_needs_no_packages_folder(self):
+        self.run_on_coreclr(WHERE_IS_THE_LIBRARY)
+        published = self.machine.folder / "published"
+        shutil.copytree(self.compile(WHERE_IS_THE_LIBRARY).parent / "coreclr", published)
+        shutil.copy(self.package / "lib" / "netcoreapp3.1" / "SslSock.dll", published)
+        shutil.copytree(self.package / "runtimes", published / "runtimes")
+        # Again with the assembly alone in charge of finding the library.
+        for description in (True, False):
+            if not description:
+                (published / "program.deps.json").unlink()
+            done = self.run_host(published / "program.dll")
+            self.assert_success(done)
+            library = str(self.native).replace(str(self.package), str(published))
+            self.assertEqual(done.stdout.splitlines()[1:], [VERSION, library])
+
+    def test_a_build_for_mono_puts_the_library_beside_its_program(self):
+        if not shutil.which("xbuild"):
+            (self.fail if os.environ.get("CI") else self.skipTest)("no xbuild: install the package mono-xbuild")
+        folder = self.machine.folder / "project"
+        folder.mkdir()
+        (folder / "program.cs").write_text(WHERE_IS_THE_LIBRARY)
+        (folder / "program.csproj").write_text(PROJECT.format(package=self.package))
+        self.assert_success(self.machine.run("xbuild", "/nologo", "/verbosity:minimal", folder / "program.csproj"))
+        done = self.machine.run("mono", folder / "bin" / "program.exe")
+        self.assert_success(done)
+        self.assertEqual(done.stdout.splitlines()[1:], [VERSION, f"{folder}/bin/{LIBRARY}"])
+
+    def test_without_the_library_it_says_what_to_do(self):
+        self.skip_if_the_system_has_the_library()
+        packages = self.copy_of_the_packages("packages-without")
+        only(packages, f"sslsock/*/runtimes/*/native/{LIBRARY}").unlink()
+        # The host itself refuses to start without a file that the build has promised.
+        done = self.run_on_coreclr(WHERE_IS_THE_LIBRARY, packages=packages)
+        self.assertNotEqual(done.returncode, 0, done.stdout)
+        self.assertIn(LIBRARY, done.stdout + done.stderr)
+        # Without the promise, and on Mono, it is the assembly that finds nothing.
+        self.run_on_mono(WHERE_IS_THE_LIBRARY, folder="without")
+        folder = self.compile(WHERE_IS_THE_LIBRARY).parent / "without"
+        (folder / LIBRARY).unlink()
+        shutil.copy(folder / "program.exe", folder / "program.dll")
+        shutil.copy(folder.parent / "coreclr" / "program.runtimeconfig.json", folder)
+        for name, done in (
+            ("Mono", self.machine.run("mono", folder / "program.exe")),
+            ("CoreCLR", self.run_host(folder / "program.dll")),
+        ):
+            with self.subTest(name):
+                self.assertNotEqual(done.returncode, 0, done.stdout)
+                for words in ("DllNotFoundException", LIBRARY, "Put it beside SslSock.dll", "LD_LIBRARY_PATH"):
+                    self.assertIn(words, done.stdout + done.stderr)
+
+    def test_a_library_with_another_abi_is_refused(self):
+        packages = self.copy_of_the_packages("packages-other-abi")
+        library = only(packages, f"sslsock/*/runtimes/*/native/{LIBRARY}")
+        self.make_other_abi(library)
+        for name, done in (
+            ("Mono", self.run_on_mono(WHERE_IS_THE_LIBRARY, folder="other-abi", library=library)),
+            ("CoreCLR", self.run_on_coreclr(WHERE_IS_THE_LIBRARY, packages=packages)),
+        ):
+            with self.subTest(name):
+                self.assertNotEqual(done.returncode, 0, done.stdout)
+                for words in ("DllNotFoundException", "sslsock 7.0.0 with ABI 7.0", "Install the two of one release"):
+                    self.assertIn(words, done.stdout + done.stderr)
+
+    def copy_of_the_packages(self, name):
+        packages = self.machine.folder / name
+        shutil.copytree(self.packages, packages)
+        return packages
 
 
 if __name__ == "__main__":
