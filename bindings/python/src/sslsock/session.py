@@ -20,7 +20,6 @@ from .constants import (
     SSL_ERR_UNSUPPORTED,
     SSL_FLAG_SERVER,
     SSL_TEXT_PRESENTED,
-    SSL_TIMEOUT_HANDSHAKE,
     Category,
 )
 from .errors import SslError, check, copy_bytes, copy_text, last_error, make
@@ -127,14 +126,18 @@ class SslSocket(Settings):
     SSL_ERR_FORKED. Any thread may call any method; one may send while another receives, everything else takes turns.
     """
 
+    # Frees the handle with this object, if it is ours to free.
+    _freeing: Any = None
+
     def __init__(self, sock: SocketLike) -> None:
         handle = lib.ssl_socket_new(descriptor(sock))
         if not handle:
             raise last_error(lib.ssl_get_error(None))
         self._adopt(handle)
-        self._freeing = weakref.finalize(self, _free, handle)
+        freeing = weakref.finalize(self, _free, handle)
         # At exit the library ends what is open by itself, after everything else.
-        self._freeing.atexit = False
+        freeing.atexit = False
+        self._freeing = freeing
         registry.note(handle, self)
         defaults_hook = registry.defaults_hook()
         if defaults_hook:
@@ -143,7 +146,6 @@ class SslSocket(Settings):
     def _adopt(self, handle: int) -> None:
         self._handle = handle
         self._hook: Optional[Hook] = None
-        self._freeing: Any = None
 
     @classmethod
     def of(cls: Type[_T], sock: SocketLike) -> _T:
@@ -493,13 +495,3 @@ def _report(handle: int) -> _native.VerifyReport:
 def _free(handle: int) -> None:
     lib.ssl_socket_free(handle)
 
-
-__all__ = [
-    "SSL_TIMEOUT_HANDSHAKE",
-    "ErrorInfo",
-    "SessionInfo",
-    "Settings",
-    "SocketLike",
-    "SslSocket",
-    "VerifyReport",
-]
