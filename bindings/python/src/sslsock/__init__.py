@@ -1,0 +1,64 @@
+"""Turns a live socket into TLS in the middle of a conversation, after which plain send and recv go on.
+
+    import socket, sslsock
+
+    sock = socket.create_connection(("mail.example", 587))
+    ...                                       # the conversation in clear, up to the answer to STARTTLS
+    sslsock.SslHelper(sock, "mail.example")   # the handshake; an exception ends the connection
+    sock.sendall(b"EHLO me.example\\r\\n")      # under TLS
+
+SslHelper is what most programs need, sslsock.clients upgrades the clients of the standard library, SslSocket has the
+whole C ABI of sslsock.h, sslsock.defaults the settings that sockets start with. Subinterpreters are not supported.
+"""
+
+import ctypes
+from typing import Optional, Tuple
+
+from . import clients
+from ._native import lib
+from .constants import *  # noqa: F403
+from .constants import Category
+from .defaults import Defaults, defaults
+from .errors import (
+    SslCertificateError,
+    SslError,
+    SslHeldDataError,
+    SslResetError,
+    SslTimeoutError,
+    SslTruncatedError,
+    SslUsageError,
+    SslWouldBlockError,
+    error_category,
+    error_name,
+    last_error,
+)
+from .helper import SslHelper
+from .hooks import set_log_callback
+from .session import ErrorInfo, SessionInfo, SslSocket, VerifyReport, milliseconds
+
+__version__ = "0.1.0"
+
+
+def flush_all(timeout: Optional[float] = None) -> None:
+    """Waits until the peers' systems have acknowledged everything that this process has sent; see ssl_flush_all.
+
+    timeout: in seconds; None: no limit, 0: only look. SslTimeoutError, with the number of sockets that still hold data in
+    `unfinished`, if there are some. Any thread.
+    """
+    unfinished = ctypes.c_uint32()
+    code = lib.ssl_flush_all(0 if timeout == 0 else milliseconds(timeout), ctypes.byref(unfinished))
+    if code:
+        error = last_error(code)
+        error.unfinished = unfinished.value  # type: ignore[attr-defined]
+        raise error
+
+
+def version() -> str:
+    """The version of the shared library, as "0.1.0"."""
+    return str(lib.ssl_version().decode())
+
+
+def abi_version() -> Tuple[int, int]:
+    """The version of the ABI that the shared library has: major, minor."""
+    number = int(lib.ssl_abi_version())
+    return number >> 16, number & 0xFFFF

@@ -1,0 +1,78 @@
+"""Which SslSocket belongs to which socket: the state is the socket's, whoever asks for it."""
+
+import os
+import threading
+import weakref
+from typing import TYPE_CHECKING, Any, Dict, Optional, Tuple
+
+if TYPE_CHECKING:
+    from .hooks import ValidateCertHook
+    from .session import SslSocket
+
+# By handle: all that live.
+_by_handle: "weakref.WeakValueDictionary[int, SslSocket]" = weakref.WeakValueDictionary()
+# What keeps them alive: the socket object, or where that cannot be told, the number for as long as it is the same socket.
+_by_socket: "weakref.WeakKeyDictionary[Any, SslSocket]" = weakref.WeakKeyDictionary()
+_by_number: Dict[int, "SslSocket"] = {}
+_lock = threading.RLock()
+_defaults_hook: Optional[Tuple["ValidateCertHook", Any]] = None
+_prune_at = 64
+
+
+def lock() -> Any:
+    return _lock
+
+
+def note(handle: int, ssl_socket: "SslSocket") -> None:
+    _by_handle[handle] = ssl_socket
+
+
+def known(handle: int) -> Optional["SslSocket"]:
+    return _by_handle.get(handle)
+
+
+def keep(sock: Any, number: int, ssl_socket: "SslSocket") -> None:
+    """Under the lock."""
+    _prune()
+    try:
+        _by_socket[sock] = ssl_socket
+    except TypeError:
+        _by_number[number] = ssl_socket
+
+
+def defaults_hook() -> Optional[Tuple["ValidateCertHook", Any]]:
+    return _defaults_hook
+
+
+def set_defaults_hook(hook: Optional[Tuple["ValidateCertHook", Any]]) -> None:
+    global _defaults_hook
+    _defaults_hook = hook
+
+
+def _prune() -> None:
+    """Lets go of what belongs to closed sockets, now and then: a hook may refer to its socket, which then keeps both."""
+    global _prune_at
+    if len(_by_socket) + len(_by_number) < _prune_at:
+        return
+    for sock in list(_by_socket.keys()):
+        if _is_closed(sock):
+            _by_socket.pop(sock, None)
+    for number, ssl_socket in list(_by_number.items()):
+        if type(ssl_socket)._find(number) is not ssl_socket:
+            del _by_number[number]
+    _prune_at = 2 * (len(_by_socket) + len(_by_number)) + 64
+
+
+def _is_closed(sock: Any) -> bool:
+    try:
+        return bool(sock.fileno() < 0)
+    except (OSError, ValueError):
+        return True
+
+
+def _after_fork() -> None:
+    global _lock
+    _lock = threading.RLock()
+
+
+os.register_at_fork(after_in_child=_after_fork)

@@ -1,0 +1,497 @@
+"""The whole C ABI for one socket: SslSocket."""
+
+import ctypes
+import math
+import os
+import socket
+import weakref
+from typing import Any, List, NamedTuple, Optional, Type, TypeVar, Union
+
+from . import _native, addresses, registry
+from ._native import lib
+from .addresses import Address
+from .constants import (
+    SSL_ADDRESS_LOCAL,
+    SSL_ADDRESS_PEER,
+    SSL_ERR_BAD_HANDLE,
+    SSL_ERR_INVALID,
+    SSL_ERR_OKAY,
+    SSL_ERR_STATE,
+    SSL_ERR_UNSUPPORTED,
+    SSL_FLAG_SERVER,
+    SSL_TEXT_PRESENTED,
+    Category,
+)
+from .errors import SslError, check, copy_bytes, copy_text, last_error, make
+from .hooks import Hook, Look, ValidateCertHook
+
+SocketLike = Union[int, "socket.socket", Any]
+_S = TypeVar("_S", bound="Settings")
+_T = TypeVar("_T", bound="SslSocket")
+NO_LIMIT = 0xFFFFFFFF
+
+
+class SessionInfo(NamedTuple):
+    """What was agreed in the handshake; see ssl_session_info."""
+
+    datapath: int
+    protocol: int
+    suite: int
+    group: int
+    resumed: bool
+    alpn: bytes
+    protocol_name: str
+    suite_name: str
+    group_name: str
+
+
+class VerifyReport(NamedTuple):
+    """What verification found; see ssl_verify_report. The dates are Unix seconds."""
+
+    verdict: int
+    causes: int
+    chain_len: int
+    not_before: int
+    not_after: int
+    spki_sha256: bytes
+
+
+class ErrorInfo(NamedTuple):
+    """One consistent picture of an error; see ssl_error_info."""
+
+    code: int
+    category: Category
+    sys_errno: int
+    tls_alert: int
+    from_hook: bool
+
+
+class Settings:
+    """What can be set on a handle before the handshake; the defaults take the same."""
+
+    _handle: int
+
+    def set_flags(self, flags: int) -> None:
+        """Sets the flags (SSL_FLAG_*); they replace the earlier ones. Before the handshake, any thread."""
+        check(lib.ssl_set_flags(self._handle, _word("flags", flags)))
+
+    def set_peername(self, name: Optional[str]) -> None:
+        """Sets the name that the peer's certificate must be for, and that the peer is told: a DNS name or an IP
+        address. None clears it. Before the handshake, any thread."""
+        check(lib.ssl_set_peername(self._handle, text(name)))
+
+    def set_timeout(self, which: int, seconds: Optional[float]) -> None:
+        """Sets a time limit in seconds: `which` is SSL_TIMEOUT_HANDSHAKE or SSL_TIMEOUT_CLOSE, None means no limit.
+        Before the handshake, any thread."""
+        check(lib.ssl_set_timeout(self._handle, which, milliseconds(seconds)))
+
+    def add_trust_file(self, pem_path: Union[str, bytes, "os.PathLike[str]"]) -> None:
+        """Trusts the CA certificates in a PEM file. The first trust call replaces the built-in roots, later ones add.
+        Before the handshake, any thread."""
+        check(lib.ssl_add_trust_file(self._handle, path(pem_path)))
+
+    def add_trust_pem(self, pem: Union[str, bytes]) -> None:
+        """The same for certificates in memory."""
+        data = pem.encode() if isinstance(pem, str) else bytes(pem)
+        check(lib.ssl_add_trust_pem(self._handle, data, len(data)))
+
+    def use_system_trust(self) -> None:
+        """Trusts what the system trusts. The first trust call replaces the built-in roots, later ones add."""
+        check(lib.ssl_use_system_trust(self._handle))
+
+    def set_identity_pem(self, chain: Union[str, bytes], key: Union[str, bytes]) -> None:
+        """Sets the certificate chain and private key of this side, both PEM: leaf first, the key not encrypted."""
+        certificates = chain.encode() if isinstance(chain, str) else bytes(chain)
+        private = key.encode() if isinstance(key, str) else bytes(key)
+        check(lib.ssl_set_identity_pem(self._handle, certificates, len(certificates), private, len(private)))
+
+    def set_identity_file(
+        self, chain_path: Union[str, bytes, "os.PathLike[str]"], key_path: Union[str, bytes, "os.PathLike[str]"]
+    ) -> None:
+        """The same with the contents of two files, which may be one file."""
+        check(lib.ssl_set_identity_file(self._handle, path(chain_path), path(key_path)))
+
+
+class SslSocket(Settings):
+    """A handle of the library for one stream socket: every function of sslsock.h under its name, without "ssl_".
+
+    `sock` is a connected or unconnected socket: an object with fileno(), or a descriptor's number. It stays the
+    caller's, is never closed here, and has to be kept open by the caller. A second handle for a plain socket is
+    refused; SslSocket.of() finds the one that is there.
+
+    The handle is freed when this object goes, or by free(). That does not end a connection that was upgraded
+    transparently. In explicit mode it ends the session and may wait for the peer, as ssl_socket_free does.
+
+    Failures raise SslError. In a forked child the methods of an object from before the fork raise SslError with
+    SSL_ERR_FORKED. Any thread may call any method; one may send while another receives, everything else takes turns.
+    """
+
+    # Frees the handle with this object, if it is ours to free.
+    _freeing: Any = None
+
+    def __init__(self, sock: SocketLike) -> None:
+        handle = lib.ssl_socket_new(descriptor(sock))
+        if not handle:
+            raise last_error(lib.ssl_get_error(None))
+        self._adopt(handle)
+        freeing = weakref.finalize(self, _free, handle)
+        # At exit the library ends what is open by itself, after everything else.
+        freeing.atexit = False
+        self._freeing = freeing
+        registry.note(handle, self)
+        defaults_hook = registry.defaults_hook()
+        if defaults_hook:
+            self.set_validate_cert_hook(*defaults_hook)
+
+    def _adopt(self, handle: int) -> None:
+        self._handle = handle
+        self._hook: Optional[Hook] = None
+
+    @classmethod
+    def of(cls: Type[_T], sock: SocketLike) -> _T:
+        """The handle that belongs to a socket: the one that is there, else a new one.
+
+        It lives as long as the socket object; where that cannot be told (a number, an object that cannot be weakly
+        referenced), until the descriptor has been closed and another socket gets a handle.
+        """
+        number = descriptor(sock)
+        with registry.lock():
+            found = cls._find(number)
+            if found is None:
+                found = cls(sock)
+            registry.keep(sock, number, found)
+            return found
+
+    @classmethod
+    def find(cls: Type[_T], sock: SocketLike) -> Optional[_T]:
+        """The live handle of a socket, by what the descriptor refers to and not by its number; None if there is none."""
+        return cls._find(descriptor(sock))
+
+    @classmethod
+    def _find(cls: Type[_T], number: int) -> Optional[_T]:
+        handle = ctypes.c_void_p()
+        code = lib.ssl_socket_from_fd(number, ctypes.byref(handle))
+        if code == SSL_ERR_BAD_HANDLE or not handle.value and code == SSL_ERR_OKAY:
+            return None
+        check(code)
+        known = registry.known(handle.value or 0)
+        if isinstance(known, cls):
+            return known
+        # Somebody else's, who frees it.
+        found = cls.__new__(cls)
+        found._adopt(handle.value or 0)
+        return found
+
+    def free(self) -> None:
+        """Frees the handle; every later use of it raises SslError with SSL_ERR_BAD_HANDLE. See ssl_socket_free."""
+        if self._freeing is not None:
+            self._freeing.detach()
+        check(lib.ssl_socket_free(self._handle))
+
+    @property
+    def handle(self) -> int:
+        """The ssl_socket * for C."""
+        return self._handle
+
+    def get_flags(self) -> int:
+        """The flags that are set."""
+        flags = ctypes.c_uint32()
+        check(lib.ssl_get_flags(self._handle, ctypes.byref(flags)))
+        return flags.value
+
+    def set_validate_cert_hook(self, hook: Optional[ValidateCertHook], arg: Any = None) -> None:
+        """Sets the certificate hook, which then has the last word on the peer's certificate; None clears it.
+
+        It is called as hook(type, arg, chain, flags) on the thread that makes the handshake: type is SSL_CERT_X509,
+        chain a list with the peer's own certificate in DER, and flags has SSL_CERT_FLAG_ISSUER_UNKNOWN set if anything
+        is wrong with it. It answers SSL_ERR_OKAY to accept, whatever is wrong, and another number to refuse. An
+        exception refuses, and becomes the `__cause__` of the SslError of the handshake. Inside the hook only the get_
+        methods may be called for this socket. Before the handshake, any thread.
+        """
+        if hook is None:
+            check(lib.ssl_set_validate_cert_hook(self._handle, None, None))
+            self._hook = None
+            return
+        handle = self._handle
+        made = Hook(Look(lambda: _certificate(handle, 0), lambda: _report(handle).verdict), hook, arg)
+        check(lib.ssl_set_validate_cert_hook(handle, ctypes.cast(made.pointer, ctypes.c_void_p), None))
+        self._hook = made
+
+    def perform_handshake(self, host: Optional[str] = None) -> None:
+        """Turns the connected socket into TLS, now; see ssl_perform_handshake.
+
+        host: the peer's name, a DNS name or an IP address; None: that of set_peername.
+        A failure ends the connection. No other thread may be inside a call on the socket. Other Python threads run on
+        meanwhile; Ctrl-C is noticed when it is over.
+        """
+        self._finish(lib.ssl_perform_handshake(self._handle, text(host)))
+
+    def connect(self, address: Any) -> None:
+        """Connects, then makes the handshake with the name of set_peername, unless SSL_FLAG_DEFER_HANDSHAKE is set.
+
+        address: as for socket.connect(). See ssl_connect.
+        """
+        raw = addresses.to_native(self._family(), address)
+        self._finish(lib.ssl_connect(self._handle, raw, len(raw)))
+
+    def _finish(self, code: int) -> None:
+        hook = self._hook
+        if code != SSL_ERR_OKAY:
+            error = last_error(code)
+            if hook is not None and hook.decision.error is not None:
+                raise error from hook.decision.error
+            raise error
+        if hook is None or hook.decision.accepted or not self._is_checked():
+            return
+        # The hook was cut short before it could say anything.
+        lib.ssl_shutdown(self._handle, socket.SHUT_RDWR)
+        error = make(SSL_ERR_STATE, "the certificate hook was interrupted before it had decided: the connection is over")
+        raise error from hook.decision.error
+
+    def _is_checked(self) -> bool:
+        """Whether a handshake has been made in which a certificate had to be looked at."""
+        if self.get_flags() & SSL_FLAG_SERVER:
+            return False
+        info = _native.SessionInfo(size=ctypes.sizeof(_native.SessionInfo))
+        return bool(lib.ssl_get_session_info(self._handle, ctypes.byref(info)) == SSL_ERR_OKAY)
+
+    def send(self, data: Any, flags: int = 0) -> int:
+        """Sends like socket.send(); how many bytes were accepted. flags: MSG_DONTWAIT, MSG_NOSIGNAL. See ssl_send."""
+        with memoryview(data) as view:
+            if not view.contiguous:
+                data = bytes(view)
+            with memoryview(data).cast("B") as flat:
+                kept, address = _readable(flat)
+                ctypes.set_errno(0)
+                sent = lib.ssl_send(self._handle, address, flat.nbytes, flags)
+                del kept
+        if sent < 0:
+            raise self._transfer_failure()
+        return int(sent)
+
+    def recv(self, size: int, flags: int = 0) -> bytes:
+        """Receives like socket.recv(). flags: MSG_DONTWAIT, MSG_PEEK, MSG_WAITALL. See ssl_recv."""
+        buffer = ctypes.create_string_buffer(max(size, 1))
+        return buffer.raw[: self._receive(buffer, size, flags)]
+
+    def recv_into(self, buffer: Any, size: int = 0, flags: int = 0) -> int:
+        """Receives like socket.recv_into()."""
+        with memoryview(buffer).cast("B") as view:
+            size = size or view.nbytes
+            if size > view.nbytes:
+                raise ValueError("the buffer is smaller than the size asked for")
+            if not size:
+                return 0
+            return self._receive((ctypes.c_char * view.nbytes).from_buffer(view), size, flags)
+
+    def _receive(self, buffer: Any, size: int, flags: int) -> int:
+        ctypes.set_errno(0)
+        received = lib.ssl_recv(self._handle, buffer, size, flags)
+        if received < 0:
+            raise self._transfer_failure()
+        return int(received)
+
+    def _transfer_failure(self) -> SslError:
+        errno = ctypes.get_errno()
+        return last_error(lib.ssl_get_error(None), errno=errno)
+
+    def pending(self) -> int:
+        """How many bytes can be received at once; see ssl_pending."""
+        size = ctypes.c_size_t()
+        check(lib.ssl_pending(self._handle, ctypes.byref(size)))
+        return size.value
+
+    def shutdown(self, how: int) -> None:
+        """Ends one direction or both like socket.shutdown(); SHUT_WR sends close_notify."""
+        check(lib.ssl_shutdown(self._handle, how))
+
+    def get_transport_fd(self) -> int:
+        """A duplicate of the real connection, for socket options and poll; the caller closes it, and does not read or
+        write it."""
+        number = ctypes.c_int32()
+        check(lib.ssl_get_transport_fd(self._handle, ctypes.byref(number)))
+        return number.value
+
+    def get_address(self, which: int) -> Address:
+        """An address of the real connection as the socket module has it: SSL_ADDRESS_PEER or SSL_ADDRESS_LOCAL."""
+        return addresses.from_native(self._address(which))
+
+    @property
+    def remote_address(self) -> Address:
+        """The peer's address, as getpeername() answered it before the upgrade."""
+        return self.get_address(SSL_ADDRESS_PEER)
+
+    @property
+    def local_address(self) -> Address:
+        """The address of this side, as getsockname() answered it before the upgrade."""
+        return self.get_address(SSL_ADDRESS_LOCAL)
+
+    def _address(self, which: int) -> bytes:
+        space = ctypes.create_string_buffer(addresses.SPACE)
+        length = ctypes.c_uint32(addresses.SPACE)
+        check(lib.ssl_get_address(self._handle, which, space, ctypes.byref(length)))
+        return space.raw[: length.value]
+
+    def _family(self) -> int:
+        return int(addresses.FAMILY.unpack_from(self._address(SSL_ADDRESS_LOCAL))[0])
+
+    def get_session_info(self) -> SessionInfo:
+        """What was agreed in the handshake; SslError with SSL_ERR_STATE before its end."""
+        info = _native.SessionInfo(size=ctypes.sizeof(_native.SessionInfo))
+        check(lib.ssl_get_session_info(self._handle, ctypes.byref(info)))
+        return SessionInfo(
+            info.datapath,
+            info.protocol,
+            info.suite,
+            info.group,
+            bool(info.resumed),
+            bytes(info.alpn)[: info.alpn_len],
+            info.protocol_name.decode(),
+            info.suite_name.decode(),
+            info.group_name.decode(),
+        )
+
+    def get_peer_certificate(self, index: int = 0) -> bytes:
+        """Certificate number `index` of the peer's chain in DER, 0 being its own. Also inside the hook."""
+        return _certificate(self._handle, index)
+
+    def peer_certificates(self) -> List[bytes]:
+        """The peer's chain as it was sent, each in DER."""
+        return [self.get_peer_certificate(index) for index in range(self.get_verify_report().chain_len)]
+
+    def get_verify_report(self) -> VerifyReport:
+        """What verification found, also after a failed handshake and inside the hook."""
+        report = _report(self._handle)
+        return VerifyReport(
+            report.verdict,
+            report.causes,
+            report.chain_len,
+            report.not_before,
+            report.not_after,
+            bytes(report.spki_sha256),
+        )
+
+    def get_verify_text(self, what: int, index: int = 0) -> str:
+        """A text about the peer's certificate: `what` is SSL_TEXT_*, `index` counts the names of SSL_TEXT_PRESENTED."""
+        return copy_text(
+            lambda buffer, size, length: lib.ssl_get_verify_text(self._handle, what, index, buffer, size, length)
+        )
+
+    def presented_names(self) -> List[str]:
+        """The names that the peer's certificate is for."""
+        names: List[str] = []
+        while True:
+            try:
+                names.append(self.get_verify_text(SSL_TEXT_PRESENTED, len(names)))
+            except SslError as end:
+                if end.code != SSL_ERR_INVALID:
+                    raise
+                return names
+
+    def get_error(self) -> int:
+        """The code of the handle's error, 0 if there is none. One that ended the connection stays."""
+        return int(lib.ssl_get_error(self._handle))
+
+    def get_error_text(self) -> str:
+        """The text of the same error: what happened and what to do."""
+        return copy_text(lambda buffer, size, length: lib.ssl_get_error_text(self._handle, buffer, size, length))
+
+    def get_error_info(self) -> ErrorInfo:
+        """The same error as one consistent picture."""
+        info = _native.ErrorInfo(size=ctypes.sizeof(_native.ErrorInfo))
+        check(lib.ssl_get_error_info(self._handle, ctypes.byref(info)))
+        return ErrorInfo(info.code, Category(info.category), info.sys_errno, info.tls_alert, bool(info.from_hook))
+
+    def ioctl(self, code: int, data: bytes = b"", capacity: int = 0) -> bytes:
+        """Windows CE's WSAIoctl on this socket: `data` goes in, at most `capacity` bytes come out. See ssl_ioctl.
+
+        SslUsageError if the library is one without ssl_ioctl.
+        """
+        if not hasattr(lib, "ssl_ioctl"):
+            raise make(SSL_ERR_UNSUPPORTED, "this version of the library has no ssl_ioctl: install a later one")
+        out = ctypes.create_string_buffer(max(capacity, 1))
+        returned = ctypes.c_uint32()
+        self._finish(
+            lib.ssl_ioctl(
+                self._handle, code, data or None, len(data), out if capacity else None, capacity, ctypes.byref(returned)
+            )
+        )
+        return out.raw[: returned.value]
+
+
+def descriptor(sock: SocketLike) -> int:
+    """The descriptor's number of a socket or of anything else that has fileno()."""
+    number = sock if isinstance(sock, int) and not isinstance(sock, bool) else _fileno(sock)
+    if number < 0:
+        raise ValueError("the socket is closed")
+    return int(number)
+
+
+def _fileno(sock: Any) -> int:
+    fileno = getattr(sock, "fileno", None)
+    if fileno is None:
+        raise TypeError(f"a socket, an object with fileno() or a descriptor's number is needed, not {type(sock).__name__}")
+    return int(fileno())
+
+
+def milliseconds(seconds: Optional[float]) -> int:
+    """A time limit as the library takes it."""
+    if seconds is None:
+        return NO_LIMIT
+    if not 0 < seconds < NO_LIMIT / 1000:
+        raise ValueError(f"a time limit is a number of seconds above 0, or None for no limit, not {seconds!r}")
+    return max(1, min(math.ceil(seconds * 1000), NO_LIMIT - 1))
+
+
+def text(value: Optional[str]) -> Optional[bytes]:
+    """A string as the library takes it."""
+    if value is None:
+        return None
+    encoded = value.encode()
+    if b"\0" in encoded:
+        raise ValueError("a NUL character in the name")
+    return encoded
+
+
+def path(value: Union[str, bytes, "os.PathLike[str]"]) -> bytes:
+    encoded = os.fsencode(value)
+    if b"\0" in encoded:
+        raise ValueError("a NUL character in the path")
+    return encoded
+
+
+def _word(what: str, value: int) -> int:
+    if not 0 <= value < 2**32:
+        raise ValueError(f"{what} are a number of 32 bits, not {value!r}")
+    return value
+
+
+def _readable(view: memoryview) -> Any:
+    """Something to keep, and the address of the bytes."""
+    if not view.nbytes:
+        return view, None
+    if view.readonly:
+        # ctypes gives no address of memory that it may not write, but of bytes.
+        data = view.obj if isinstance(view.obj, bytes) and len(view.obj) == view.nbytes else view.tobytes()
+        return data, ctypes.cast(ctypes.c_char_p(data), ctypes.c_void_p)
+    whole = (ctypes.c_char * view.nbytes).from_buffer(view)
+    return whole, ctypes.cast(whole, ctypes.c_void_p)
+
+
+def _certificate(handle: int, index: int) -> bytes:
+    if index < 0:
+        raise ValueError(f"certificates are counted from 0, not {index}")
+    return copy_bytes(
+        lambda buffer, size, length: lib.ssl_get_peer_certificate(handle, index, buffer, size, length), guess=4096
+    )
+
+
+def _report(handle: int) -> _native.VerifyReport:
+    report = _native.VerifyReport(size=ctypes.sizeof(_native.VerifyReport))
+    check(lib.ssl_get_verify_report(handle, ctypes.byref(report)))
+    return report
+
+
+def _free(handle: int) -> None:
+    lib.ssl_socket_free(handle)
+

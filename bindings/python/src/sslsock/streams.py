@@ -1,0 +1,129 @@
+"""asyncio: streams that are upgraded while their loop goes on."""
+
+import asyncio
+import contextlib
+import socket
+import threading
+from typing import Any, Iterable, Iterator, List, Optional
+
+from .constants import SSL_ERR_STATE, SSL_ERR_TRUNCATED
+from .errors import make
+from .readers import refusal_to_read, refusal_to_write
+from .session import SslSocket
+
+
+async def run_handshake(ssl_socket: SslSocket, host: Optional[str]) -> None:
+    """perform_handshake() in a thread of its own. Cancelled, it ends the handshake first, and with it the connection."""
+    loop = asyncio.get_running_loop()
+    done: "asyncio.Future[None]" = loop.create_future()
+
+    def tell(error: Optional[BaseException]) -> None:
+        if done.done():
+            return
+        if error is None:
+            done.set_result(None)
+        else:
+            done.set_exception(error)
+
+    def work() -> None:
+        error: Optional[BaseException] = None
+        try:
+            ssl_socket.perform_handshake(host)
+        except BaseException as raised:
+            error = raised
+        try:
+            loop.call_soon_threadsafe(tell, error)
+        except RuntimeError:
+            # The loop has been closed: nobody waits any more.
+            pass
+
+    # Not of the loop's pool: a hundred silent servers would keep a hundred and first handshake waiting.
+    threading.Thread(target=work, name="sslsock handshake").start()
+    try:
+        await asyncio.shield(done)
+    except asyncio.CancelledError:
+        ssl_socket.free()
+        while not done.done():
+            try:
+                await asyncio.shield(done)
+            except asyncio.CancelledError:
+                continue
+            except BaseException:
+                break
+        raise
+
+
+@contextlib.contextmanager
+def paused(streams: Iterable[Any], ssl_socket: Optional[SslSocket]) -> Iterator[None]:
+    """The block runs while the streams' transports read nothing and nothing is held in either; see nothing_held()."""
+    streams = list(streams)
+    transports: List[Any] = []
+    for stream in streams:
+        transport = _transport(stream)
+        _on_the_loop(stream)
+        if transport not in transports:
+            transports.append(transport)
+    resumed = [transport for transport in transports if transport.is_reading()]
+    for transport in resumed:
+        transport.pause_reading()
+    try:
+        _refuse_held(streams)
+        yield
+        for transport in transports:
+            if transport.is_reading():
+                _end(transports, ssl_socket)
+                raise make(SSL_ERR_STATE, "a stream was made to read during the upgrade: the connection has been ended")
+        try:
+            _refuse_held(streams)
+        except BaseException:
+            _end(transports, ssl_socket)
+            raise
+    finally:
+        for transport in resumed:
+            if not transport.is_closing():
+                transport.resume_reading()
+
+
+def _refuse_held(streams: Iterable[Any]) -> None:
+    for stream in streams:
+        if isinstance(stream, asyncio.StreamReader):
+            if stream._buffer:  # type: ignore[attr-defined]
+                raise refusal_to_read(stream, bytes(stream._buffer))  # type: ignore[attr-defined]
+            if stream.at_eof():
+                raise make(SSL_ERR_TRUNCATED, "the peer has ended its direction in clear, before the upgrade")
+        elif stream.transport.get_write_buffer_size():
+            raise refusal_to_write(stream)
+        elif stream.transport.is_closing():
+            raise make(SSL_ERR_STATE, "the stream is closed or about to be")
+
+
+def _transport(stream: Any) -> Any:
+    if isinstance(stream, asyncio.StreamWriter):
+        transport: Any = stream.transport
+    else:
+        if not isinstance(getattr(stream, "_buffer", None), bytearray):
+            raise TypeError(f"cannot see whether a {type(stream).__qualname__} of this version of Python holds bytes")
+        transport = getattr(stream, "_transport", None)
+    if transport is None:
+        raise TypeError("a StreamReader without a transport cannot be kept from reading during the upgrade")
+    if not isinstance(transport, asyncio.Transport):
+        raise TypeError(f"the stream is above a {type(transport).__qualname__}, which is no plain connection")
+    return transport
+
+
+def _on_the_loop(stream: Any) -> None:
+    loop = getattr(stream, "_loop", None)
+    try:
+        running: Optional[asyncio.AbstractEventLoop] = asyncio.get_running_loop()
+    except RuntimeError:
+        running = None
+    if loop is not None and loop is not running and loop.is_running():
+        raise RuntimeError("streams are upgraded on the thread of their loop: use do_handshake_async() there")
+
+
+def _end(transports: Iterable[Any], ssl_socket: Optional[SslSocket]) -> None:
+    if ssl_socket is not None:
+        with contextlib.suppress(OSError):
+            ssl_socket.shutdown(socket.SHUT_RDWR)
+    for transport in transports:
+        transport.abort()
