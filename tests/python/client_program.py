@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A program that upgrades a client of the standard library, in a Python that has no `ssl`.
 
-    client_program.py smtp|imap|pop3|ftp NAME CA TOKEN
+    client_program.py smtp|imap|pop3|pasv|epsv|port|eprt NAME CA TOKEN
 
 It takes the server from the SSLSOCK_* variables, insists on a certificate of NAME by CA, and does with TOKEN what the
 functions say. Status 3 and `refused CODE` if the library refuses the server; everything unexpected is a traceback.
@@ -105,33 +105,34 @@ class ExtendedPort(ftplib.FTP):
         return self.sendeprt(host, port)
 
 
-def ftp(name, token):
-    """Brings files to upload/MODE-TOKEN, gets them back and lists them, with data connections of every kind."""
-    for mode in ("pasv", "epsv", "port", "eprt"):
-        with (ExtendedPort if mode == "eprt" else ftplib.FTP)(timeout=TIMEOUT) as client:
-            client.connect(*address("VSFTPD_FTP"), source_address=SOURCE)
-            upgrade(functools.partial(clients.auth_tls_ftp, data="clear"), client, name, client.login)
-            client.login()
-            client.set_pasv(mode in ("pasv", "epsv"))
-            if mode == "epsv":
-                # By this alone ftplib chooses.
-                client.af = socket.AF_INET6
-            path, content = f"upload/{mode}-{token}", f"{mode}-{token}".encode() * 10_000
-            client.storbinary(f"STOR {path}", io.BytesIO(content))
-            received = []
-            client.retrbinary(f"RETR {path}", received.append)
-            assert b"".join(received) == content
-            listed = []
-            client.retrlines("LIST upload", listed.append)
-            assert any(line.endswith(f" {mode}-{token}") for line in listed), listed
-            client.voidcmd("NOOP")
-            client.quit()
+def ftp(mode, name, token):
+    """Brings a file to upload/TOKEN, gets it back and lists it, with data connections of that kind."""
+    with (ExtendedPort if mode == "eprt" else ftplib.FTP)(timeout=TIMEOUT) as client:
+        client.connect(*address("VSFTPD_FTP"), source_address=SOURCE)
+        upgrade(functools.partial(clients.auth_tls_ftp, data="clear"), client, name, client.login)
+        client.login()
+        client.set_pasv(mode in ("pasv", "epsv"))
+        if mode == "epsv":
+            # By this alone ftplib chooses.
+            client.af = socket.AF_INET6
+        content = token.encode() * 10_000
+        client.storbinary(f"STOR upload/{token}", io.BytesIO(content))
+        received, listed = [], []
+        client.retrbinary(f"RETR upload/{token}", received.append)
+        assert b"".join(received) == content
+        client.retrlines("LIST upload", listed.append)
+        assert any(line.endswith(f" {token}") for line in listed), listed
+        client.quit()
+
+
+PROGRAMS = {"smtp": smtp, "imap": imap, "pop3": pop3}
+PROGRAMS.update({mode: functools.partial(ftp, mode) for mode in ("pasv", "epsv", "port", "eprt")})
 
 
 def main():
     what, name, authority, token = sys.argv[1:]
     sslsock.defaults.add_trust_file(authority)
-    {"smtp": smtp, "imap": imap, "pop3": pop3, "ftp": ftp}[what](name, token)
+    PROGRAMS[what](name, token)
     assert "ssl" not in sys.modules and "_ssl" not in sys.modules
     with open("/proc/self/maps") as maps:
         assert "libssl.so" not in maps.read()

@@ -242,6 +242,13 @@ class Https(harness.ServerTest):
         self.assertEqual(client.helper.remote_address, client.address)
         self.assert_served(client.sock, "localhost")
 
+    def test_client_certificate(self):
+        client, pki = Client(self, "SSLSOCK_NGINX_MUTUAL", "mail.test"), self.launched["SSLSOCK_PKI"]
+        client.helper.socket.set_identity_file(f"{pki}/client-chain.pem", f"{pki}/client.key")
+        client.helper.connect(client.address)
+        self.assertEqual(conversations.Https(client.sock, "mail.test", self.path).go_on(), "dn=CN=user\n")
+        self.access.await_line(rf'^{client.source} "GET {self.path} HTTP/1\.1" 200 protocol=TLSv1\.2 cipher=\S+')
+
     def test_connect_refuses(self):
         for code, name, authority in (
             (SSL_ERR_NAME, "other.test", None),
