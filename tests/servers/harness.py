@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import re
 import secrets
 import subprocess
 import sys
@@ -14,6 +15,38 @@ LAUNCH = HERE / "launch"
 
 def launch(*arguments):
     return subprocess.run([sys.executable, LAUNCH, *arguments], capture_output=True, text=True, timeout=60)
+
+
+def until(condition, seconds=5):
+    deadline = time.monotonic() + seconds
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return condition()
+
+
+class Log:
+    """What a server writes into its log from now on."""
+
+    def __init__(self, path):
+        self.path = pathlib.Path(path)
+        self.start = self.path.stat().st_size if self.path.exists() else 0
+
+    def text(self):
+        if not self.path.exists():
+            return ""
+        with open(self.path, errors="replace") as log:
+            log.seek(self.start)
+            return log.read()
+
+    def find(self, pattern):
+        return re.search(pattern, self.text(), re.M)
+
+    def await_line(self, pattern):
+        """The match of `pattern`, as soon as there is one; an AssertionError if there never is."""
+        found = until(lambda: self.find(pattern), 20)
+        if not found:
+            raise AssertionError(f"{self.path.name} has no {pattern}:\n{self.text()}")
+        return found
 
 
 class Launched:
@@ -64,6 +97,9 @@ class ServerTest(unittest.TestCase):
             self.fail(self.lacking)
         if self.lacking:
             self.skipTest(self.lacking)
+
+    def log(self, variable):
+        return Log(self.launched[variable])
 
     def put_mail(self, token):
         """Puts a mail with this text into the mailbox of Dovecot's user."""

@@ -10,11 +10,10 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 import unittest
 
 import harness
-from harness import launch
+from harness import launch, until
 
 
 def processes_with(text):
@@ -28,13 +27,6 @@ def processes_with(text):
             except OSError:
                 pass
     return found
-
-
-def until(condition, seconds=5):
-    deadline = time.monotonic() + seconds
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    return condition()
 
 
 class Certificates(unittest.TestCase):
@@ -174,7 +166,7 @@ class Launcher(harness.ServerTest):
             self.assertIn("no_such_option", done.stderr)
 
     def test_clash_is_tried_again_with_other_ports(self):
-        for name in ("exim", "dovecot", "vsftpd", "nginx", "prosody"):
+        for name in ("exim", "dovecot", "vsftpd", "nginx", "prosody", "slapd", "proxy"):
             if launch("check", name).returncode:
                 continue
             with tempfile.TemporaryDirectory() as place, socket.create_server(("127.0.0.2", 0)) as taken:

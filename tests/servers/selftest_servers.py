@@ -4,8 +4,10 @@ import base64
 import ftplib
 import imaplib
 import io
+import os
 import pathlib
 import poplib
+import re
 import secrets
 import smtplib
 import socket
@@ -48,10 +50,12 @@ class Exim(harness.ServerTest):
             client.login(self.launched["SSLSOCK_EXIM_USER"], self.launched["SSLSOCK_EXIM_PASSWORD"])
 
     def test_mail_ends_up_in_the_spool(self):
-        token = secrets.token_hex(32)
+        token, log = secrets.token_hex(32), self.log("SSLSOCK_EXIM_LOG")
         with self.client() as client:
             self.starttls(client)
             client.sendmail("a@client.test", ["b@mail.test"], f"Subject: test\r\n\r\n{token}\r\n")
+        log.await_line(r"<= a@client\.test H=.* P=esmtps X=TLS1\.\d:")
+        log.await_line(r"SMTP connection from .* closed by QUIT")
         self.assertIsNotNone(self.find_in_spool(token))
         self.assertIsNone(self.find_in_spool(secrets.token_hex(32)))
 
@@ -81,7 +85,7 @@ class Dovecot(harness.ServerTest):
         s_client(self, "pop3", "SSLSOCK_DOVECOT_POP3")
 
     def test_imap(self):
-        token = secrets.token_hex(32)
+        token, log = secrets.token_hex(32), self.log("SSLSOCK_DOVECOT_LOG")
         self.put_mail(token)
         with imaplib.IMAP4(*self.launched.address("SSLSOCK_DOVECOT_IMAP"), timeout=10) as client:
             with self.assertRaisesRegex(imaplib.IMAP4.error, "PRIVACYREQUIRED|disallowed"):
@@ -89,6 +93,7 @@ class Dovecot(harness.ServerTest):
             client.host = self.launched["SSLSOCK_SERVER_NAME"]
             client.starttls(trusting(self.launched))
             self.assertEqual(client.login(self.user, self.password)[0], "OK")
+            log.await_line(r"imap-login: Info: Login: user=<user>, .*, TLS,")
             client.select("INBOX")
             _, found = client.fetch("1:*", "(BODY.PEEK[TEXT])")
             self.assertTrue(any(token.encode() in part[1] for part in found if isinstance(part, tuple)))
@@ -136,6 +141,8 @@ class ResumingFtp(ftplib.FTP_TLS):
 
     def ntransfercmd(self, cmd, rest=None):
         connection, size = ftplib.FTP.ntransfercmd(self, cmd, rest)
+        if not self._prot_p:
+            return connection, size
         session = self.sock.session if self.resume else None
         return self.context.wrap_socket(connection, server_hostname=self.host, session=session), size
 
@@ -162,6 +169,18 @@ class Vsftpd(harness.ServerTest):
             self.assertEqual(pathlib.Path(self.launched["SSLSOCK_VSFTPD_ROOT"], name).read_bytes(), text)
             self.assertIn(name, client.nlst("upload"))
             client.quit()
+
+    def test_transfers_in_clear(self):
+        log = self.log("SSLSOCK_VSFTPD_LOG")
+        client = self.client(ssl.TLSVersion.TLSv1_3)
+        client.login("anonymous", "")
+        client.prot_c()
+        name, text = f"upload/{secrets.token_hex(4)}", secrets.token_bytes(100_000)
+        client.storbinary(f"STOR {name}", io.BytesIO(text))
+        self.assertEqual(pathlib.Path(self.launched["SSLSOCK_VSFTPD_ROOT"], name).read_bytes(), text)
+        client.quit()
+        log.await_line(r"SSL version: TLSv1\.3, SSL cipher: ")
+        log.await_line(r"OK LOGIN: ")
 
     def test_refuses_a_new_session(self):
         client = self.client(ssl.TLSVersion.TLSv1_2)
@@ -196,6 +215,14 @@ class Nginx(harness.ServerTest):
         self.assertIn("verify=NONE", self.get("SSLSOCK_NGINX_HTTPS"))
         self.assertIn("verify=SUCCESS dn=CN=user", self.get("SSLSOCK_NGINX_HTTPS", certificate=True))
 
+    def test_log_tells_protocol_cipher_and_name(self):
+        log = self.log("SSLSOCK_NGINX_LOG")
+        with socket.create_connection(self.launched.address("SSLSOCK_NGINX_HTTPS"), timeout=10) as plain:
+            with trusting(self.launched).wrap_socket(plain, server_hostname="localhost") as secure:
+                secure.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+                self.assertTrue(secure.recv(4096).startswith(b"HTTP/1.1 200"))
+        log.await_line(r'^127\.\d+\.\d+\.\d+ "GET / HTTP/1\.1" 200 protocol=TLSv1\.3 cipher=TLS_\w+ name=localhost$')
+
     def test_client_certificate_is_required(self):
         with self.assertRaisesRegex(OSError, "400"):
             self.get("SSLSOCK_NGINX_MUTUAL")
@@ -217,6 +244,7 @@ class Prosody(harness.ServerTest):
         return received
 
     def test_login_under_tls(self):
+        log = self.log("SSLSOCK_PROSODY_LOG")
         with socket.create_connection(self.launched.address("SSLSOCK_PROSODY_XMPP"), timeout=10) as plain:
             features = self.ask(plain, self.STREAM, b"</stream:features>")
             self.assertNotIn(b"PLAIN", features)
@@ -227,6 +255,74 @@ class Prosody(harness.ServerTest):
                 text = base64.b64encode(secret.encode()).decode()
                 login = f"<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>{text}</auth>"
                 self.ask(secure, login.encode(), b"<success")
+        log.await_line(r"Stream encrypted \(TLSv1\.3 with TLS_\w+\)")
+        log.await_line(r"Authenticated as user@localhost")
+
+
+class Slapd(harness.ServerTest):
+    servers = ("slapd",)
+
+    def search(self, *arguments, authority=None, password=None, login=True):
+        """The result of OpenLDAP's client."""
+        environment = {
+            **os.environ,
+            "LDAPTLS_CACERT": authority or self.launched["SSLSOCK_PKI"] + "/ca.pem",
+            "LDAPTLS_REQCERT": "demand",
+        }
+        command = ["ldapsearch", "-x", "-LLL", "-H", f"ldap://{self.launched['SSLSOCK_SLAPD_LDAP']}", "-b", "dc=test"]
+        if login:
+            command += ["-D", self.launched["SSLSOCK_SLAPD_USER_DN"], "-w", password or self.launched["SSLSOCK_SLAPD_PASSWORD"]]
+        return subprocess.run([*command, *arguments], env=environment, capture_output=True, text=True, timeout=20)
+
+    def test_search_under_tls(self):
+        token, log = secrets.token_hex(8), self.log("SSLSOCK_SLAPD_LOG")
+        entry = f"dn: cn={token}\nobjectClass: person\nstructuralObjectClass: person\ncn: {token}\nsn: {token}\n"
+        pathlib.Path(self.launched["SSLSOCK_SLAPD_ENTRIES"], f"cn={token}.ldif").write_text(entry)
+        done = self.search("-ZZ", f"(cn={token})", "sn")
+        self.assertEqual((done.returncode, done.stdout.strip()), (0, f"dn: cn={token},dc=test\nsn: {token}"), done.stderr)
+        number = log.await_line(r"conn=(\d+) fd=\d+ TLS established .*tls_proto=TLS1\.3")[1]
+        log.await_line(rf'conn={number} op=\d+ BIND dn="cn=user,dc=test" mech=SIMPLE')
+
+    def test_login_needs_tls(self):
+        log = self.log("SSLSOCK_SLAPD_LOG")
+        self.assertIn("Confidentiality required (13)", self.search().stderr)
+        log.await_line(r"text=confidentiality required")
+
+    def test_nothing_is_found_without_login(self):
+        done = self.search("-ZZ", login=False)
+        self.assertEqual((done.returncode, done.stdout), (0, ""), done.stderr)
+
+    def test_wrong_password_and_wrong_authority(self):
+        self.assertIn("Invalid credentials (49)", self.search("-ZZ", password="wrong").stderr)
+        with tempfile.TemporaryDirectory() as other:
+            self.assertEqual(launch("pki", other).returncode, 0)
+            self.assertIn("ldap_start_tls: Connect error (-11)", self.search("-ZZ", authority=f"{other}/ca.pem").stderr)
+
+    def test_s_client(self):
+        s_client(self, "ldap", "SSLSOCK_SLAPD_LDAP")
+
+
+class Proxy(harness.ServerTest):
+    servers = ("nginx", "proxy")
+
+    def get(self, scheme, variable):
+        address = f"http://{self.launched['SSLSOCK_PROXY_HTTP']}"
+        opener = urllib.request.build_opener(
+            urllib.request.ProxyHandler({"http": address, "https": address}),
+            urllib.request.HTTPSHandler(context=trusting(self.launched)),
+        )
+        with opener.open(f"{scheme}://{self.launched[variable]}/", timeout=10) as answer:
+            return answer.read().decode()
+
+    def test_tunnel(self):
+        log = self.log("SSLSOCK_PROXY_LOG")
+        self.assertIn("protocol=TLSv1.3", self.get("https", "SSLSOCK_NGINX_HTTPS"))
+        log.await_line(rf"Request \(file descriptor \d+\): CONNECT {re.escape(self.launched['SSLSOCK_NGINX_HTTPS'])} ")
+
+    def test_forwards_http(self):
+        log = self.log("SSLSOCK_PROXY_LOG")
+        self.assertIn("sslsock-", self.get("http", "SSLSOCK_NGINX_PLAIN"))
+        log.await_line(r"Request \(file descriptor \d+\): GET http://")
 
 
 def s_client(test, protocol, variable):

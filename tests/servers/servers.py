@@ -98,10 +98,11 @@ class Exim(Server):
         self.make_folders(".", "spool")
 
     def command(self, configuration):
+        # In the foreground it writes its log to standard error.
         return [find("exim4"), "-C", configuration, "-bdf"]
 
     def variables(self):
-        return {"SPOOL": self.folder / "spool", "USER": USER, "PASSWORD": PASSWORD}
+        return {"SPOOL": self.folder / "spool", "LOG": self.folder / "output.log", "USER": USER, "PASSWORD": PASSWORD}
 
 
 class Dovecot(Server):
@@ -124,12 +125,13 @@ class Dovecot(Server):
         return [find("dovecot"), "-F", "-c", configuration]
 
     def variables(self):
-        return {"MAILDIR": self.folder / "mail" / USER, "USER": USER, "PASSWORD": PASSWORD}
+        return {"MAILDIR": self.folder / "mail" / USER, "LOG": self.log, "USER": USER, "PASSWORD": PASSWORD}
 
 
 class Vsftpd(Server):
-    """FTP with AUTH TLS by OpenSSL, for `anonymous`. A data connection has to resume the control connection's
-    session, else it is refused. Files are those of ROOT; what is uploaded goes to ROOT/upload."""
+    """FTP with AUTH TLS by OpenSSL, for `anonymous`. A data connection is in clear, or after PROT P under TLS: then it
+    has to resume the control connection's session, else it is refused. Files are those of ROOT; what is uploaded goes
+    to ROOT/upload."""
 
     name = "vsftpd"
     packages = {"vsftpd": "vsftpd"}
@@ -165,6 +167,9 @@ class Nginx(Server):
     def command(self, configuration):
         return [find("nginx"), "-p", self.folder, "-e", self.folder / "error.log", "-c", configuration]
 
+    def variables(self):
+        return {"LOG": self.folder / "access.log", "ERROR_LOG": self.folder / "error.log"}
+
 
 class Prosody(Server):
     """XMPP for clients of `localhost`, STARTTLS required, by OpenSSL."""
@@ -191,10 +196,72 @@ class Prosody(Server):
         return [find("prosody"), "--config", configuration, "-F"]
 
     def variables(self):
-        return {"USER": USER, "PASSWORD": PASSWORD}
+        return {"LOG": self.folder / "prosody.log", "USER": USER, "PASSWORD": PASSWORD}
 
 
-SERVERS = {server.name: server for server in (Exim, Dovecot, Vsftpd, Nginx, Prosody)}
+class Slapd(Server):
+    """LDAP with the StartTLS operation, by GnuTLS. Whoever logs in without TLS is refused; nothing is found without a
+    login. The tree dc=test holds USER_DN; a file cn=NAME.ldif put into ENTRIES is one more entry of it."""
+
+    name = "slapd"
+    packages = {"slapd": "slapd", "ldap-utils": "ldapsearch"}
+    # A search for the description in the root DSE, which may be read by anybody: RFC 4511, section 4.5.1.
+    ports = {
+        "LDAP": (
+            b"\x30\x32\x02\x01\x01\x63\x2d\x04\x00\x0a\x01\x00\x0a\x01\x00\x02\x01\x00\x02\x01\x00\x01\x01\x00"
+            b"\x87\x0bobjectClass\x30\x0d\x04\x0bdescription",
+            r"@MARK@",
+        )
+    }
+
+    @property
+    def entries(self):
+        return self.folder / "tree" / "dc=test"
+
+    def prepare(self):
+        self.make_folders(".", "tree", "tree/dc=test")
+        (self.folder / "root.ldif").write_text(f"dn:\ndescription: {self.mark}\n")
+        (self.folder / "tree" / "dc=test.ldif").write_text(
+            "dn: dc=test\nobjectClass: organization\nobjectClass: dcObject\nstructuralObjectClass: organization\no: test\ndc: test\n"
+        )
+        (self.entries / f"cn={USER}.ldif").write_text(
+            f"dn: cn={USER}\nobjectClass: person\nstructuralObjectClass: person\ncn: {USER}\nsn: {USER}\nuserPassword: {PASSWORD}\n"
+        )
+
+    def command(self, configuration):
+        # -d: it stays in the foreground and tells its standard error about every operation.
+        listen = f"ldap://{self.address}:{self.port['LDAP']}"
+        return [find("slapd"), "-f", configuration, "-h", listen, "-d", "stats"]
+
+    def variables(self):
+        return {
+            "ENTRIES": self.entries,
+            "LOG": self.folder / "output.log",
+            "USER_DN": f"cn={USER},dc=test",
+            "PASSWORD": PASSWORD,
+        }
+
+
+class Proxy(Server):
+    """An HTTP proxy, tinyproxy, that also tunnels (CONNECT) to every port."""
+
+    name = "proxy"
+    packages = {"tinyproxy-bin": "tinyproxy"}
+    ports = {"HTTP": (b"no request\r\n\r\n", r"@MARK@")}
+    clash = "Could not create listening sockets"
+
+    def prepare(self):
+        self.make_folders(".")
+        (self.folder / "error.html").write_text(f"<title>{self.mark}</title>\n")
+
+    def command(self, configuration):
+        return [find("tinyproxy"), "-d", "-c", configuration]
+
+    def variables(self):
+        return {"LOG": self.folder / "proxy.log"}
+
+
+SERVERS = {server.name: server for server in (Exim, Dovecot, Vsftpd, Nginx, Prosody, Slapd, Proxy)}
 
 
 def find(program):

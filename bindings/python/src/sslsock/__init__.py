@@ -14,6 +14,7 @@ whole C ABI of sslsock.h, sslsock.defaults the settings that sockets start with.
 import ctypes
 from typing import Optional, Tuple
 
+from . import clients
 from ._native import lib
 from .constants import *  # noqa: F403
 from .constants import Category

@@ -1,6 +1,6 @@
 """SslHelper: a socket that is turned into TLS, at once or when the conversation gets there."""
 
-from typing import Any, Iterable, Optional, Type, TypeVar
+from typing import Any, Iterable, List, Optional, Type, TypeVar
 
 from . import readers as held
 from .addresses import Address
@@ -134,7 +134,7 @@ class SslHelper:
         self._socket.set_flags(self._socket.get_flags() & ~SSL_FLAG_DEFER_HANDSHAKE)
         self._socket.connect(address)
 
-    def validate_cert(self, type: int, arg: Any, chain: "list[bytes]", flags: int) -> int:
+    def validate_cert(self, type: int, arg: Any, chain: List[bytes], flags: int) -> int:
         """Decides about the peer's certificate, if a subclass overrides it; see SslSocket.set_validate_cert_hook.
 
         type: SSL_CERT_X509; arg: the host; chain: the peer's own certificate in DER; flags: whether something is wrong.

@@ -3,7 +3,7 @@
 import atexit
 import ctypes
 import os
-from typing import Any, Callable, Generator, Optional
+from typing import Any, Callable, Generator, List, Optional
 
 from . import _native
 from ._native import lib
@@ -11,7 +11,7 @@ from .constants import SSL_CERT_FLAG_ISSUER_UNKNOWN, SSL_ERR_FAILED, SSL_ERR_OKA
 from .errors import check
 
 # type, arg, chain, flags; the answer is SSL_ERR_OKAY or why not.
-ValidateCertHook = Callable[[int, Any, "list[bytes]", int], int]
+ValidateCertHook = Callable[[int, Any, List[bytes], int], int]
 LogCallback = Callable[[int, str], None]
 
 
@@ -94,7 +94,7 @@ def set_log_callback(level: int, function: Optional[LogCallback]) -> None:
     _kept.append(pointer)
 
 
-_kept: "list[Any]" = []
+_kept: List[Any] = []
 
 
 def _remove_log_callback() -> None:
