@@ -9,6 +9,7 @@ with the versions of package-tools.txt.
 """
 
 import argparse
+import importlib.util
 import os
 import pathlib
 import shutil
@@ -26,6 +27,9 @@ RUST = ("Cargo.lock", "Cargo.toml", "build.rs", "src")
 EPOCH = "1580601600"
 PATTERNS = {"wheel": "sslsock-*.whl", "sdist": "sslsock-*.tar.gz", "nupkg": "SslSock.*.nupkg"}
 
+# The status when something is not on this machine.
+LACKING = 77
+
 
 def tools():
     """The Python that has the packaging tools, installed when their list has changed."""
@@ -33,11 +37,20 @@ def tools():
     wanted = ROOT / "bindings" / "package-tools.txt"
     mark = TOOLS / wanted.name
     if not mark.exists() or mark.read_bytes() != wanted.read_bytes():
+        if not importlib.util.find_spec("ensurepip"):
+            lack("no Python modules venv and ensurepip: install the package python3-venv")
         shutil.rmtree(TOOLS, ignore_errors=True)
         venv.create(TOOLS, with_pip=True)
-        subprocess.run([python, "-m", "pip", "install", "--quiet", "--requirement", wanted], check=True)
+        install = [python, "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--requirement", wanted]
+        if subprocess.run(install).returncode:
+            lack(f"the Python packages of {wanted} cannot be fetched")
         shutil.copy(wanted, mark)
     return python
+
+
+def lack(what):
+    print(f"package.py: {what}", file=sys.stderr)
+    sys.exit(LACKING)
 
 
 def environment():
@@ -67,6 +80,8 @@ def sdist(out):
 
 
 def nupkg(out):
+    if not shutil.which(os.environ.get("MCS", "mcs")):
+        lack("no C# compiler: install the package mono-mcs")
     subprocess.run(["make", "--silent", "lib", "dotnet"], cwd=ROOT, check=True)
     subprocess.run([sys.executable, ROOT / "bindings" / "dotnet" / "nupkg.py", out], env=environment(), check=True)
 

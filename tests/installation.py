@@ -15,6 +15,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 PACKAGES = ROOT / "build" / "packages"
 TOOLS = ROOT / "build" / "package-tools"
 SECONDS = 120
+# The status of package.py when something is not there.
+LACKING = 77
 # The arguments: the tree, the folder, then pairs for mount --bind, --, the command.
 ENTER = """
 set -eu
@@ -98,13 +100,11 @@ def check_namespaces():
 
 
 def make_packages(*kinds, out=PACKAGES):
-    """Lacking, if the tools for it cannot be had."""
-    if not TOOLS.exists():
-        for module, package in (("venv", "python3-venv"), ("ensurepip", "python3-venv")):
-            if subprocess.run([sys.executable, "-c", f"import {module}"], capture_output=True).returncode:
-                raise Lacking(f"no Python module {module}: install the package {package}")
+    """Lacking, if this machine has not what that needs."""
     command = [sys.executable, ROOT / "bindings" / "package.py", "--out", out, *kinds]
     done = subprocess.run(command, capture_output=True, text=True, timeout=600)
+    if done.returncode == LACKING:
+        raise Lacking(done.stderr.strip().splitlines()[-1])
     if done.returncode:
         raise RuntimeError(f"package.py {' '.join(kinds)}: {done.stdout}{done.stderr}")
 

@@ -5,9 +5,11 @@ The programs are those of the bindings' READMEs, taken from there, and of exampl
 the tree is empty; the servers run outside of it.
 """
 
+import hashlib
 import os
 import pathlib
 import re
+import secrets
 import shutil
 import subprocess
 import sys
@@ -124,6 +126,13 @@ class InstalledTest(harness.ServerTest):
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         return done.stdout.strip().partition("=")[2].replace(":", "").lower()
 
+    def key_digest(self):
+        certificate = pathlib.Path(self.launched["SSLSOCK_PKI"], "server.pem")
+        key = subprocess.run(["openssl", "x509", "-in", certificate, "-noout", "-pubkey"], capture_output=True, check=True)
+        command = ["openssl", "pkey", "-pubin", "-outform", "DER"]
+        der = subprocess.run(command, input=key.stdout, capture_output=True, check=True).stdout
+        return hashlib.sha256(der).hexdigest().upper()
+
     def assert_success(self, done):
         self.assertEqual(done.returncode, 0, f"{done.stdout}{done.stderr}")
 
@@ -165,6 +174,7 @@ class Python(InstalledTest):
 
 class Wheel(Python):
     kind = "wheel"
+    servers = ("exim", "nginx", "vsftpd")
 
     @classmethod
     def install(cls):
@@ -200,6 +210,21 @@ class Wheel(Python):
         for program, (port, last, output) in zip(found, arguments):
             with self.subTest(program):
                 done = self.run_python(program, NAME, port, last)
+                self.assert_success(done)
+                self.assertIn(output, done.stdout)
+
+    def test_every_example_runs(self):
+        sender, file = f"{secrets.token_hex(8)}@client.test", secrets.token_hex(8)
+        pathlib.Path(self.launched["SSLSOCK_VSFTPD_ROOT"], file).touch()
+        arguments = {
+            "ftps.py": (self.port("SSLSOCK_VSFTPD_FTP"), self.authority, file),
+            "smtp_starttls.py": (self.port("SSLSOCK_EXIM_SMTP"), self.authority, "success: TLSv1.3", "--mail", sender, "b@mail.test"),
+        }
+        examples = {path.name: path.read_text() for path in (ROOT / "examples" / "python").glob("*.py")}
+        self.assertEqual(set(examples), set(arguments))
+        for name, (port, authority, output, *more) in arguments.items():
+            with self.subTest(name):
+                done = self.run_python(examples[name], NAME, port, authority, *more)
                 self.assert_success(done)
                 self.assertIn(output, done.stdout)
 
@@ -357,7 +382,10 @@ class NuGetPackage(InstalledTest):
         self.assertEqual(done.stdout.splitlines(), [f"{folder}/SslSock.dll {VERSION}.0", VERSION, f"{folder}/{LIBRARY}"])
 
     def test_every_program_of_the_readme_runs(self):
-        arguments = [(self.port("SSLSOCK_EXIM_SMTP"), self.authority, "250 ")]
+        arguments = [
+            (self.port("SSLSOCK_EXIM_SMTP"), self.authority, "250 "),
+            (self.port("SSLSOCK_NGINX_HTTPS"), self.key_digest(), f"connected to {NAME}"),
+        ]
         found = programs("bindings/dotnet/README.md", "csharp")
         self.assertEqual(len(found), len(arguments))
         for program, (port, last, output) in zip(found, arguments):
@@ -366,6 +394,15 @@ class NuGetPackage(InstalledTest):
                     done = run(program, NAME, port, last)
                     self.assert_success(done)
                     self.assertIn(output, done.stdout)
+
+    def test_the_readmes_hook_refuses_another_certificate(self):
+        program = programs("bindings/dotnet/README.md", "csharp")[1]
+        for name, run in self.on_both():
+            with self.subTest(name):
+                done = run(program, NAME, self.port("SSLSOCK_NGINX_HTTPS"), "00" * 32)
+                self.assertNotEqual(done.returncode, 0, done.stdout)
+                self.assertIn("SslSocketException", done.stdout + done.stderr)
+                self.assertNotIn("connected", done.stdout)
 
     def test_a_published_program_needs_no_packages_folder(self):
         self.run_on_coreclr(WHERE_IS_THE_LIBRARY)
