@@ -138,7 +138,7 @@ MCS_FLAGS := -langversion:7 -warnaserror -debug -optimize+
 DOTNET_SOURCES := $(sort $(shell find bindings/dotnet -name '*.cs' 2>/dev/null)) build/dotnet/AssemblyInfo.cs
 dotnet: build/dotnet/SslSock.dll
 
-build/dotnet/AssemblyInfo.cs: Cargo.toml
+build/dotnet/AssemblyInfo.cs: Cargo.toml Makefile
 	mkdir -p $(@D)
 	printf '[assembly: System.Reflection.Assembly%s]\n' 'Title("SslSock")' 'Version("$(VERSION).0")' 'FileVersion("$(VERSION).0")' \
 	    'InformationalVersion("$(VERSION)")' > $@

@@ -99,10 +99,11 @@ def check_namespaces():
         raise Lacking(f"no mount namespaces for this user, so the tree cannot be hidden: {done.stderr.strip()}")
 
 
-def make_packages(*kinds, out=PACKAGES):
+def make_packages(*kinds, out=PACKAGES, **options):
     """Lacking, if this machine has not what that needs."""
     command = [sys.executable, ROOT / "bindings" / "package.py", "--out", out, *kinds]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
+    environment = {name: value for name, value in os.environ.items() if name != "SOURCE_DATE_EPOCH"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600, **options)
     if done.returncode == LACKING:
         raise Lacking(done.stderr.strip().splitlines()[-1])
     if done.returncode:

@@ -13,6 +13,7 @@ import secrets
 import shutil
 import subprocess
 import sys
+import tempfile
 import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -320,8 +321,7 @@ class NuGetPackage(InstalledTest):
     def compile(self, source):
         """The program, compiled against the package's assembly; once for all tests."""
         if source not in self.compiled:
-            folder = self.machine.folder / "compiled" / str(len(self.compiled))
-            folder.mkdir(parents=True)
+            folder = pathlib.Path(tempfile.mkdtemp(dir=self.machine.folder))
             (folder / "program.cs").write_text(source)
             reference = self.package / "lib" / "net45" / "SslSock.dll"
             self.compiled[source] = runtimes.compile([folder / "program.cs"], [reference], folder / "program.exe")

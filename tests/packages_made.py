@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import time
 import unittest
 import xml.etree.ElementTree
 import zipfile
@@ -25,6 +26,8 @@ from installation import PACKAGES, TOOLS  # noqa: E402
 VERSION = re.search(r'^version = "(.+)"$', (ROOT / "Cargo.toml").read_text(), re.M).group(1)
 PYTHON_SOURCES = ROOT / "bindings" / "python" / "src"
 LIBRARY = "libsslsock.so.0"
+# Of package.py, if SOURCE_DATE_EPOCH says nothing else.
+FIXED_TIME = (2020, 2, 2, 0, 0, 0)
 LICENCES = ("LICENSE-MIT", "LICENSE-APACHE")
 OPC = "{http://schemas.openxmlformats.org/package/2006/%s}"
 NUSPEC = "{http://schemas.microsoft.com/packaging/2013/05/nuspec.xsd}"
@@ -60,10 +63,11 @@ class PackageTest(unittest.TestCase):
         if not shutil.which(tool):
             (self.fail if os.environ.get("CI") else self.skipTest)(f"there is no {tool}")
 
-    def assert_made_again_the_same(self, pattern):
-        """Elsewhere, at another time of day, in another order of names if the file system gives one."""
+    def assert_made_again_the_same(self, pattern, times):
+        """By somebody with another umask, in another folder; and no time in it is the one at which it was made."""
+        self.assertEqual(times, {FIXED_TIME})
         out = self.folder / "again"
-        installation.make_packages(self.kind, out=out)
+        installation.make_packages(self.kind, out=out, umask=0o077)
         first, second = installation.only(PACKAGES, pattern), installation.only(out, pattern)
         self.assertEqual(hashlib.sha256(first.read_bytes()).digest(), hashlib.sha256(second.read_bytes()).digest())
 
@@ -158,15 +162,20 @@ class Wheel(PackageTest):
                     self.assertIn("No matching distribution found", output)
 
     def test_made_again_it_is_the_same(self):
-        self.assert_made_again_the_same("*.whl")
+        with zipfile.ZipFile(self.path) as archive:
+            times = {entry.date_time for entry in archive.infolist()}
+        self.assert_made_again_the_same("*.whl", times)
 
 
 class SourceDistribution(PackageTest):
     kind = "sdist"
 
-    def names(self):
+    def members(self):
         with tarfile.open(installation.only(PACKAGES, "*.tar.gz")) as archive:
-            members = archive.getmembers()
+            return archive.getmembers()
+
+    def names(self):
+        members = self.members()
         for member in members:
             self.assertTrue(member.isfile(), f"{member.name} is no plain file")
         return {member.name.partition("/")[2] for member in members}
@@ -182,7 +191,7 @@ class SourceDistribution(PackageTest):
         self.assertEqual(strange, set())
 
     def test_made_again_it_is_the_same(self):
-        self.assert_made_again_the_same("*.tar.gz")
+        self.assert_made_again_the_same("*.tar.gz", {time.gmtime(member.mtime)[:6] for member in self.members()})
 
 
 class NuGetPackage(PackageTest):
@@ -229,7 +238,7 @@ class NuGetPackage(PackageTest):
             self.assertEqual(archive.read(f"{name}.txt"), (ROOT / name).read_bytes())
 
     def test_made_again_it_is_the_same(self):
-        self.assert_made_again_the_same("*.nupkg")
+        self.assert_made_again_the_same("*.nupkg", {entry.date_time for entry in self.archive().infolist()})
 
 
 if __name__ == "__main__":
