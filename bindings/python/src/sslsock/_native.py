@@ -109,17 +109,13 @@ PROTOTYPES: Dict[str, _Prototype] = {
     "ssl_get_error_info": (c_int32, [c_void_p, POINTER(ErrorInfo)]),
     "ssl_error_name": (c_char_p, [c_int32]),
     "ssl_error_category": (c_uint32, [c_int32]),
+    "ssl_ioctl": (c_int32, [c_void_p, c_uint32, c_char_p, c_uint32, c_void_p, c_uint32, POINTER(c_uint32)]),
+    "ssl_wce_secure": (c_int32, [c_int32, POINTER(c_void_p)]),
+    "ssl_wce_hold": (c_int32, [c_void_p, c_int32]),
     "ssl_flush_all": (c_int32, [c_uint32, POINTER(c_uint32)]),
     "ssl_set_log_callback": (c_int32, [c_uint32, c_void_p, c_void_p]),
     "ssl_version": (c_char_p, []),
     "ssl_abi_version": (c_uint32, []),
-}
-
-# Not in every library of this ABI.
-OPTIONAL: Dict[str, _Prototype] = {
-    "ssl_ioctl": (c_int32, [c_void_p, c_uint32, c_void_p, c_uint32, c_void_p, c_uint32, POINTER(c_uint32)]),
-    "ssl_wce_secure": (c_int32, [c_int32, POINTER(c_void_p)]),
-    "ssl_wce_hold": (c_int32, [c_void_p, c_int32]),
 }
 
 
@@ -139,9 +135,6 @@ def load() -> ctypes.CDLL:
     check_version(library, path)
     for name, (answer, arguments) in PROTOTYPES.items():
         declare(library, name, answer, arguments)
-    for name, (answer, arguments) in OPTIONAL.items():
-        if hasattr(library, name):
-            declare(library, name, answer, arguments)
     return library
 
 

@@ -94,7 +94,7 @@ SSL_LOG_WARNING = 2
 SSL_LOG_INFO = 3
 
 # The version of the ABI that this package is written for: major << 16 | minor.
-SSL_ABI_VERSION = 1
+SSL_ABI_VERSION = 2
 
 
 class Category(_enum.IntEnum):

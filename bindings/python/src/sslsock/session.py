@@ -17,7 +17,6 @@ from .constants import (
     SSL_ERR_INVALID,
     SSL_ERR_OKAY,
     SSL_ERR_STATE,
-    SSL_ERR_UNSUPPORTED,
     SSL_FLAG_SERVER,
     SSL_TEXT_PRESENTED,
     Category,
@@ -133,6 +132,9 @@ class SslSocket(Settings):
         handle = lib.ssl_socket_new(descriptor(sock))
         if not handle:
             raise last_error(lib.ssl_get_error(None))
+        self._own(handle)
+
+    def _own(self, handle: int) -> None:
         self._adopt(handle)
         freeing = weakref.finalize(self, _free, handle)
         # At exit the library ends what is open by itself, after everything else.
@@ -403,12 +405,7 @@ class SslSocket(Settings):
         return ErrorInfo(info.code, Category(info.category), info.sys_errno, info.tls_alert, bool(info.from_hook))
 
     def ioctl(self, code: int, data: bytes = b"", capacity: int = 0) -> bytes:
-        """Windows CE's WSAIoctl on this socket: `data` goes in, at most `capacity` bytes come out. See ssl_ioctl.
-
-        SslUsageError if the library is one without ssl_ioctl.
-        """
-        if not hasattr(lib, "ssl_ioctl"):
-            raise make(SSL_ERR_UNSUPPORTED, "this version of the library has no ssl_ioctl: install a later one")
+        """Windows CE's WSAIoctl on this socket: `data` goes in, at most `capacity` bytes come out. See ssl_ioctl."""
         out = ctypes.create_string_buffer(max(capacity, 1))
         returned = ctypes.c_uint32()
         self._finish(
@@ -417,6 +414,20 @@ class SslSocket(Settings):
             )
         )
         return out.raw[: returned.value]
+
+    @classmethod
+    def wce_secure(cls: Type[_T], sock: SocketLike) -> _T:
+        """The handle of a socket that is not connected yet and on which nothing may be sent in clear; see
+        ssl_wce_secure."""
+        handle = ctypes.c_void_p()
+        check(lib.ssl_wce_secure(descriptor(sock), ctypes.byref(handle)))
+        made = cls.__new__(cls)
+        made._own(handle.value or 0)
+        return made
+
+    def wce_hold(self, hold: bool) -> None:
+        """Lets go of a socket of wce_secure() right before a connect of one's own, or holds it again; see ssl_wce_hold."""
+        check(lib.ssl_wce_hold(self._handle, 1 if hold else 0))
 
 
 def descriptor(sock: SocketLike) -> int:
