@@ -15,6 +15,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SOURCES = ROOT / "bindings" / "python" / "src"
@@ -31,24 +32,29 @@ import sslsock  # noqa: E402
 
 _tickets = itertools.count()
 _peers = {}
+_starting = threading.Lock()
 
 
 def peers():
     """The variables of the peers, which are started when they are first asked for."""
-    if not _peers:
-        folder = tempfile.mkdtemp(prefix="sslsock-python-")
-        command = [sys.executable, pathlib.Path(__file__).with_name("peers.py"), folder]
-        process = subprocess.Popen([str(word) for word in command], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    with _starting:
+        return _peers or _start()
 
-        def stop(pid=os.getpid()):
-            if os.getpid() == pid:
-                process.stdin.close()
-                process.wait()
-                process.stdout.close()
-                shutil.rmtree(folder, ignore_errors=True)
 
-        atexit.register(stop)
-        _peers.update(json.loads(process.stdout.readline()))
+def _start():
+    folder = tempfile.mkdtemp(prefix="sslsock-python-")
+    command = [sys.executable, pathlib.Path(__file__).with_name("peers.py"), folder]
+    process = subprocess.Popen([str(word) for word in command], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+    def stop(pid=os.getpid()):
+        if os.getpid() == pid:
+            process.stdin.close()
+            process.wait()
+            process.stdout.close()
+            shutil.rmtree(folder, ignore_errors=True)
+
+    atexit.register(stop)
+    _peers.update(json.loads(process.stdout.readline()))
     return _peers
 
 
@@ -76,6 +82,13 @@ def upgraded(order, sock=None, **options):
     helper = sslsock.SslHelper(sock, NAME, trust_file=authority(), **options)
     sock.sendall((order + "\n").encode())
     return sock, helper
+
+
+def release(name):
+    """Lets go whoever waits for the name at the peer."""
+    with connect("SSLSOCK_PEER_RESULTS") as asking:
+        asking.sendall(("+%s\n" % name).encode())
+        asking.recv(1)
 
 
 def result(name):
@@ -106,6 +119,13 @@ class Recorded:
         else:
             said = read_line(self.sock)
         assert said.startswith(answer), said
+
+    @classmethod
+    def of(cls, name):
+        """That of another process."""
+        recorded = cls.__new__(cls)
+        recorded.ticket = name
+        return recorded
 
     def record(self):
         """All that came off the wire: STARTTLS conversation, what came after it, what came under TLS, the end."""
@@ -179,20 +199,24 @@ def read_to_end(sock):
         pieces.append(piece)
 
 
-def run_python(source, *arguments, python=sys.executable, **options):
+def run_python(source, *arguments):
     """Runs a program over the same package and peers."""
+    process = start_python(source, *arguments)
+    output, complaint = process.communicate(timeout=120)
+    return subprocess.CompletedProcess(process.args, process.returncode, output, complaint)
+
+
+def start_python(source, *arguments):
     environment = {
         **os.environ,
-        "PYTHONPATH": os.pathsep.join([str(SOURCES), str(pathlib.Path(__file__).parent)]),
+        "PYTHONPATH": os.pathsep.join([str(SOURCES), str(ROOT / "tests"), str(pathlib.Path(__file__).parent)]),
         "LD_LIBRARY_PATH": str(LIBRARY.parent),
         "SSLSOCK_TEST_PEERS": json.dumps(peers()),
-        **options.pop("env", {}),
     }
-    command = [python, "-c", source, *arguments]
-    return subprocess.run(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True, timeout=120,
-        **options,
-    )  # fmt: skip
+    command = [sys.executable, "-c", source, *arguments]
+    return subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True
+    )
 
 
 # Such a program asks for nothing itself.

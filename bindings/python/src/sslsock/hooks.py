@@ -1,6 +1,5 @@
 """The certificate hook and the log callback: Python functions that the library calls."""
 
-import atexit
 import ctypes
 import os
 from typing import Any, Callable, Generator, List, Optional
@@ -97,11 +96,5 @@ def set_log_callback(level: int, function: Optional[LogCallback]) -> None:
 _kept: List[Any] = []
 
 
-def _remove_log_callback() -> None:
-    lib.ssl_set_log_callback(SSL_LOG_OFF, None, None)
-
-
-# The library works until the very end of the process, when there is no interpreter any more to call.
-atexit.register(_remove_log_callback)
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_kept.clear)
+# Not inherited.
+os.register_at_fork(after_in_child=_kept.clear)

@@ -7,7 +7,7 @@ import socket
 import weakref
 from typing import Any, List, NamedTuple, Optional, Type, TypeVar, Union
 
-from . import _native, addresses, registry
+from . import _native, addresses, exiting, registry
 from ._native import lib
 from .addresses import Address
 from .constants import (
@@ -182,6 +182,7 @@ class SslSocket(Settings):
         # Somebody else's, who frees it.
         found = cls.__new__(cls)
         found._adopt(handle.value or 0)
+        registry.note(handle.value or 0, found)
         return found
 
     def free(self) -> None:
@@ -226,7 +227,9 @@ class SslSocket(Settings):
         A failure ends the connection. No other thread may be inside a call on the socket. Other Python threads run on
         meanwhile; Ctrl-C is noticed when it is over.
         """
-        self._finish(lib.ssl_perform_handshake(self._handle, text(host)))
+        name = text(host)
+        with exiting.Handshake(self._handle):
+            self._finish(lib.ssl_perform_handshake(self._handle, name))
 
     def connect(self, address: Any) -> None:
         """Connects, then makes the handshake with the name of set_peername, unless SSL_FLAG_DEFER_HANDSHAKE is set.
@@ -234,7 +237,8 @@ class SslSocket(Settings):
         address: as for socket.connect(). See ssl_connect.
         """
         raw = addresses.to_native(self._family(), address)
-        self._finish(lib.ssl_connect(self._handle, raw, len(raw)))
+        with exiting.Handshake(self._handle):
+            self._finish(lib.ssl_connect(self._handle, raw, len(raw)))
 
     def _finish(self, code: int) -> None:
         hook = self._hook
@@ -274,7 +278,8 @@ class SslSocket(Settings):
     def recv(self, size: int, flags: int = 0) -> bytes:
         """Receives like socket.recv(). flags: MSG_DONTWAIT, MSG_PEEK, MSG_WAITALL. See ssl_recv."""
         buffer = ctypes.create_string_buffer(max(size, 1))
-        return buffer.raw[: self._receive(buffer, size, flags)]
+        received = self._receive(buffer, size, flags)
+        return buffer.raw[:received]
 
     def recv_into(self, buffer: Any, size: int = 0, flags: int = 0) -> int:
         """Receives like socket.recv_into()."""
@@ -408,11 +413,11 @@ class SslSocket(Settings):
         """Windows CE's WSAIoctl on this socket: `data` goes in, at most `capacity` bytes come out. See ssl_ioctl."""
         out = ctypes.create_string_buffer(max(capacity, 1))
         returned = ctypes.c_uint32()
-        self._finish(
-            lib.ssl_ioctl(
-                self._handle, code, data or None, len(data), out if capacity else None, capacity, ctypes.byref(returned)
+        space = out if capacity else None
+        with exiting.Handshake(self._handle):
+            self._finish(
+                lib.ssl_ioctl(self._handle, code, data or None, len(data), space, capacity, ctypes.byref(returned))
             )
-        )
         return out.raw[: returned.value]
 
     @classmethod

@@ -38,7 +38,8 @@ async def run_handshake(ssl_socket: SslSocket, host: Optional[str]) -> None:
             pass
 
     # Not of the loop's pool: a hundred silent servers would keep a hundred and first handshake waiting.
-    threading.Thread(target=work, name="sslsock handshake").start()
+    thread = threading.Thread(target=work, name="sslsock handshake")
+    thread.start()
     try:
         await asyncio.shield(done)
     except asyncio.CancelledError:
@@ -50,6 +51,8 @@ async def run_handshake(ssl_socket: SslSocket, host: Optional[str]) -> None:
                 continue
             except BaseException:
                 break
+        # It has nothing left to do.
+        thread.join()
         raise
 
 
@@ -106,8 +109,8 @@ def _transport(stream: Any) -> Any:
         transport = getattr(stream, "_transport", None)
     if transport is None:
         raise TypeError("a StreamReader without a transport cannot be kept from reading during the upgrade")
-    if not isinstance(transport, asyncio.Transport):
-        raise TypeError(f"the stream is above a {type(transport).__qualname__}, which is no plain connection")
+    if not all(hasattr(transport, name) for name in ("pause_reading", "is_reading", "get_write_buffer_size")):
+        raise TypeError(f"the stream is above a {type(transport).__qualname__}, which cannot be kept from reading")
     return transport
 
 
