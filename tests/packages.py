@@ -14,8 +14,8 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 # For the tests themselves; those of the servers are the launcher's to say.
 TOOLS = [
-    "binutils", "ca-certificates", "g++", "gcc", "gnutls-bin", "libssl-dev", "make", "openssl", "pkg-config", "strace",
-    "valgrind",
+    "binutils", "ca-certificates", "g++", "gcc", "gnutls-bin", "libssl-dev", "make", "mono-mcs", "mono-runtime",
+    "openssl", "pkg-config", "python3-pip", "python3-venv", "strace", "valgrind",
 ]  # fmt: skip
 
 
