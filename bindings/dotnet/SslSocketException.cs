@@ -103,6 +103,18 @@ namespace SslSock
             return new SslSocketException(info, text, thrown);
         }
 
+        /// <summary>An error of the binding's own.</summary>
+        internal static SslSocketException Of(SslError code, string text)
+        {
+            var info = new Native.ssl_error_info
+            {
+                code = (int)code,
+                category = Native.ssl_error_category((int)code),
+                tls_alert = -1
+            };
+            return new SslSocketException(info, text, null);
+        }
+
         /// <summary>SocketException has no constructor that takes it.</summary>
         private void SetInner(Exception thrown)
         {
