@@ -155,7 +155,7 @@ class Commands:
     def _duplex(self, size):
         duplex = peer.Duplex(self.session, int(size))
         duplex.both()
-        return duplex.result()
+        return duplex.result().replace("close_notify", "end")
 
     def _urgent(self):
         select.select([], [], [self.connection], SECONDS)

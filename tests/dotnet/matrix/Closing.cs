@@ -1,4 +1,5 @@
 using System;
+using System.Collections.Generic;
 using System.Diagnostics;
 using System.Net.Sockets;
 using System.Threading.Tasks;
@@ -130,8 +131,8 @@ namespace Matrix
             c.See("Send", () => c.Socket.Send(new byte[1]));
         }
 
-        // Mono has one descriptor for both, and would close its number twice.
-        private static Socket duplicate;
+        // Mono has one descriptor for both, and would close its number twice: they are never closed.
+        private static readonly List<Socket> Duplicates = new List<Socket>();
 
         [Feature("DuplicateAndClose")]
         private static void Duplicate(Conversation c)
@@ -140,7 +141,8 @@ namespace Matrix
             c.See("all steps", () =>
             {
                 SocketInformation information = c.Socket.DuplicateAndClose(Process.GetCurrentProcess().Id);
-                duplicate = new Socket(information);
+                Socket duplicate = new Socket(information);
+                Duplicates.Add(duplicate);
                 duplicate.Send(c.Next(10));
                 return c.Peer.Ask("take 10");
             });

@@ -1,6 +1,6 @@
 using System;
 using System.Net.Sockets;
-using System.Runtime.CompilerServices;
+using System.Threading;
 using System.Threading.Tasks;
 
 namespace Matrix
@@ -36,36 +36,38 @@ namespace Matrix
         }
 
         [Feature("the helper is collected after the upgrade")]
-        private static void Collected(Conversation c)
+        private static void Collected(Way way, string name)
         {
-            c.Upgrade();
-            WeakReference weak = Drop(c);
-            c.See("the helper is gone", () => weak == null || CollectUntilGone(weak));
-            GoOn(c);
-        }
-
-        [MethodImpl(MethodImplOptions.NoInlining)]
-        private static WeakReference Drop(Conversation c)
-        {
-            WeakReference weak = c.Helper == null ? null : new WeakReference(c.Helper);
-            c.DropHelper();
-            return weak;
-        }
-
-        private static bool CollectUntilGone(WeakReference weak)
-        {
-            // Mono looks for references on the stack without knowing what is one: a deeper stack covers old ones.
-            for (int i = 0; i < 50 && weak.IsAlive; i++)
+            Conversation c = null;
+            WeakReference weak = null;
+            // Mono takes whatever is on a stack for references, so this one has to be gone.
+            InThread(() =>
             {
-                System.Threading.Thread collecting = new System.Threading.Thread(() =>
+                c = new Conversation(way, name);
+                c.Upgrade();
+                weak = new WeakReference(c.Helper);
+                c.DropHelper();
+            });
+            using (c)
+            {
+                for (int i = 0; i < 50 && weak.IsAlive; i++)
                 {
-                    GC.Collect();
-                    GC.WaitForPendingFinalizers();
-                });
-                collecting.Start();
-                collecting.Join();
+                    InThread(() =>
+                    {
+                        GC.Collect();
+                        GC.WaitForPendingFinalizers();
+                    });
+                }
+                c.See("the helper is gone", () => !weak.IsAlive);
+                GoOn(c);
             }
-            return !weak.IsAlive;
+        }
+
+        private static void InThread(ThreadStart steps)
+        {
+            Thread thread = new Thread(steps);
+            thread.Start();
+            thread.Join();
         }
 
         private static void GoOn(Conversation c)
