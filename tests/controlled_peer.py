@@ -5,7 +5,8 @@ A connection begins with a line, its ticket; if it begins with a handshake the l
 begins with the same line, which is answered "ok" when both are there; each of its further lines is a command that is
 answered with a line:
 
-    tls        "ok" at once; what comes next on the connection is the handshake
+    tls        "ok" at once; what comes next on the connection is the handshake. If it fails, every further answer is
+               "no TLS: REASON; BYTES", the last word being what peer.what_it_is() says of all that came until the end
     nothing    "ok", after the handshake
     send N     sends N bytes of the pattern, from where it ended the last time; "ok"
     take N     reads N bytes, which have to be the pattern's next ones; "ok" or what came instead
@@ -104,7 +105,10 @@ class ControlledPeer(peer.Peer):
             for line in lines:
                 if line == "tls\n":
                     answer(lines, "ok")
-                    commands.session = peer.Session(connection, self.context)
+                    commands.begin_tls(self.context)
+                    continue
+                if commands.failure:
+                    answer(lines, commands.failure)
                     continue
                 try:
                     answer(lines, commands.obey(line.rstrip("\n")))
@@ -118,6 +122,17 @@ class Commands:
     def __init__(self, session):
         self.session, self.connection = session, session.connection
         self.sent = self.taken = 0
+        self.failure = None
+
+    def begin_tls(self, context):
+        kept = peer.Kept(self.connection)
+        try:
+            self.session = peer.Session(kept, context)
+            # What comes from now on need not be kept.
+            self.session.connection = self.connection
+        except OSError as error:
+            kept.read_to_end()
+            self.failure = f"no TLS: {getattr(error, 'reason', error)}; {peer.what_it_is(kept.received)}"
 
     def obey(self, command):
         name, _, argument = command.partition(" ")

@@ -2,6 +2,7 @@ using System;
 using System.Collections.Generic;
 using System.Diagnostics;
 using System.Net.Sockets;
+using System.Threading;
 using System.Threading.Tasks;
 
 namespace Matrix
@@ -133,6 +134,53 @@ namespace Matrix
 
         // Mono has one descriptor for both, and would close its number twice: they are never closed.
         private static readonly List<Socket> Duplicates = new List<Socket>();
+
+        [Feature("neither closed nor disposed, and collected")]
+        private static void Abandoned(Way way, string name)
+        {
+            Abandon(way, name, _ => { });
+        }
+
+        [Feature("neither closed nor disposed, with a stream, and collected")]
+        private static void AbandonedStream(Way way, string name)
+        {
+            Abandon(way, name, c =>
+            {
+                new NetworkStream(c.Socket).Write(c.Next(100), 0, 100);
+                c.Peer.Order("take 100");
+            });
+        }
+
+        private static void Abandon(Way way, string name, Action<Conversation> use)
+        {
+            Conversation c = null;
+            // Mono takes whatever is on a stack for references, so this one has to be gone.
+            InThread(() =>
+            {
+                c = new Conversation(way, name);
+                c.Upgrade();
+                use(c);
+                c.DropSocket();
+            });
+            using (c)
+            using (Timer collecting = new Timer(_ => Collect(), null, 0, 10))
+            {
+                c.See("peer", () => c.Peer.Ask("ending"));
+            }
+        }
+
+        internal static void Collect()
+        {
+            GC.Collect();
+            GC.WaitForPendingFinalizers();
+        }
+
+        internal static void InThread(ThreadStart steps)
+        {
+            Thread thread = new Thread(steps);
+            thread.Start();
+            thread.Join();
+        }
 
         [Feature("DuplicateAndClose")]
         private static void Duplicate(Conversation c)

@@ -42,8 +42,9 @@ namespace Matrix
         /// <param name="feature">The name under which observations go out; null for none.</param>
         /// <param name="peer">The environment's variable with the peer's address.</param>
         /// <param name="connect">Connects to the address; null for Socket.Connect. Not asked in the immediate way.</param>
+        /// <param name="helper">Makes the helper; null for an SslHelper. Not asked in the immediate way.</param>
         public Conversation(Way how, string feature = null, string peer = "SSLSOCK_CALLS_PEER",
-            Action<Socket, EndPoint> connect = null)
+            Action<Socket, EndPoint> connect = null, Func<Socket, SslHelper> helper = null)
         {
             Way = how;
             Feature = feature;
@@ -65,7 +66,7 @@ namespace Matrix
             HandOver();
             if (how == Way.Upgraded)
             {
-                Helper = new SslHelper(Socket, Host, true);
+                Helper = helper == null ? new SslHelper(Socket, Host, true) : helper(Socket);
             }
         }
 
@@ -246,10 +247,10 @@ namespace Matrix
             Until(() => Socket.Poll(1000, SelectMode.SelectRead));
         }
 
-        public static void Until(Func<bool> true_)
+        public static void Until(Func<bool> come)
         {
             Stopwatch watch = Stopwatch.StartNew();
-            while (!true_())
+            while (!come())
             {
                 if (watch.ElapsedMilliseconds > Peer.PatienceMilliseconds)
                 {

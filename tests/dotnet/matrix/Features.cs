@@ -2,6 +2,7 @@ using System;
 using System.Collections.Generic;
 using System.Linq;
 using System.Reflection;
+using System.Runtime.InteropServices;
 using System.Threading;
 
 namespace Matrix
@@ -38,6 +39,7 @@ namespace Matrix
         public static int Run(IList<Way> ways, IList<string> words)
         {
             bool failed = false;
+            Report.Line("runtime", RuntimeInformation.FrameworkDescription);
             foreach (MethodInfo method in Groups.SelectMany(Methods))
             {
                 FeatureAttribute feature = Of(method);

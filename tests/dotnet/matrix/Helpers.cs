@@ -1,6 +1,5 @@
 using System;
 using System.Net.Sockets;
-using System.Threading;
 using System.Threading.Tasks;
 
 namespace Matrix
@@ -41,7 +40,7 @@ namespace Matrix
             Conversation c = null;
             WeakReference weak = null;
             // Mono takes whatever is on a stack for references, so this one has to be gone.
-            InThread(() =>
+            Closing.InThread(() =>
             {
                 c = new Conversation(way, name);
                 c.Upgrade();
@@ -52,22 +51,11 @@ namespace Matrix
             {
                 for (int i = 0; i < 50 && weak.IsAlive; i++)
                 {
-                    InThread(() =>
-                    {
-                        GC.Collect();
-                        GC.WaitForPendingFinalizers();
-                    });
+                    Closing.InThread(Closing.Collect);
                 }
                 c.See("the helper is gone", () => !weak.IsAlive);
                 GoOn(c);
             }
-        }
-
-        private static void InThread(ThreadStart steps)
-        {
-            Thread thread = new Thread(steps);
-            thread.Start();
-            thread.Join();
         }
 
         private static void GoOn(Conversation c)
