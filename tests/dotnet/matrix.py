@@ -37,7 +37,8 @@ LONG = "SSLSOCK_LONG" in os.environ
 SECONDS = 1800 if LONG else 300
 WAYS = ("Plain", "Upgraded", "Immediate")
 HOWS = ("return", "exit", "close", "foreground", "elsewhere", "reading", "async")
-ENDINGS_AT_ONCE = 4
+# They mostly wait: a process that ends gives a peer that reads nothing 5 s.
+ENDINGS_AT_ONCE = 14
 CHECKS = {
     "CollectionsDuringHandshakesAndHooks": "collections during handshakes and hooks",
     "NothingGrowsOverAThousandUpgrades": "no descriptor and no thread is left of 1,000 upgrades",
