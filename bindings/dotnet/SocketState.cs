@@ -29,6 +29,7 @@ namespace SslSock
         private SslHelper.SSLVALIDATECERTFUNC hook;
         private bool isConfigured;
         private bool isHooked;
+        private int upgrading;
 
         private SocketState(Socket socket)
         {
@@ -170,11 +171,13 @@ namespace SslSock
                 lock (changes)
                 {
                     native = Open();
-                    if (!native.IsSecure)
+                    // Another thread may be making it, with what was prepared there; the library refuses this one.
+                    if (!native.IsSecure && upgrading == 0)
                     {
                         Prepare(native);
                         KeepEndPoints();
                     }
+                    upgrading++;
                 }
             }
             catch (Exception)
@@ -183,9 +186,20 @@ namespace SslSock
                 Kill();
                 throw;
             }
-            SslError outcome = host != null || !isConfigured
-                ? native.PerformHandshake(host?.Name)
-                : native.PerformHandshakeOfWindowsCe();
+            SslError outcome;
+            try
+            {
+                outcome = host != null || !isConfigured
+                    ? native.PerformHandshake(host?.Name)
+                    : native.PerformHandshakeOfWindowsCe();
+            }
+            finally
+            {
+                lock (changes)
+                {
+                    upgrading--;
+                }
+            }
             if (outcome != SslError.Okay)
             {
                 Kill();
