@@ -2,6 +2,7 @@ using System;
 using System.Collections.Concurrent;
 using System.Net;
 using System.Net.Sockets;
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Threading;
 using System.Threading.Tasks;
@@ -91,17 +92,7 @@ namespace SslSock
         public static SslSocket FromDescriptor(int descriptor)
         {
             NativeLoader.Load();
-            IntPtr native;
-            if (Native.ssl_socket_from_fd(descriptor, out native) != 0)
-            {
-                return New(descriptor);
-            }
-            WeakReference<SslSocket> weak;
-            SslSocket found;
-            // Another part of the process may have made it: then it is not ours to free.
-            return Live.TryGetValue(native, out weak) && weak.TryGetTarget(out found) && !found.IsClosed
-                ? found
-                : new SslSocket(native, false);
+            return FindOrNew(descriptor);
         }
 
         /// <summary>Makes the handshake: turns the connected socket into TLS, now, and returns when that is done.</summary>
@@ -212,13 +203,7 @@ namespace SslSock
         public static int FlushAll(int milliseconds)
         {
             NativeLoader.Load();
-            uint unfinished;
-            int code = Native.ssl_flush_all(Milliseconds(milliseconds, nameof(milliseconds)), out unfinished);
-            if (code != (int)SslError.Timeout)
-            {
-                Check(code);
-            }
-            return (int)unfinished;
+            return Flush(milliseconds);
         }
 
         /// <summary>Frees the native handle.</summary>
@@ -250,12 +235,7 @@ namespace SslSock
         internal static SslSocket New(int descriptor)
         {
             NativeLoader.Load();
-            IntPtr native = Native.ssl_socket_new(descriptor);
-            if (native == IntPtr.Zero)
-            {
-                throw SslSocketException.OfThisThread();
-            }
-            return new SslSocket(native, true);
+            return Make(descriptor);
         }
 
         /// <summary>Takes over a native handle that has no owner yet.</summary>
@@ -268,12 +248,7 @@ namespace SslSock
         internal static SslSocket OfDefaults()
         {
             NativeLoader.Load();
-            IntPtr native = Native.ssl_defaults();
-            if (native == IntPtr.Zero)
-            {
-                throw SslSocketException.OfThisThread();
-            }
-            return new SslSocket(native, false);
+            return FindDefaults();
         }
 
         /// <summary>The handshake as on Windows CE, where a hook could do without any name.</summary>
@@ -301,19 +276,84 @@ namespace SslSock
             return unchecked((uint)milliseconds);
         }
 
+        // Mono looks for the library when it compiles a method that calls it: methods of their own, after Load.
+
+        [MethodImpl(MethodImplOptions.NoInlining)]
+        private static SslSocket FindOrNew(int descriptor)
+        {
+            IntPtr native;
+            if (Native.ssl_socket_from_fd(descriptor, out native) != 0)
+            {
+                return Make(descriptor);
+            }
+            WeakReference<SslSocket> weak;
+            SslSocket found;
+            // Another part of the process may have made it: then it is not ours to free.
+            return Live.TryGetValue(native, out weak) && weak.TryGetTarget(out found) && !found.IsClosed
+                ? found
+                : new SslSocket(native, false);
+        }
+
+        [MethodImpl(MethodImplOptions.NoInlining)]
+        private static SslSocket Make(int descriptor)
+        {
+            IntPtr native = Native.ssl_socket_new(descriptor);
+            if (native == IntPtr.Zero)
+            {
+                throw SslSocketException.OfThisThread();
+            }
+            return new SslSocket(native, true);
+        }
+
+        [MethodImpl(MethodImplOptions.NoInlining)]
+        private static SslSocket FindDefaults()
+        {
+            IntPtr native = Native.ssl_defaults();
+            if (native == IntPtr.Zero)
+            {
+                throw SslSocketException.OfThisThread();
+            }
+            return new SslSocket(native, false);
+        }
+
+        [MethodImpl(MethodImplOptions.NoInlining)]
+        private static int Flush(int milliseconds)
+        {
+            uint unfinished;
+            int code = Native.ssl_flush_all(Milliseconds(milliseconds, nameof(milliseconds)), out unfinished);
+            if (code != (int)SslError.Timeout)
+            {
+                Check(code);
+            }
+            return (int)unfinished;
+        }
+
         private SslError Handshake(Func<int> perform)
         {
-            using (var scope = new HandshakeScope(this))
+            bool added = false;
+            try
             {
-                int code = perform();
-                if (code == (int)SslError.WantRead || code == (int)SslError.WantWrite)
+                // A hook may dispose it, and then there is something to be asked yet.
+                DangerousAddRef(ref added);
+                using (var scope = new HandshakeScope(this))
                 {
-                    return (SslError)code;
+                    int code = perform();
+                    if (code == (int)SslError.WantRead || code == (int)SslError.WantWrite)
+                    {
+                        return (SslError)code;
+                    }
+                    Check(code, scope.Thrown);
                 }
-                Check(code, scope.Thrown);
+                Established();
+                return SslError.Okay;
             }
-            Established();
-            return SslError.Okay;
+            finally
+            {
+                if (added)
+                {
+                    DangerousRelease();
+                }
+            }
         }
 
         /// <summary>The addresses stay known when the handle has been disposed.</summary>

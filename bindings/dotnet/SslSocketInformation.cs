@@ -1,5 +1,6 @@
 using System;
 using System.Net;
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 
 namespace SslSock
@@ -18,7 +19,7 @@ namespace SslSock
             get
             {
                 NativeLoader.Load();
-                return Native.Text(Native.ssl_version());
+                return ReadVersion();
             }
         }
 
@@ -28,7 +29,7 @@ namespace SslSock
             get
             {
                 NativeLoader.Load();
-                return (int)Native.ssl_abi_version();
+                return ReadAbiVersion();
             }
         }
 
@@ -148,6 +149,26 @@ namespace SslSock
         public static void SetLogCallback(SslLogLevel level, Action<SslLogLevel, string> callback)
         {
             NativeLoader.Load();
+            SetLog(level, callback);
+        }
+
+        // As to why these are apart see FindOrNew.
+
+        [MethodImpl(MethodImplOptions.NoInlining)]
+        private static string ReadVersion()
+        {
+            return Native.Text(Native.ssl_version());
+        }
+
+        [MethodImpl(MethodImplOptions.NoInlining)]
+        private static int ReadAbiVersion()
+        {
+            return (int)Native.ssl_abi_version();
+        }
+
+        [MethodImpl(MethodImplOptions.NoInlining)]
+        private static void SetLog(SslLogLevel level, Action<SslLogLevel, string> callback)
+        {
             log = callback;
             Check(Native.ssl_set_log_callback((uint)level, callback == null ? null : LogCallback, IntPtr.Zero));
         }
