@@ -180,7 +180,7 @@ namespace SslSock
                     upgrading++;
                 }
             }
-            catch (Exception)
+            catch (Exception error) when (!HasBegun(error))
             {
                 // Whoever passes over the exception must not send a password next.
                 Kill();
@@ -268,6 +268,13 @@ namespace SslSock
             }
             // One that a helper has not set stays as it is.
             isHooked = hook != null;
+        }
+
+        /// <summary>Somebody else is making the handshake, and nothing leaves in clear any more.</summary>
+        private static bool HasBegun(Exception error)
+        {
+            var refusal = error as SslSocketException;
+            return refusal != null && (refusal.Code == (int)SslError.State || refusal.Code == (int)SslError.Reentrant);
         }
 
         private void CheckName(string name)
