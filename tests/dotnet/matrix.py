@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What .NET programs do with sockets, in clear and upgraded, by the same code in the same run, on Mono and CoreCLR.
 
-    matrix.py            compares, stresses, ends processes; the last line counts         (needs make dotnet)
+    matrix.py            compares, stresses, ends processes; the last line counts
     matrix.py --write    writes what was compared into bindings/dotnet/MATRIX.md          (make dotnet-matrix)
 
 The program is tests/dotnet/matrix/*.cs, compiled once with mcs. What may differ is in matrix_differences.py. With
@@ -53,7 +53,7 @@ CHECKS = {
 
 @functools.lru_cache(maxsize=None)
 def program():
-    return runtimes.compile(SOURCES, [runtimes.ASSEMBLY], PROGRAM)
+    return runtimes.compile(SOURCES, [runtimes.assembly()], PROGRAM)
 
 
 class Seen:
