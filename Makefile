@@ -35,7 +35,7 @@ C_TEST_LIBS := -L$(TREE)/lib -lsslsock -Wl,-rpath,'$$ORIGIN/../lib' -ldl -lpthre
 LOADING_COMMON := c-tests/loading/api.c $(addprefix c-tests/common/,peer.c process.c test.c ways.c) $(C_TEST_EXTRA)
 LOADING_LIBS := -rdynamic -Wl,-rpath,'$$ORIGIN/../../lib' -ldl -lpthread
 
-.PHONY: all dotnet lib lib-asan lib-panics examples c-tests c-tests-asan c-tests-panics c-tests-tsan lib-tsan demo test test-long test-tsan differences header symbols package install uninstall clean FORCE
+.PHONY: all dotnet lib lib-asan lib-panics examples c-tests c-tests-asan c-tests-panics c-tests-tsan lib-tsan demo test test-long test-tsan differences dotnet-matrix header symbols package install uninstall clean FORCE
 all: lib examples
 
 # Cargo knows best whether there is something to do.
@@ -162,6 +162,10 @@ test-long:
 # After a change of what a program sees: writes the README's table anew.
 differences: build/c-tests/calls
 	tests/differences.py --write
+
+# The same for what a .NET program sees: writes bindings/dotnet/MATRIX.md anew.
+dotnet-matrix: dotnet
+	tests/dotnet/matrix.py --write
 
 # Part of the long run.
 test-tsan:

@@ -160,6 +160,7 @@ namespace SslSock
         public void Dispose()
         {
             current = outer;
+            MonoSelector.BeginAnew();
         }
     }
 }

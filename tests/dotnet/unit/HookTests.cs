@@ -17,6 +17,7 @@ static class HookTests
         tests.Add("without an override there is no hook", WithoutAnOverride);
         tests.Add("a hook that knows only its delegate survives the collector", HookSurvivesCollector);
         tests.Add("inside the hook one can read but not change", InsideTheHook);
+        tests.Add("the same handshake once more inside its hook", HandshakeInItsOwnHook);
         tests.Add("strict: a hook cannot accept", Strict);
         tests.Add("the hook runs on the thread of an asynchronous handshake", AsynchronousHook);
         tests.Add("a handshake inside a hook", NestedHandshake);
@@ -187,6 +188,33 @@ static class HookTests
             handle = helper.SslSocket;
             helper.DoHandshake();
             Expect.Equal(SslError.Reentrant, refused);
+        }
+    }
+
+    private static void HandshakeInItsOwnHook()
+    {
+        foreach (bool byHandle in new[] { false, true })
+        {
+            using (Socket socket = Unknown())
+            {
+                SslError refused = 0;
+                var helper = new HookedHelper(socket, Peers.Name, it =>
+                {
+                    refused = (SslError)Expect.Throws<SslSocketException>(it.DoHandshake).Code;
+                    return 0;
+                });
+                if (byHandle)
+                {
+                    helper.SslSocket.PerformHandshake(Peers.Name);
+                }
+                else
+                {
+                    helper.DoHandshake();
+                }
+                Expect.Equal(SslError.Reentrant, refused);
+                // It has done no harm.
+                Peers.Send(socket, "PASS secret\n");
+            }
         }
     }
 
