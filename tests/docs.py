@@ -11,7 +11,7 @@ sys.path.insert(0, str(ROOT / "tests" / "servers"))
 
 import harness  # noqa: E402
 
-DOCUMENTS = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "bindings").glob("*/README.md")]
+DOCUMENTS = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "bindings").glob("*/*.md")]
 HEADER = (ROOT / "include" / "sslsock.h").read_text()
 
 
