@@ -1,0 +1,62 @@
+using System;
+using System.Runtime.InteropServices;
+using SslSock.Compat;
+
+namespace SslSock
+{
+    public sealed partial class SslSocket
+    {
+        private const string Library = "libsslsock.so.0";
+
+        /// <summary>Windows CE's SO_SECURE: the handle of a socket that is not connected, and held.</summary>
+        internal static SslSocket Secure(System.Net.Sockets.Socket socket)
+        {
+            NativeLoader.Load();
+            IntPtr native;
+            Check(ssl_wce_secure(socket.Handle.ToInt32(), out native));
+            GC.KeepAlive(socket);
+            SslSocket made = Adopt(native);
+            SocketState.Of(socket).Adopt(made);
+            return made;
+        }
+
+        /// <summary>Lets a secure socket go right before it is connected, or holds it again.</summary>
+        internal void Hold(bool hold)
+        {
+            Check(ssl_wce_hold(this, hold ? 1 : 0));
+        }
+
+        /// <summary>One of Windows CE's control codes.</summary>
+        /// <returns>How many bytes of output there are.</returns>
+        internal int Control(uint code, byte[] input, byte[] output)
+        {
+            uint returned;
+            using (var scope = new HandshakeScope(this))
+            {
+                Check(
+                    ssl_ioctl(this, code, input, Length(input), output, Length(output), out returned),
+                    scope.Thrown);
+            }
+            if (code == SecureSockets.PerformHandshake)
+            {
+                Established();
+            }
+            return (int)returned;
+        }
+
+        private static uint Length(byte[] bytes)
+        {
+            return bytes == null ? 0 : (uint)bytes.Length;
+        }
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        private static extern int ssl_wce_secure(int fd, out IntPtr s);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        private static extern int ssl_wce_hold(SslSocket s, int hold);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        private static extern int ssl_ioctl(
+            SslSocket s, uint code, byte[] @in, uint in_len, [In, Out] byte[] @out, uint out_len, out uint returned);
+    }
+}
