@@ -164,6 +164,16 @@ static int32_t call_get_error_info(ssl_socket *s)
     return ssl_get_error_info(s, (ssl_error_info *)(void *)out);
 }
 
+static int32_t call_ioctl(ssl_socket *s)
+{
+    return ssl_ioctl(s, 0x50730002, NULL, 0, out, 1024, (uint32_t *)(void *)(out + 1024));
+}
+
+static int32_t call_hold(ssl_socket *s)
+{
+    return ssl_wce_hold(s, 0);
+}
+
 struct call {
     const char *name;
     int32_t (*call)(ssl_socket *s);
@@ -195,6 +205,8 @@ static const struct call calls[] = {
     {"ssl_get_peer_certificate", call_get_peer_certificate, 0},
     {"ssl_get_verify_report", call_get_verify_report, 0},
     {"ssl_get_verify_text", call_get_verify_text, 0},
+    {"ssl_ioctl", call_ioctl, 0},
+    {"ssl_wce_hold", call_hold, 0},
     {"ssl_get_error", call_get_error, 1},
     {"ssl_get_error_text", call_get_error_text, 1},
     {"ssl_get_error_info", call_get_error_info, 1},
@@ -439,6 +451,9 @@ static void every_pointer_null(const struct way *way)
 
     (void)way;
     EXPECT(SSL_ERR_INVALID, ssl_socket_from_fd(fd, NULL));
+    EXPECT(SSL_ERR_INVALID, ssl_wce_secure(socket(AF_INET, SOCK_STREAM, 0), NULL));
+    EXPECT(SSL_ERR_INVALID, ssl_ioctl(plain, 0x90730002, NULL, 4, NULL, 0, NULL));
+    EXPECT(SSL_ERR_INVALID, ssl_ioctl(plain, 0x50730002, NULL, 0, NULL, 4, NULL));
     EXPECT(SSL_ERR_INVALID, ssl_get_flags(plain, NULL));
     EXPECT(SSL_ERR_OKAY, ssl_set_validate_cert_hook(plain, NULL, NULL));
     EXPECT(SSL_ERR_OKAY, ssl_set_peername(plain, NULL));

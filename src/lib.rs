@@ -17,3 +17,4 @@ pub mod socket;
 pub mod sys;
 pub mod tls;
 pub mod verify;
+pub mod winsock;

@@ -67,6 +67,7 @@ CASE(ssl_get_transport_fd, ssl_get_transport_fd(s, &number_of_descriptor))
 CASE(ssl_get_verify_report, (number = sizeof(ssl_verify_report), memcpy(out, &number, 4),
                              ssl_get_verify_report(s, (ssl_verify_report *)(void *)out)))
 CASE(ssl_get_verify_text, ssl_get_verify_text(s, SSL_TEXT_SUMMARY, 0, (char *)out, sizeof out, &length))
+CASE(ssl_ioctl, ssl_ioctl(s, 0x50730002, NULL, 0, out, sizeof out, &number))
 CASE(ssl_pending, ssl_pending(s, &length))
 CASE(ssl_perform_handshake, ssl_perform_handshake(s, "localhost"))
 CASE(ssl_recv, is_error_of_transfer(ssl_recv(s, out, sizeof out, MSG_DONTWAIT)))
@@ -84,6 +85,8 @@ CASE(ssl_socket_from_fd, ssl_socket_from_fd(fd, (ssl_socket **)(void *)out))
 CASE(ssl_socket_new, IF(ssl_socket_new(fd) == NULL && ssl_get_error(NULL) == SSL_ERR_INTERNAL))
 CASE(ssl_use_system_trust, ssl_use_system_trust(s))
 CASE(ssl_version, IF(ssl_version() != NULL && ssl_version()[0] == '\0'))
+CASE(ssl_wce_hold, ssl_wce_hold(s, 0))
+CASE(ssl_wce_secure, ssl_wce_secure(fd, (ssl_socket **)(void *)out))
 
 struct entry {
     const char *name;
@@ -111,6 +114,7 @@ static const struct entry entries[] = {
     {"ssl_get_transport_fd", case_ssl_get_transport_fd, 0},
     {"ssl_get_verify_report", case_ssl_get_verify_report, 0},
     {"ssl_get_verify_text", case_ssl_get_verify_text, 0},
+    {"ssl_ioctl", case_ssl_ioctl, 1},
     {"ssl_pending", case_ssl_pending, 1},
     {"ssl_perform_handshake", case_ssl_perform_handshake, 1},
     {"ssl_recv", case_ssl_recv, 1},
@@ -128,6 +132,8 @@ static const struct entry entries[] = {
     {"ssl_socket_new", case_ssl_socket_new, 0},
     {"ssl_use_system_trust", case_ssl_use_system_trust, 1},
     {"ssl_version", case_ssl_version, 0},
+    {"ssl_wce_hold", case_ssl_wce_hold, 1},
+    {"ssl_wce_secure", case_ssl_wce_secure, 0},
     {NULL, NULL, 0},
 };
 

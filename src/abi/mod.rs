@@ -24,6 +24,8 @@ pub mod information;
 
 pub mod errors;
 
+pub mod windows_ce;
+
 pub mod process;
 
 #[cfg(feature = "panic-injection")]

@@ -7,7 +7,7 @@ use super::memory;
 use super::types::ssl_socket;
 use crate::error::{Code, Error, Result};
 use crate::io::transport::CallOptions;
-use crate::socket;
+use crate::socket::{self, Whom};
 use crate::sys::address::Address;
 use crate::sys::errno;
 
@@ -35,7 +35,7 @@ pub unsafe extern "C" fn ssl_perform_handshake(s: *mut ssl_socket, host: *const 
     let outcome = entry!(ssl_perform_handshake, change s, |socket| {
         // SAFETY: NUL-terminated as the header demands.
         match unsafe { memory::string(host, "the host name") } {
-            Ok(host) => socket.perform_handshake(host),
+            Ok(host) => socket.perform_handshake(Whom::Named(host)),
             Err(error) => Err(socket.refuse_upgrade(error)),
         }
     });

@@ -23,7 +23,7 @@ use crate::verify::trust::Trust;
 #[unsafe(no_mangle)]
 pub extern "C" fn ssl_set_flags(s: *mut ssl_socket, flags: u32) -> i32 {
     status(entry!(ssl_set_flags, change s, |socket| {
-        socket.configure(|settings| settings.set_flags(flags))
+        socket.set_flags(flags)
     }))
 }
 
@@ -208,7 +208,7 @@ unsafe impl Sync for HookArgument {}
 fn hook_from(hook: ssl_validate_cert_fn, arg: *mut c_void) -> Option<Hook> {
     let hook = hook?;
     let argument = HookArgument(arg);
-    Some(Arc::new(move |leaf: &[u8], flags: u32| {
+    let call = Arc::new(move |leaf: &[u8], flags: u32| {
         let argument = &argument;
         let blob = ssl_blob {
             // rustls takes no certificate message above 64 KiB.
@@ -218,7 +218,17 @@ fn hook_from(hook: ssl_validate_cert_fn, arg: *mut c_void) -> Option<Hook> {
         // SAFETY: the program gave this function for this purpose; the blob and the certificate
         // live until it returns.
         unsafe { hook(SSL_CERT_X509, argument.0, 1, &blob, flags) }
-    }))
+    });
+    Some(Hook { call, function: hook as usize, argument: arg.expose_provenance() })
+}
+
+/// The same for a function whose address the program has put into a buffer.
+pub(super) fn hook_at(function: usize, argument: usize) -> Option<Hook> {
+    let function = std::ptr::with_exposed_provenance::<c_void>(function);
+    // SAFETY: NULL is `None`; otherwise the program says that this is such a function, as it does
+    // by the type of an argument.
+    let hook = unsafe { std::mem::transmute::<*const c_void, ssl_validate_cert_fn>(function) };
+    hook_from(hook, std::ptr::with_exposed_provenance_mut(argument))
 }
 
 fn invalid(text: &str) -> Error {

@@ -31,9 +31,14 @@ pub fn pair_kind(family: Family, unix: bool) -> PairKind {
 }
 
 /// Puts the inner pair in the place of the connection: from now on nothing that the program sends
-/// on `number`, or on a duplicate of it, can reach the wire in clear.
-pub fn swap_in(number: RawFd, transport: &PrivateFd, kind: PairKind) -> Result<Swapped> {
-    let written = socket_options::written_bytes(transport.as_fd());
+/// on `number`, or on a duplicate of it, can reach the wire in clear. `written` is how many bytes
+/// had been written to the connection when the upgrade began, where that is known.
+pub fn swap_in(
+    number: RawFd,
+    transport: &PrivateFd,
+    kind: PairKind,
+    written: Option<u64>,
+) -> Result<Swapped> {
     // What can fail for want of resources comes before the program's descriptor is touched.
     reactor::start()?;
     let connection = Identity::of(transport.as_fd())?;

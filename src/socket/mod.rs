@@ -8,6 +8,7 @@
 //! `Failed` is terminal: the connection has been killed, so that what a program sends without
 //! having looked at the result cannot leave in clear.
 
+mod hold;
 mod registry;
 pub mod settings;
 mod upgrade;
@@ -17,11 +18,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use hold::Secure;
 pub use registry::{
-    by_descriptor, defaults, end_process, find, flush_all, free, open, refuse_upgrade_in_child,
+    by_descriptor, defaults, end_process, find, flush_all, free, open, open_secure,
+    refuse_upgrade_in_child,
 };
 use settings::Settings;
 use upgrade::Pending;
+pub use upgrade::Whom;
 
 use crate::error::{Code, Error, ErrorSlot, Result};
 use crate::handle::Token;
@@ -79,6 +83,7 @@ enum Role {
 struct State {
     phase: Phase,
     settings: Settings,
+    secure: Secure,
     /// What the descriptor refers to: the connection itself, after a swap the inner end.
     identity: Option<Identity>,
     session: Option<Session>,
@@ -113,6 +118,7 @@ impl Socket {
             state: Mutex::new(State {
                 phase: Phase::Plain,
                 settings,
+                secure: Secure::default(),
                 identity,
                 session: None,
                 verification: None,
@@ -150,6 +156,10 @@ impl Socket {
 
     /// Changes settings; refused once the handshake has begun.
     pub fn configure(&self, change: impl FnOnce(&mut Settings) -> Result<()>) -> Result<()> {
+        self.change_state(|state| change(&mut state.settings))
+    }
+
+    fn change_state(&self, change: impl FnOnce(&mut State) -> Result<()>) -> Result<()> {
         let mut state = self.state();
         if !matches!(state.phase, Phase::Plain) {
             return Err(Error::new(
@@ -157,7 +167,7 @@ impl Socket {
                 "settings can only be changed before the handshake: nothing was changed",
             ));
         }
-        change(&mut state.settings)
+        change(&mut state)
     }
 
     pub fn settings(&self) -> Settings {

@@ -44,6 +44,18 @@ pub fn open(fd: RawFd) -> Result<Token> {
     Ok(token)
 }
 
+/// Windows CE's SO_SECURE: the same for a TCP socket that is not connected yet, which is held until
+/// it is let go for the connect that makes the handshake.
+pub fn open_secure(fd: RawFd) -> Result<Token> {
+    stream_socket::check_unconnected_tcp(fd)?;
+    let token = open(fd)?;
+    SOCKETS.get(token.raw())?.make_secure().inspect_err(|_| {
+        // Nobody has been told of it.
+        let _ = free(token.raw());
+    })?;
+    Ok(token)
+}
+
 pub fn find(raw: usize) -> Result<Arc<Socket>> {
     SOCKETS.get(raw)
 }

@@ -17,8 +17,17 @@ pub(crate) const SSL_FLAG_STRICT: u32 = 0x4_0000;
 pub(crate) const SSL_FLAG_ALLOW_TRUNCATION: u32 = 0x8_0000;
 pub(crate) const SSL_FLAG_UNIX_PAIR: u32 = 0x10_0000;
 
-/// The certificate hook: the leaf's DER and the `SSL_CERT_FLAG_*` bits in, the verdict out.
-pub type Hook = Arc<dyn Fn(&[u8], u32) -> i32 + Send + Sync>;
+/// The leaf's DER and the `SSL_CERT_FLAG_*` bits in, the verdict out.
+pub type HookCall = Arc<dyn Fn(&[u8], u32) -> i32 + Send + Sync>;
+
+/// The certificate hook.
+#[derive(Clone)]
+pub struct Hook {
+    pub call: HookCall,
+    /// The program's function and its argument as numbers, for a program that asks for them.
+    pub function: usize,
+    pub argument: usize,
+}
 
 #[derive(Clone)]
 pub struct Settings {

@@ -31,6 +31,16 @@ use crate::tls::config::{self, ClientSetup};
 use crate::tls::engine::Engine;
 use crate::verify::name::PeerName;
 use crate::verify::report::{CAUSE_SIGNATURE, Report};
+use crate::verify::verifier::Mode;
+
+/// Whom a client's handshake is to reach.
+#[derive(Clone, Copy)]
+pub enum Whom<'a> {
+    /// This name or that of the settings. They must not differ, and there has to be one.
+    Named(Option<&'a str>),
+    /// This name, or else that of the settings, or else whomever the hook accepts.
+    WindowsCe(Option<&'a PeerName>),
+}
 
 /// A handshake under way.
 pub struct Pending {
@@ -45,7 +55,8 @@ pub struct Pending {
 /// What the client role needs to judge the server.
 struct Client {
     setup: Arc<ClientSetup>,
-    name: PeerName,
+    /// `None`: Windows CE's nameless way.
+    name: Option<PeerName>,
 }
 
 enum Path {
@@ -55,11 +66,11 @@ enum Path {
 
 impl Socket {
     /// Makes the handshake, or goes on with a non-blocking one.
-    pub fn perform_handshake(&self, host: Option<&str>) -> Result<()> {
+    pub fn perform_handshake(&self, whom: Whom<'_>) -> Result<()> {
         let resumed = self.begin()?;
         let outcome = match resumed {
             Some(pending) => self.drive(*pending),
-            None => self.prepare(host).and_then(|pending| self.drive(pending)),
+            None => self.prepare(whom).and_then(|pending| self.drive(pending)),
         };
         match outcome {
             Ok(()) => Ok(()),
@@ -97,16 +108,18 @@ impl Socket {
             return Err(Error::new(Code::STATE, "this handle has been connected before"));
         }
         let fd = self.program_end()?;
+        self.state().let_go(fd.as_fd())?;
         if let Err(error) = connect_within(fd.as_fd(), address, settings.handshake_timeout) {
             // An attempt left under way would let the program's next send out in clear.
             stream_socket::disconnect(fd.as_fd());
+            self.state().hold_unless_deferred(fd.as_fd())?;
             return Err(error);
         }
         drop(fd);
         if settings.has(super::settings::SSL_FLAG_DEFER_HANDSHAKE) {
             return Ok(());
         }
-        self.perform_handshake(None)
+        self.perform_handshake(Whom::Named(None))
     }
 
     /// Claims the handshake for this thread. What is refused here changes nothing.
@@ -143,7 +156,7 @@ impl Socket {
         }
     }
 
-    fn prepare(&self, host: Option<&str>) -> Result<Pending> {
+    fn prepare(&self, whom: Whom<'_>) -> Result<Pending> {
         let Role::Descriptor(number) = self.role else { return Err(defaults_only()) };
         let settings = self.settings();
         let is_server = settings.has(SSL_FLAG_SERVER);
@@ -156,6 +169,7 @@ impl Socket {
             }
             state.phase = Phase::Handshaking(Some(transport.clone()));
         }
+        let written = self.written_in_clear(&transport)?;
         let family = stream_socket::check_connected_stream(number)
             .map_err(|error| reset_before(&transport).unwrap_or(error))?;
         let addresses = Addresses {
@@ -167,7 +181,7 @@ impl Socket {
             Path::Explicit
         } else {
             let kind = relay::pair_kind(family, is_server || settings.has(SSL_FLAG_UNIX_PAIR));
-            let swapped = relay::swap_in(number, &transport, kind)?;
+            let swapped = relay::swap_in(number, &transport, kind, written)?;
             self.move_to(swapped.program_identity());
             Path::Transparent(swapped)
         };
@@ -176,10 +190,14 @@ impl Socket {
         let (engine, client) = if is_server {
             (Engine::server(config::server(settings.identity.as_ref())?)?, None)
         } else {
-            let name = peer_name(&settings, host)?;
-            let hooked = settings.hook.is_some();
-            let setup = config::client(&settings.trust, hooked, settings.identity.as_ref())?;
-            let engine = Engine::client(&setup, name.server_name())?;
+            let name = whom.name(&settings)?;
+            let mode = match (&name, &settings.hook) {
+                (_, None) => Mode::Reject,
+                (Some(_), Some(_)) => Mode::Provisional,
+                (None, Some(_)) => Mode::Nameless,
+            };
+            let setup = config::client(&settings.trust, mode, settings.identity.as_ref())?;
+            let engine = Engine::client(&setup, name.as_ref().map(PeerName::server_name))?;
             (engine, Some(Client { setup, name }))
         };
         let pending = Pending { engine, transport, path, deadline, settings, client };
@@ -232,7 +250,8 @@ impl Socket {
         let report = engine.take_report().unwrap_or_else(|| {
             // A resumed session: rustls does not look at the chain again, and dates pass.
             let chain = engine.peer_certificates().unwrap_or_default();
-            client.setup.verifier.examine(chain, &client.name.server_name(), UnixTime::now())
+            let name = client.name.as_ref().map(PeerName::server_name);
+            client.setup.verifier.examine(chain, name.as_ref(), UnixTime::now())
         });
         let flaw = report.error.clone();
         let leaf = report.chain.first().cloned().unwrap_or_default();
@@ -243,7 +262,7 @@ impl Socket {
         let flags = if flaw.is_some() { SSL_CERT_FLAG_ISSUER_UNKNOWN } else { 0 };
         let epoch = process::epoch();
         self.hook_thread.store(thread::current(), Ordering::Release);
-        let answer = hook(&leaf, flags);
+        let answer = (hook.call)(&leaf, flags);
         self.hook_thread.store(0, Ordering::Release);
         if process::epoch() != epoch {
             return Err(Error::new(
@@ -404,24 +423,34 @@ fn handshake<'a>(transport: &'a PrivateFd, path: &'a Path, settings: &Settings) 
 /// The one certificate flag of Windows CE: set if anything is wrong.
 pub(crate) const SSL_CERT_FLAG_ISSUER_UNKNOWN: u32 = 0x1;
 
-fn peer_name(settings: &Settings, host: Option<&str>) -> Result<PeerName> {
-    let given = host.map(PeerName::parse).transpose()?;
-    match (given, &settings.peer_name) {
-        (Some(given), Some(set)) if given != *set => Err(Error::new(
-            Code::INVALID,
-            format!(
-                "two different peer names: \"{}\" for this handshake, \"{}\" by ssl_set_peername",
-                given.as_str(),
-                set.as_str()
-            ),
-        )),
-        (Some(given), _) => Ok(given),
-        (None, Some(set)) => Ok(set.clone()),
-        (None, None) => Err(Error::new(
-            Code::NO_NAME,
-            "no peer name: say whom this connection is meant to reach, in ssl_perform_handshake \
-             or ssl_set_peername; without it any certificate would do",
-        )),
+impl Whom<'_> {
+    /// `None`: nobody has named the peer, and the hook decides about it.
+    fn name(self, settings: &Settings) -> Result<Option<PeerName>> {
+        let (given, may_be_nameless) = match self {
+            Self::Named(host) => (host.map(PeerName::parse).transpose()?, false),
+            Self::WindowsCe(name) => (name.cloned(), settings.hook.is_some()),
+        };
+        match (given, &settings.peer_name) {
+            (Some(given), Some(set)) if given != *set && matches!(self, Self::Named(_)) => {
+                Err(Error::new(
+                    Code::INVALID,
+                    format!(
+                        "two different peer names: \"{}\" for this handshake, \"{}\" by \
+                         ssl_set_peername",
+                        given.as_str(),
+                        set.as_str()
+                    ),
+                ))
+            }
+            (Some(given), _) => Ok(Some(given)),
+            (None, Some(set)) => Ok(Some(set.clone())),
+            (None, None) if may_be_nameless => Ok(None),
+            (None, None) => Err(Error::new(
+                Code::NO_NAME,
+                "no peer name: say whom this connection is meant to reach, in \
+                 ssl_perform_handshake or ssl_set_peername; without it any certificate would do",
+            )),
+        }
     }
 }
 

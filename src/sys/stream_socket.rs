@@ -10,6 +10,7 @@ use rustix::net::{
 };
 
 use super::failed;
+use super::hold;
 use super::identity::Identity;
 pub use super::socket_options::{readable_bytes, set_abortive_close, unsent_bytes};
 use crate::error::{Code, Error, Result};
@@ -42,6 +43,30 @@ pub fn check_stream(fd: RawFd) -> Result<()> {
         Ok(_) => Ok(()),
         Err(error) if error.code == Code::STATE && !is_listening(fd) => Ok(()),
         Err(error) => Err(Error { code: Code::INVALID, ..error }),
+    }
+}
+
+/// A TCP socket that is neither connected nor being connected.
+pub fn check_unconnected_tcp(fd: RawFd) -> Result<()> {
+    check_stream(fd)?;
+    // SAFETY: not -1, since it has been looked at, and only handed to system calls.
+    let socket = unsafe { BorrowedFd::borrow_raw(fd) };
+    if sockopt::socket_domain(socket) == Ok(AddressFamily::UNIX) {
+        return Err(Error::new(
+            Code::INVALID,
+            format!("descriptor {fd} is an AF_UNIX socket: only TCP sockets can be made secure"),
+        ));
+    }
+    match hold::stage(socket)? {
+        hold::Stage::Unconnected => Ok(()),
+        hold::Stage::Connecting | hold::Stage::Connected => Err(Error::new(
+            Code::STATE,
+            format!(
+                "descriptor {fd} is connected already, or about to be: a socket is made secure \
+                 before that; for TLS in mid-conversation call ssl_socket_new and \
+                 ssl_perform_handshake"
+            ),
+        )),
     }
 }
 

@@ -21,24 +21,18 @@ use crate::verify::verifier::{Mode, Verifier};
 pub struct ClientSetup {
     pub config: Arc<ClientConfig>,
     pub verifier: Arc<Verifier>,
-    /// Built for sockets with a certificate hook.
-    pub hooked: bool,
+    /// Who decides about a certificate that is not trusted.
+    pub mode: Mode,
 }
 
-/// `hooked`: a certificate hook decides, so the verifier only reports.
-pub fn client(
-    trust: &Trust,
-    hooked: bool,
-    identity: Option<&Identity>,
-) -> Result<Arc<ClientSetup>> {
+pub fn client(trust: &Trust, mode: Mode, identity: Option<&Identity>) -> Result<Arc<ClientSetup>> {
     trust.check()?;
-    let key = ClientKey { trust: trust.key(), hooked, identity: identity.map(Identity::key) };
+    let key = ClientKey { trust: trust.key(), mode, identity: identity.map(Identity::key) };
     let mut setups =
         CLIENT_SETUPS.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(setup) = setups.get(&key).and_then(Weak::upgrade) {
         return Ok(setup);
     }
-    let mode = if hooked { Mode::Provisional } else { Mode::Reject };
     let verifier = Arc::new(Verifier::new(trust, mode)?);
     let builder = ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
@@ -51,7 +45,8 @@ pub fn client(
             .with_client_cert_resolver(NO_IDENTITY.get_or_init(|| Arc::new(NoIdentity)).clone()),
     };
     config.resumption = Resumption::disabled();
-    let setup = Arc::new(ClientSetup { config: Arc::new(config), verifier, hooked });
+    config.enable_sni = mode != Mode::Nameless;
+    let setup = Arc::new(ClientSetup { config: Arc::new(config), verifier, mode });
     setups.retain(|_, setup| setup.strong_count() > 0);
     setups.insert(key, Arc::downgrade(&setup));
     Ok(setup)
@@ -114,7 +109,7 @@ thread_local! {
 #[derive(PartialEq, Eq, Hash)]
 struct ClientKey {
     trust: [u8; 32],
-    hooked: bool,
+    mode: Mode,
     identity: Option<[u8; 32]>,
 }
 

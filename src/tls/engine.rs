@@ -3,6 +3,7 @@
 //! The engine owns rustls's unbuffered connection and the two ciphertext queues. It never blocks
 //! and never touches a descriptor: its user moves bytes between the queues and the transport.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use rustls::client::UnbufferedClientConnection;
@@ -16,7 +17,7 @@ use super::config::{self, ClientSetup};
 use super::failure;
 use crate::error::{Code, Error, Result};
 use crate::verify::report::Report;
-use crate::verify::verifier;
+use crate::verify::verifier::{self, Mode};
 
 pub struct Engine {
     connection: Connection,
@@ -53,10 +54,13 @@ pub enum HandshakeStep {
 }
 
 impl Engine {
-    pub fn client(setup: &ClientSetup, name: ServerName<'static>) -> Result<Self> {
+    /// Without a name, the configuration has to be one for a peer without a name.
+    pub fn client(setup: &ClientSetup, name: Option<ServerName<'static>>) -> Result<Self> {
+        // rustls wants one. An address is not sent, and the verifier does not look at this one.
+        let name = name.unwrap_or(ServerName::from(IpAddr::V4(Ipv4Addr::UNSPECIFIED)));
         let connection = UnbufferedClientConnection::new(setup.config.clone(), name)
             .map_err(|error| failure::from_rustls(error, None))?;
-        Ok(Self::new(Connection::Client(connection), setup.hooked))
+        Ok(Self::new(Connection::Client(connection), setup.mode != Mode::Reject))
     }
 
     pub fn server(config: Arc<rustls::ServerConfig>) -> Result<Self> {

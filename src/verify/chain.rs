@@ -23,7 +23,8 @@ pub(super) struct Examination<'a> {
     pub(super) roots: &'a RootCertStore,
     pub(super) supported: &'a WebPkiSupportedAlgorithms,
     pub(super) chain: &'a [CertificateDer<'a>],
-    pub(super) name: &'a ServerName<'a>,
+    /// `None`: there is no name to check, which is itself a finding.
+    pub(super) name: Option<&'a ServerName<'a>>,
     pub(super) now: UnixTime,
     /// The facts of the leaf, if it can be read at all.
     pub(super) facts: Option<&'a Facts>,
@@ -44,9 +45,7 @@ impl Examination<'_> {
             }
             Err(error) => {
                 findings.push(self.unreadable(leaf, &error));
-                let is_ip = matches!(self.name, ServerName::IpAddress(_));
-                let expected = self.name.to_str();
-                if !self.facts.is_some_and(|facts| facts.names_host(&expected, is_ip)) {
+                if !self.name.is_some_and(|name| self.is_named(name)) {
                     findings.push(self.wrong_name());
                 }
                 match self.facts {
@@ -68,8 +67,14 @@ impl Examination<'_> {
         }
     }
 
+    fn is_named(&self, name: &ServerName<'_>) -> bool {
+        let is_ip = matches!(name, ServerName::IpAddress(_));
+        self.facts.is_some_and(|facts| facts.names_host(&name.to_str(), is_ip))
+    }
+
     fn check_name(&self, entity: &EndEntityCert<'_>, findings: &mut Vec<Finding>) {
-        match entity.verify_is_valid_for_subject_name(self.name) {
+        let Some(name) = self.name else { return findings.push(no_name()) };
+        match entity.verify_is_valid_for_subject_name(name) {
             Ok(()) => {}
             Err(webpki::Error::CertNotValidForName(_)) => findings.push(self.wrong_name()),
             Err(error) => {
@@ -334,8 +339,9 @@ impl Examination<'_> {
     }
 
     fn wrong_name(&self) -> Finding {
-        let expected = self.name.to_str();
-        let is_ip = matches!(self.name, ServerName::IpAddress(_));
+        let Some(name) = self.name else { return no_name() };
+        let expected = name.to_str();
+        let is_ip = matches!(name, ServerName::IpAddress(_));
         let Some(facts) = self.facts else {
             return Finding::new(CAUSE_NAME, format!("certificate is not for \"{expected}\""));
         };
@@ -431,6 +437,14 @@ fn check_key(facts: &Facts, findings: &mut Vec<Finding>) {
             format!("certificate has an RSA key of {bits} bits; {RSA_MINIMUM}"),
         ));
     }
+}
+
+fn no_name() -> Finding {
+    Finding::new(
+        CAUSE_NAME,
+        "there was no name to check: nobody has said whom this connection is meant to reach, so \
+         any certificate would do (SO_SSL_SET_PEERNAME, ssl_set_peername)",
+    )
 }
 
 fn ca_as_leaf() -> Finding {

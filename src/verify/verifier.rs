@@ -20,13 +20,15 @@ use super::trust::Trust;
 use crate::error::{Code, Error, Result};
 
 /// Who decides about a chain that is not trusted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Mode {
     /// The verifier: the handshake ends with the fitting alert.
     Reject,
     /// The program, beside rustls: the handshake goes on, the report tells what is wrong. The
     /// signatures of the handshake are checked all the same.
     Provisional,
+    /// The same for a peer that has no name: no certificate is for it.
+    Nameless,
 }
 
 /// Verifies server certificates and leaves a [`Report`] of each verification.
@@ -49,17 +51,17 @@ impl Verifier {
     }
 
     /// Verification alone, without the handshake's signatures: also used on resumption, where the
-    /// peer proves its identity by the resumed secret.
+    /// peer proves its identity by the resumed secret. Without a name nothing is trusted.
     pub fn examine(
         &self,
         chain: &[CertificateDer<'_>],
-        name: &ServerName<'_>,
+        name: Option<&ServerName<'_>>,
         now: UnixTime,
     ) -> Report {
         let mut report = Report {
             // Of an empty chain.
             causes: CAUSE_MALFORMED | CAUSE_ISSUER_UNKNOWN | CAUSE_NAME,
-            expected: Some(name.to_str().into_owned()),
+            expected: name.map(|name| name.to_str().into_owned()),
             presented: Vec::new(),
             subject: String::new(),
             issuer: String::new(),
@@ -102,10 +104,13 @@ impl ServerCertVerifier for Verifier {
         now: UnixTime,
     ) -> std::result::Result<ServerCertVerified, rustls::Error> {
         let chain: Vec<_> = [end_entity].into_iter().chain(intermediates).cloned().collect();
-        let report = self.examine(&chain, server_name, now);
+        let name = (self.mode != Mode::Nameless).then_some(server_name);
+        let report = self.examine(&chain, name, now);
         let answer = match (&report.error, self.mode) {
             (Some(error), Mode::Reject) => Err(refusal(&report, error).into()),
-            (None, _) | (_, Mode::Provisional) => Ok(ServerCertVerified::assertion()),
+            (None, _) | (_, Mode::Provisional | Mode::Nameless) => {
+                Ok(ServerCertVerified::assertion())
+            }
         };
         // Only in a thread that is ending can there be no place for it.
         _ = REPORT.try_with(|place| place.set(Some(report)));

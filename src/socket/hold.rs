@@ -1,0 +1,135 @@
+//! Windows CE: a socket is made secure before it is connected, and `connect` makes the handshake.
+//!
+//! Where the library does not see the program's `connect`, nothing holds the program back from
+//! sending in clear after it. So the kernel does: see [`crate::sys::hold`].
+
+use std::os::fd::{AsFd, BorrowedFd};
+
+use super::settings::SSL_FLAG_DEFER_HANDSHAKE;
+use super::{Role, Socket, State, defaults_only};
+use crate::error::{Code, Error, Result};
+use crate::sys::hold::{self, Stage};
+use crate::sys::private_fd::PrivateFd;
+use crate::sys::socket_options;
+
+/// What is special about a socket that was made secure before it was connected.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Secure {
+    /// It was, and unless the handshake is deferred nothing may be sent before it.
+    pub(super) is_secure: bool,
+    /// It can be connected, but nothing is sent or received on it.
+    pub(super) is_held: bool,
+}
+
+impl Socket {
+    /// For a new handle whose socket is not connected.
+    pub(super) fn make_secure(&self) -> Result<()> {
+        let fd = self.program_end()?;
+        let mut state = self.state();
+        state.secure.is_secure = true;
+        state.hold_unless_deferred(fd.as_fd())
+    }
+
+    /// Sets the flags; a secure socket is held or let go by them.
+    pub fn set_flags(&self, flags: u32) -> Result<()> {
+        if !self.state().secure.is_secure {
+            return self.configure(|settings| settings.set_flags(flags));
+        }
+        let fd = self.program_end()?;
+        self.change_state(|state| {
+            let before = state.settings.flags();
+            state.settings.set_flags(flags)?;
+            let outcome = match state.settings.has(SSL_FLAG_DEFER_HANDSHAKE) {
+                true => state.let_go(fd.as_fd()),
+                false => match hold::stage(fd.as_fd()) {
+                    Ok(Stage::Unconnected) => state.hold_unless_deferred(fd.as_fd()),
+                    other => other.map(drop),
+                },
+            };
+            if outcome.is_err() {
+                state.settings.set_flags(before)?;
+            }
+            outcome
+        })
+    }
+
+    /// Lets go of the socket for the caller's own connect, or holds it again after one that
+    /// failed.
+    pub fn hold(&self, hold: bool) -> Result<()> {
+        if matches!(self.role, Role::Defaults) {
+            return Err(defaults_only());
+        }
+        let fd = self.program_end()?;
+        self.change_state(|state| {
+            if !state.secure.is_secure {
+                return Err(Error::new(
+                    Code::STATE,
+                    "this handle was not made by ssl_wce_secure: nothing was changed",
+                ));
+            }
+            match (hold, hold::stage(fd.as_fd())?) {
+                (true, Stage::Connected) => Err(Error::new(
+                    Code::STATE,
+                    "the socket is connected and cannot be held any more: make the handshake",
+                )),
+                (true, _) => state.hold_unless_deferred(fd.as_fd()),
+                (false, _) => state.let_go(fd.as_fd()),
+            }
+        })
+    }
+
+    /// What was sent on the connection so far, as far as the kernel tells. An error if the socket
+    /// is one on which nothing may have been sent.
+    pub(super) fn written_in_clear(&self, transport: &PrivateFd) -> Result<Option<u64>> {
+        let (secure, is_deferred) = {
+            let state = self.state();
+            (state.secure, state.settings.has(SSL_FLAG_DEFER_HANDSHAKE))
+        };
+        if secure.is_held {
+            return Err(Error::new(
+                Code::STATE,
+                "the socket is still held: it has to be let go with ssl_wce_hold before it is \
+                 connected, or connected with ssl_connect",
+            ));
+        }
+        let written = socket_options::written_bytes(transport.as_fd());
+        match written {
+            Some(count @ 1..) if secure.is_secure && !is_deferred => Err(Error::new(
+                Code::STATE,
+                format!(
+                    "{count} bytes were sent in clear between connect and the handshake, which was \
+                     not deferred: set SSL_FLAG_DEFER_HANDSHAKE before connect if the conversation \
+                     begins in clear"
+                ),
+            )),
+            _ => Ok(written),
+        }
+    }
+}
+
+impl State {
+    pub(super) fn hold_unless_deferred(&mut self, fd: BorrowedFd<'_>) -> Result<()> {
+        if self.secure.is_secure && !self.settings.has(SSL_FLAG_DEFER_HANDSHAKE) {
+            // Also if it fails half-way.
+            self.secure.is_held = true;
+            hold::hold(fd)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn let_go(&mut self, fd: BorrowedFd<'_>) -> Result<()> {
+        if !self.secure.is_held {
+            return Ok(());
+        }
+        if hold::stage(fd)? != Stage::Unconnected {
+            return Err(Error::new(
+                Code::STATE,
+                "the socket was connected while it was held, and nothing can be sent on it: close \
+                 it, and let go with ssl_wce_hold before connect",
+            ));
+        }
+        hold::let_go(fd)?;
+        self.secure.is_held = false;
+        Ok(())
+    }
+}

@@ -1,0 +1,55 @@
+//! The numbers of the SO_SSL_* codes. None of them means anything to the kernel's ioctl.
+//!
+//! Each is the family 0x730000 with a tag, the class of protocol families (0x10000000) and the
+//! direction: 0x80000000 in, 0x40000000 out.
+
+use crate::error::{Code, Error, Result};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operation {
+    SetFlags,
+    GetFlags,
+    SetValidateCertHook,
+    GetValidateCertHook,
+    SetPeerName,
+    PerformHandshake,
+    Unsupported,
+}
+
+/// The name of a code, and what it asks for.
+pub fn find(code: u32) -> Result<(&'static str, Operation)> {
+    let found = CODES.iter().find(|&&(number, ..)| number == code);
+    found.map(|&(_, name, operation)| (name, operation)).ok_or_else(|| {
+        Error::new(Code::INVALID, format!("{code:#010x} is none of the SO_SSL_* codes"))
+    })
+}
+
+/// The peer name's number is known from one source, with the wrong direction; all three are taken.
+const CODES: &[(u32, &str, Operation)] = &[
+    (0x5073_0001, "SO_SSL_GET_CAPABILITIES", Operation::Unsupported),
+    (0x9073_0002, "SO_SSL_SET_FLAGS", Operation::SetFlags),
+    (0x5073_0002, "SO_SSL_GET_FLAGS", Operation::GetFlags),
+    (0x9073_0003, "SO_SSL_SET_PROTOCOLS", Operation::Unsupported),
+    (0x5073_0003, "SO_SSL_GET_PROTOCOLS", Operation::Unsupported),
+    (0x9073_0004, "SO_SSL_SET_CIPHERS", Operation::Unsupported),
+    (0xD073_0004, "SO_SSL_GET_CIPHERS", Operation::Unsupported),
+    (0x9073_0005, "SO_SSL_SET_CLIENT_OPTS", Operation::Unsupported),
+    (0x5073_0005, "SO_SSL_GET_CLIENT_OPTS", Operation::Unsupported),
+    (0x9073_0006, "SO_SSL_SET_SERVER_OPTS", Operation::Unsupported),
+    (0x5073_0006, "SO_SSL_GET_SERVER_OPTS", Operation::Unsupported),
+    (0x9073_0007, "SO_SSL_SET_CLIENT_AUTH_OPTS", Operation::Unsupported),
+    (0x5073_0007, "SO_SSL_GET_CLIENT_AUTH_OPTS", Operation::Unsupported),
+    (0x9073_0008, "SO_SSL_SET_VALIDATE_CERT_HOOK", Operation::SetValidateCertHook),
+    (0x5073_0008, "SO_SSL_GET_VALIDATE_CERT_HOOK", Operation::GetValidateCertHook),
+    (0x9073_0009, "SO_SSL_SET_AUTH_REQUEST_HOOK", Operation::Unsupported),
+    (0x5073_0009, "SO_SSL_GET_AUTH_REQUEST_HOOK", Operation::Unsupported),
+    (0x9073_000A, "SO_SSL_SET_KEY_EXCH_HOOK", Operation::Unsupported),
+    (0x5073_000A, "SO_SSL_GET_KEY_EXCH_HOOK", Operation::Unsupported),
+    (0x9073_000B, "SO_SSL_SET_SIGNATURE_HOOK", Operation::Unsupported),
+    (0x5073_000B, "SO_SSL_GET_SIGNATURE_HOOK", Operation::Unsupported),
+    (0x1073_000D, "SO_SSL_PERFORM_HANDSHAKE", Operation::PerformHandshake),
+    (0x5073_000E, "SO_SSL_GET_CONNECTION_INFO", Operation::Unsupported),
+    (0x9073_000F, "SO_SSL_SET_PEERNAME", Operation::SetPeerName),
+    (0x5073_000F, "SO_SSL_SET_PEERNAME", Operation::SetPeerName),
+    (0x1073_000F, "SO_SSL_SET_PEERNAME", Operation::SetPeerName),
+];
