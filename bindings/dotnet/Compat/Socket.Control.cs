@@ -93,7 +93,10 @@ namespace SslSock.Compat
         private int PerformHandshake(byte[] input, byte[] output)
         {
             UseConnectName();
-            return secure.Control(SecureSockets.PerformHandshake, input, output);
+            SocketState.Of(this).KeepEndPoints();
+            int returned = secure.Control(SecureSockets.PerformHandshake, input, output);
+            GC.KeepAlive(hookDelegate);
+            return returned;
         }
 
         /// <summary>What Connect was told, unless SO_SSL_SET_PEERNAME was.</summary>
