@@ -35,7 +35,7 @@ C_TEST_LIBS := -L$(TREE)/lib -lsslsock -Wl,-rpath,'$$ORIGIN/../lib' -ldl -lpthre
 LOADING_COMMON := c-tests/loading/api.c $(addprefix c-tests/common/,peer.c process.c test.c ways.c) $(C_TEST_EXTRA)
 LOADING_LIBS := -rdynamic -Wl,-rpath,'$$ORIGIN/../../lib' -ldl -lpthread
 
-.PHONY: all lib lib-asan lib-panics examples c-tests c-tests-asan c-tests-panics c-tests-tsan lib-tsan demo test test-long test-tsan differences header symbols install uninstall clean FORCE
+.PHONY: all dotnet lib lib-asan lib-panics examples c-tests c-tests-asan c-tests-panics c-tests-tsan lib-tsan demo test test-long test-tsan differences header symbols install uninstall clean FORCE
 all: lib examples
 
 # Cargo knows best whether there is something to do.
@@ -131,6 +131,18 @@ mkdir -p $(1)/lib
 ln -sf ../$(2)/libsslsock.so $(1)/lib/libsslsock.so.$(SOVERSION)
 ln -sf libsslsock.so.$(SOVERSION) $(1)/lib/libsslsock.so
 endef
+
+# The .NET assembly, with the library beside it, by Mono's compiler.
+MCS ?= mcs
+MCS_FLAGS := -langversion:7 -warnaserror -debug -optimize+
+DOTNET_SOURCES := $(shell find bindings/dotnet -name '*.cs' 2>/dev/null)
+dotnet: build/dotnet/SslSock.dll
+
+build/dotnet/SslSock.dll: $(DOTNET_SOURCES) | lib
+	@command -v $(MCS) >/dev/null || { echo 'make dotnet needs the C# compiler mcs: apt-get install mono-mcs' >&2; exit 1; }
+	mkdir -p $(@D)
+	ln -sf ../lib/libsslsock.so.$(SOVERSION) $(@D)/libsslsock.so.$(SOVERSION)
+	$(MCS) $(MCS_FLAGS) -target:library -doc:$(@D)/SslSock.xml -out:$@ $(DOTNET_SOURCES)
 
 demo: lib examples
 	$(CARGO) build --release --example mail_server

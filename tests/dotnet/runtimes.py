@@ -94,7 +94,7 @@ def compile(sources, references, output, options=()):
     target = "library" if output.suffix == ".dll" else "exe"
     done = subprocess.run(
         [
-            mcs, "-langversion:7", "-warnaserror", "-debug:portable", f"-target:{target}", f"-out:{output}",
+            mcs, "-langversion:7", "-warnaserror", "-debug", f"-target:{target}", f"-out:{output}",
             *(f"-reference:{reference}" for reference in references), *options, *map(str, sources),
         ],
         capture_output=True,
@@ -114,7 +114,10 @@ def _put_beside(reference, output):
         copy = output.parent / path.name
         # Not written over: another program may be using it.
         fresh = copy.with_name(f".{path.name}.{os.getpid()}")
-        shutil.copy2(path, fresh)
+        if path == reference:
+            shutil.copy2(path, fresh)
+        else:
+            fresh.symlink_to(path.resolve())
         fresh.replace(copy)
 
 

@@ -1,0 +1,225 @@
+using System;
+using System.Net.Sockets;
+using System.Runtime.CompilerServices;
+
+namespace SslSock
+{
+    /// <summary>A socket that makes the handshake when it connects, as those of Windows CE did.</summary>
+    internal interface IImmediateSocket
+    {
+        /// <summary>
+        /// The socket is not connected. As soon as it is, and before anybody can use it, it has to call the state's
+        /// Handshake.
+        /// </summary>
+        void Secure(SocketState state);
+    }
+
+    /// <summary>
+    /// What belongs to a Socket and lives as long as it does, whatever becomes of the helpers made for it.
+    /// </summary>
+    internal sealed class SocketState
+    {
+        private static readonly ConditionalWeakTable<Socket, SocketState> States =
+            new ConditionalWeakTable<Socket, SocketState>();
+
+        private readonly object changes = new object();
+        private readonly Socket socket;
+        private SslSocket sslSocket;
+        private AsciiHost host;
+        private SslHelper.SSLVALIDATECERTFUNC hook;
+        private bool isHooked;
+
+        private SocketState(Socket socket)
+        {
+            this.socket = socket;
+        }
+
+        /// <summary>The handle, if there is one already.</summary>
+        internal SslSocket SslSocket
+        {
+            get { return sslSocket; }
+        }
+
+        /// <summary>The state of a socket, made if there is none.</summary>
+        internal static SocketState Of(Socket socket)
+        {
+            if (socket == null)
+            {
+                throw new ArgumentNullException(nameof(socket));
+            }
+            return States.GetValue(socket, key => new SocketState(key));
+        }
+
+        /// <summary>The state of a socket for which a helper has been made.</summary>
+        internal static SocketState Find(Socket socket)
+        {
+            if (socket == null)
+            {
+                throw new ArgumentNullException(nameof(socket));
+            }
+            SocketState state;
+            if (!States.TryGetValue(socket, out state) || state.host == null)
+            {
+                throw new InvalidOperationException(
+                    "No SslHelper has been made for this socket: new SslHelper(socket, host, true) says whose " +
+                    "certificate is expected.");
+            }
+            return state;
+        }
+
+        /// <summary>What a helper says; a later one says it anew.</summary>
+        internal void Configure(string name, SslHelper.SSLVALIDATECERTFUNC callback)
+        {
+            lock (changes)
+            {
+                if (sslSocket != null && sslSocket.IsSecure)
+                {
+                    CheckName(name);
+                    return;
+                }
+                host = new AsciiHost(name);
+                hook = callback;
+                // .NET does not connect a socket to a name with several addresses when somebody has asked for its
+                // descriptor, so one that is not connected has its handle later.
+                if (socket.Connected || IsOpen)
+                {
+                    Prepare(Open());
+                }
+            }
+        }
+
+        /// <summary>The handle, made if there is none.</summary>
+        internal SslSocket Open()
+        {
+            lock (changes)
+            {
+                // An upgraded socket keeps a handle that has been disposed: a new one would be TLS within TLS.
+                if (sslSocket == null || sslSocket.IsClosed && !sslSocket.IsSecure)
+                {
+                    sslSocket = SslSocket.FromDescriptor((int)socket.Handle);
+                    GC.KeepAlive(socket);
+                }
+                return sslSocket;
+            }
+        }
+
+        internal SslSocket OpenNested()
+        {
+            lock (changes)
+            {
+                sslSocket = SslSocket.New((int)socket.Handle);
+                GC.KeepAlive(socket);
+                return sslSocket;
+            }
+        }
+
+        /// <summary>Takes a handle that has been made for this socket in another way.</summary>
+        internal void Adopt(SslSocket made)
+        {
+            lock (changes)
+            {
+                sslSocket = made;
+                Prepare(made);
+            }
+        }
+
+        /// <summary>Turns the connected socket into TLS. If that fails it is dead.</summary>
+        internal void Handshake()
+        {
+            SslSocket native;
+            try
+            {
+                lock (changes)
+                {
+                    native = Open();
+                    if (!native.IsSecure)
+                    {
+                        Prepare(native);
+                        KeepEndPoints();
+                    }
+                }
+            }
+            catch (Exception)
+            {
+                // Whoever passes over the exception must not send a password next.
+                Kill();
+                throw;
+            }
+            if (native.PerformHandshake(host.Name) != SslError.Okay)
+            {
+                Kill();
+                throw new InvalidOperationException(
+                    "With SslFlags.NonBlocking only SslSocket.PerformHandshake makes the handshake, step by step.");
+            }
+            GC.KeepAlive(socket);
+        }
+
+        /// <summary>For when no handshake comes about: nothing leaves in clear.</summary>
+        internal void Kill()
+        {
+            try
+            {
+                socket.Shutdown(SocketShutdown.Both);
+            }
+            catch (SocketException)
+            {
+                // It is not connected, and nothing can be sent on it.
+            }
+            catch (ObjectDisposedException)
+            {
+            }
+        }
+
+        private bool IsOpen
+        {
+            get { return sslSocket != null && !sslSocket.IsClosed; }
+        }
+
+        private void Prepare(SslSocket native)
+        {
+            if (host == null || native.IsSecure)
+            {
+                return;
+            }
+            native.SetPeerName(host);
+            if (hook != null)
+            {
+                native.SetValidateCertHook(hook, host.Pointer);
+            }
+            else if (isHooked)
+            {
+                native.SetValidateCertHook(null);
+            }
+            // One that a helper has not set stays as it is.
+            isHooked = hook != null;
+        }
+
+        /// <summary>Some runtimes keep what they have once asked for; afterwards it is the inner pair's.</summary>
+        private void KeepEndPoints()
+        {
+            try
+            {
+                GC.KeepAlive(socket.RemoteEndPoint);
+                GC.KeepAlive(socket.LocalEndPoint);
+            }
+            catch (SocketException)
+            {
+                // Not connected: the handshake says so.
+            }
+            catch (NotSupportedException)
+            {
+                // An address of a kind that the runtime has no class for.
+            }
+        }
+
+        private void CheckName(string name)
+        {
+            if (host == null || host.Name != name)
+            {
+                throw new InvalidOperationException(
+                    "The handshake with this socket has been made already, for another name: " + sslSocket.PeerName);
+            }
+        }
+
+    }
+}

@@ -1,0 +1,101 @@
+using System;
+
+namespace SslSock
+{
+    /// <summary>
+    /// What verification found about the peer's certificate. It does not change and may be used by any thread.
+    /// </summary>
+    public sealed class VerifyReport
+    {
+        private static readonly DateTime Epoch = new DateTime(1970, 1, 1, 0, 0, 0, DateTimeKind.Utc);
+
+        private readonly byte[] spki;
+
+        internal VerifyReport(Native.ssl_verify_report report)
+        {
+            Verdict = (SslVerdict)report.verdict;
+            Causes = (SslCauses)report.causes;
+            ChainLength = (int)report.chain_len;
+            NotBefore = Time(report.not_before);
+            NotAfter = Time(report.not_after);
+            spki = report.spki_sha256;
+        }
+
+        /// <summary>The verdict; inside the certificate hook what verification says by itself.</summary>
+        public SslVerdict Verdict { get; }
+
+        /// <summary>Everything that is wrong at once.</summary>
+        public SslCauses Causes { get; }
+
+        /// <summary>How many certificates the peer sent: see <see cref="SslSocket.GetPeerCertificate"/>.</summary>
+        public int ChainLength { get; }
+
+        /// <summary>Start of the certificate's validity, UTC.</summary>
+        public DateTime NotBefore { get; }
+
+        /// <summary>End of the certificate's validity, UTC.</summary>
+        public DateTime NotAfter { get; }
+
+        /// <summary>SHA-256 of the certificate's SubjectPublicKeyInfo, for pinning.</summary>
+        /// <returns>A copy of the 32 bytes.</returns>
+        public byte[] GetSpkiSha256()
+        {
+            return (byte[])spki.Clone();
+        }
+
+        /// <summary>
+        /// The code for the most important of the causes, in the library's order: form, signature, issuer, revocation,
+        /// expiry, not yet valid, name, usage, weak key.
+        /// </summary>
+        internal SslError Error
+        {
+            get
+            {
+                if (Verdict == SslVerdict.NotAvailable)
+                {
+                    return SslError.NoCert;
+                }
+                foreach (var each in Order)
+                {
+                    if ((Causes & each.Key) != 0)
+                    {
+                        return each.Value;
+                    }
+                }
+                return Causes == SslCauses.None ? SslError.Okay : SslError.CertUnknown;
+            }
+        }
+
+        private static readonly System.Collections.Generic.KeyValuePair<SslCauses, SslError>[] Order =
+        {
+            Pair(SslCauses.Malformed, SslError.BadData),
+            Pair(SslCauses.Signature, SslError.BadSig),
+            Pair(SslCauses.IssuerUnknown, SslError.CertUnknown),
+            Pair(SslCauses.Revoked, SslError.CertRevoked),
+            Pair(SslCauses.Expired, SslError.CertExpired),
+            Pair(SslCauses.NotYetValid, SslError.NotYetValid),
+            Pair(SslCauses.Name, SslError.Name),
+            Pair(SslCauses.Usage, SslError.CertUnknown),
+            Pair(SslCauses.WeakKey, SslError.CertUnknown)
+        };
+
+        private static System.Collections.Generic.KeyValuePair<SslCauses, SslError> Pair(SslCauses cause, SslError error)
+        {
+            return new System.Collections.Generic.KeyValuePair<SslCauses, SslError>(cause, error);
+        }
+
+        /// <summary>A certificate may name years that DateTime does not know.</summary>
+        private static DateTime Time(long seconds)
+        {
+            if (seconds >= (long)(DateTime.MaxValue - Epoch).TotalSeconds)
+            {
+                return DateTime.SpecifyKind(DateTime.MaxValue, DateTimeKind.Utc);
+            }
+            if (seconds <= (long)(DateTime.MinValue - Epoch).TotalSeconds)
+            {
+                return DateTime.SpecifyKind(DateTime.MinValue, DateTimeKind.Utc);
+            }
+            return Epoch.AddSeconds(seconds);
+        }
+    }
+}
