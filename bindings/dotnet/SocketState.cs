@@ -195,7 +195,7 @@ namespace SslSock
         }
 
         /// <summary>Some runtimes keep what they have once asked for; afterwards it is the inner pair's.</summary>
-        private void KeepEndPoints()
+        internal void KeepEndPoints()
         {
             try
             {

@@ -82,6 +82,16 @@ namespace SslSock
             get { return Native.Text(Native.ssl_error_name(Code)); }
         }
 
+        /// <summary>An error that the binding itself has found.</summary>
+        internal static SslSocketException Of(SslError code, string text)
+        {
+            var info = new Native.ssl_error_info
+            {
+                code = (int)code, category = Native.ssl_error_category((int)code), tls_alert = -1
+            };
+            return new SslSocketException(info, text, null);
+        }
+
         /// <summary>The error of the last call of this thread that failed.</summary>
         internal static SslSocketException OfThisThread(Exception thrown = null)
         {

@@ -92,8 +92,17 @@ namespace SslSock.Compat
 
         private int PerformHandshake(byte[] input, byte[] output)
         {
-            UseConnectName();
-            SocketState.Of(this).KeepEndPoints();
+            try
+            {
+                UseConnectName();
+                SocketState.Of(this).KeepEndPoints();
+            }
+            catch (Exception)
+            {
+                // Whoever passes over the exception must not send a password next.
+                SocketState.Of(this).Kill();
+                throw;
+            }
             int returned = secure.Control(SecureSockets.PerformHandshake, input, output);
             GC.KeepAlive(hookDelegate);
             return returned;
@@ -102,7 +111,7 @@ namespace SslSock.Compat
         /// <summary>What Connect was told, unless SO_SSL_SET_PEERNAME was.</summary>
         private void UseConnectName()
         {
-            if (!hasPeerName && connectName != null)
+            if (!hasPeerName && connectName != null && !secure.IsSecure)
             {
                 secure.PeerName = connectName;
             }
