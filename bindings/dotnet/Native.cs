@@ -9,9 +9,9 @@ namespace SslSock
     {
         internal const int Major = 0;
         /// <summary>The smallest minor number of the ABI that has every function below.</summary>
-        internal const int Minor = 1;
+        internal const int Minor = 2;
 
-        private const string Library = "libsslsock.so.0";
+        internal const string Library = "libsslsock.so.0";
 
         [UnmanagedFunctionPointer(CallingConvention.Cdecl)]
         internal delegate int ssl_validate_cert_fn(uint type, IntPtr arg, uint chain_len, IntPtr chain, uint flags);
@@ -127,27 +127,37 @@ namespace SslSock
         internal static extern int ssl_shutdown(SslSocket s, int how);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int ssl_ioctl(
+            SslSocket s, uint code, byte[] @in, uint in_len, [In, Out] byte[] @out, uint out_len, out uint returned);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int ssl_wce_secure(int fd, out IntPtr s);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int ssl_wce_hold(SslSocket s, int hold);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
         internal static extern int ssl_flush_all(uint timeout_ms, out uint unfinished);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
         internal static extern int ssl_get_transport_fd(SslSocket s, out int fd);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
-        internal static extern int ssl_get_address(SslSocket s, uint which, byte[] sockaddr, ref uint len);
+        internal static extern int ssl_get_address(SslSocket s, uint which, [In, Out] byte[] sockaddr, ref uint len);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
         internal static extern int ssl_get_session_info(SslSocket s, ref ssl_session_info info);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
         internal static extern int ssl_get_peer_certificate(
-            SslSocket s, uint index, byte[] der, UIntPtr capacity, out UIntPtr len);
+            SslSocket s, uint index, [In, Out] byte[] der, UIntPtr capacity, out UIntPtr len);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
         internal static extern int ssl_get_verify_report(SslSocket s, ref ssl_verify_report report);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
         internal static extern int ssl_get_verify_text(
-            SslSocket s, uint what, uint index, byte[] buf, UIntPtr capacity, out UIntPtr len);
+            SslSocket s, uint what, uint index, [In, Out] byte[] buf, UIntPtr capacity, out UIntPtr len);
 
         // With NULL these three answer for the calling thread, hence not an SslSocket.
 
@@ -155,7 +165,7 @@ namespace SslSock
         internal static extern int ssl_get_error(IntPtr s);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
-        internal static extern int ssl_get_error_text(IntPtr s, byte[] buf, UIntPtr capacity, out UIntPtr len);
+        internal static extern int ssl_get_error_text(IntPtr s, [In, Out] byte[] buf, UIntPtr capacity, out UIntPtr len);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
         internal static extern int ssl_get_error_info(IntPtr s, ref ssl_error_info info);

@@ -9,7 +9,7 @@ namespace SslSock
     /// <summary>Finds libsslsock.so.0 before the first call of it, and looks whether it is one that fits.</summary>
     internal static class NativeLoader
     {
-        private const string FileName = "libsslsock.so.0";
+        private const string FileName = Native.Library;
         private const int RTLD_NOW = 2;
         private const int RTLD_NOLOAD = 4;
 

@@ -27,6 +27,7 @@ namespace SslSock
         private SslSocket sslSocket;
         private AsciiHost host;
         private SslHelper.SSLVALIDATECERTFUNC hook;
+        private bool isConfigured;
         private bool isHooked;
 
         private SocketState(Socket socket)
@@ -58,7 +59,7 @@ namespace SslSock
                 throw new ArgumentNullException(nameof(socket));
             }
             SocketState state;
-            if (!States.TryGetValue(socket, out state) || state.host == null)
+            if (!States.TryGetValue(socket, out state) || !state.isConfigured)
             {
                 throw new InvalidOperationException(
                     "No SslHelper has been made for this socket: new SslHelper(socket, host, true) says whose " +
@@ -67,7 +68,10 @@ namespace SslSock
             return state;
         }
 
-        /// <summary>What a helper says; a later one says it anew.</summary>
+        /// <summary>
+        /// What a helper says; a later one says it anew. Without a name there has to be a callback, which then has all
+        /// the say, unless the program has set SslSocket.PeerName.
+        /// </summary>
         internal void Configure(string name, SslHelper.SSLVALIDATECERTFUNC callback)
         {
             lock (changes)
@@ -77,14 +81,48 @@ namespace SslSock
                     CheckName(name);
                     return;
                 }
-                host = new AsciiHost(name);
+                host = name == null ? null : new AsciiHost(name);
                 hook = callback;
+                isConfigured = true;
                 // .NET does not connect a socket to a name with several addresses when somebody has asked for its
                 // descriptor, so one that is not connected has its handle later.
                 if (socket.Connected || IsOpen)
                 {
                     Prepare(Open());
                 }
+            }
+        }
+
+        /// <summary>The same, and the handshake at once, or as soon as a socket for that connects.</summary>
+        internal void Begin(string name, SslHelper.SSLVALIDATECERTFUNC callback)
+        {
+            var immediate = socket as IImmediateSocket;
+            bool isConnected = socket.Connected;
+            if (!isConnected && immediate == null)
+            {
+                throw new InvalidOperationException(
+                    "The socket is not connected, and .NET does not let a helper take part in its Connect. Choose one: " +
+                    "new SslHelper(socket, host, true), connect, then DoHandshake(); or " +
+                    "SslHelper.Connect(socket, endPoint, host); or, to leave the program as it is, " +
+                    "\"using Socket = SslSock.Compat.Socket;\" at the top of its files.");
+            }
+            try
+            {
+                Configure(name, callback);
+                if (!isConnected)
+                {
+                    immediate.Secure(this);
+                }
+            }
+            catch (Exception)
+            {
+                // A program that passes over it must not go on in clear.
+                Kill();
+                throw;
+            }
+            if (isConnected)
+            {
+                Handshake();
             }
         }
 
@@ -145,13 +183,34 @@ namespace SslSock
                 Kill();
                 throw;
             }
-            if (native.PerformHandshake(host.Name) != SslError.Okay)
+            SslError outcome = host != null || !isConfigured
+                ? native.PerformHandshake(host?.Name)
+                : native.PerformHandshakeOfWindowsCe();
+            if (outcome != SslError.Okay)
             {
                 Kill();
                 throw new InvalidOperationException(
                     "With SslFlags.NonBlocking only SslSocket.PerformHandshake makes the handshake, step by step.");
             }
             GC.KeepAlive(socket);
+        }
+
+        /// <summary>Some runtimes keep what they have once asked for; afterwards it is the inner pair's.</summary>
+        internal void KeepEndPoints()
+        {
+            try
+            {
+                GC.KeepAlive(socket.RemoteEndPoint);
+                GC.KeepAlive(socket.LocalEndPoint);
+            }
+            catch (SocketException)
+            {
+                // Not connected: the handshake says so.
+            }
+            catch (NotSupportedException)
+            {
+                // An address of a kind that the runtime has no class for.
+            }
         }
 
         /// <summary>For when no handshake comes about: nothing leaves in clear.</summary>
@@ -177,14 +236,17 @@ namespace SslSock
 
         private void Prepare(SslSocket native)
         {
-            if (host == null || native.IsSecure)
+            if (native.IsSecure)
             {
                 return;
             }
-            native.SetPeerName(host);
+            if (host != null)
+            {
+                native.SetPeerName(host);
+            }
             if (hook != null)
             {
-                native.SetValidateCertHook(hook, host.Pointer);
+                native.SetValidateCertHook(hook, host == null ? IntPtr.Zero : host.Pointer);
             }
             else if (isHooked)
             {
@@ -194,27 +256,9 @@ namespace SslSock
             isHooked = hook != null;
         }
 
-        /// <summary>Some runtimes keep what they have once asked for; afterwards it is the inner pair's.</summary>
-        internal void KeepEndPoints()
-        {
-            try
-            {
-                GC.KeepAlive(socket.RemoteEndPoint);
-                GC.KeepAlive(socket.LocalEndPoint);
-            }
-            catch (SocketException)
-            {
-                // Not connected: the handshake says so.
-            }
-            catch (NotSupportedException)
-            {
-                // An address of a kind that the runtime has no class for.
-            }
-        }
-
         private void CheckName(string name)
         {
-            if (host == null || host.Name != name)
+            if (name != (host == null ? null : host.Name))
             {
                 throw new InvalidOperationException(
                     "The handshake with this socket has been made already, for another name: " + sslSocket.PeerName);

@@ -82,7 +82,7 @@ namespace SslSock
             }
             else
             {
-                Begin(host);
+                state.Begin(host, Override());
             }
         }
 
@@ -224,38 +224,6 @@ namespace SslSock
                 throw new InvalidOperationException("There is a verdict during a handshake only, on its own thread.");
             }
             return (int)scope.Socket.VerifyReport.Error;
-        }
-
-        private void Begin(string host)
-        {
-            var immediate = socket as IImmediateSocket;
-            if (!socket.Connected && immediate == null)
-            {
-                throw new InvalidOperationException(
-                    "The socket is not connected, and .NET does not let a helper take part in its Connect. Choose one: " +
-                    "new SslHelper(socket, host, true), connect, then DoHandshake(); or " +
-                    "SslHelper.Connect(socket, endPoint, host); or, to leave the program as it is, " +
-                    "\"using Socket = SslSock.Compat.Socket;\" at the top of its files.");
-            }
-            bool connected = socket.Connected;
-            try
-            {
-                state.Configure(host, Override());
-                if (!connected)
-                {
-                    immediate.Secure(state);
-                }
-            }
-            catch (Exception)
-            {
-                // A program that passes over it must not go on in clear.
-                state.Kill();
-                throw;
-            }
-            if (connected)
-            {
-                state.Handshake();
-            }
         }
 
         /// <summary>ValidateCert if a subclass has its own: otherwise the library's exact error stands.</summary>

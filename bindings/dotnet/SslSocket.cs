@@ -21,7 +21,8 @@ namespace SslSock
     /// </remarks>
     public sealed partial class SslSocket : SafeHandle
     {
-        private const int EndOfSystemCall = -1;
+        private const int Failure = -1;
+        private const uint WindowsCePerformHandshake = 0x1073000D;
 
         /// <summary>The owners of native handles, to be found by them.</summary>
         private static readonly ConcurrentDictionary<IntPtr, WeakReference<SslSocket>> Live =
@@ -118,17 +119,7 @@ namespace SslSock
         public SslError PerformHandshake(string host = null)
         {
             byte[] name = Native.Utf8(host, nameof(host));
-            using (var scope = new HandshakeScope(this))
-            {
-                int code = Native.ssl_perform_handshake(this, name);
-                if (code == (int)SslError.WantRead || code == (int)SslError.WantWrite)
-                {
-                    return (SslError)code;
-                }
-                Check(code, scope.Thrown);
-            }
-            Established();
-            return SslError.Okay;
+            return Handshake(() => Native.ssl_perform_handshake(this, name));
         }
 
         /// <summary><see cref="PerformHandshake"/> on a thread of the pool.</summary>
@@ -285,6 +276,13 @@ namespace SslSock
             return new SslSocket(native, false);
         }
 
+        /// <summary>The handshake as on Windows CE, where a hook could do without any name.</summary>
+        internal SslError PerformHandshakeOfWindowsCe()
+        {
+            uint returned;
+            return Handshake(() => Native.ssl_ioctl(this, WindowsCePerformHandshake, null, 0, null, 0, out returned));
+        }
+
         internal static void Check(int code, Exception thrown = null)
         {
             if (code != 0)
@@ -303,6 +301,21 @@ namespace SslSock
             return unchecked((uint)milliseconds);
         }
 
+        private SslError Handshake(Func<int> perform)
+        {
+            using (var scope = new HandshakeScope(this))
+            {
+                int code = perform();
+                if (code == (int)SslError.WantRead || code == (int)SslError.WantWrite)
+                {
+                    return (SslError)code;
+                }
+                Check(code, scope.Thrown);
+            }
+            Established();
+            return SslError.Okay;
+        }
+
         /// <summary>The addresses stay known when the handle has been disposed.</summary>
         private void Established()
         {
@@ -314,7 +327,7 @@ namespace SslSock
 
         private static int Transferred(IntPtr count)
         {
-            if (count.ToInt64() == EndOfSystemCall)
+            if (count.ToInt64() == Failure)
             {
                 throw SslSocketException.OfThisThread();
             }

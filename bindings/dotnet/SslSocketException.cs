@@ -82,16 +82,6 @@ namespace SslSock
             get { return Native.Text(Native.ssl_error_name(Code)); }
         }
 
-        /// <summary>An error that the binding itself has found.</summary>
-        internal static SslSocketException Of(SslError code, string text)
-        {
-            var info = new Native.ssl_error_info
-            {
-                code = (int)code, category = Native.ssl_error_category((int)code), tls_alert = -1
-            };
-            return new SslSocketException(info, text, null);
-        }
-
         /// <summary>The error of the last call of this thread that failed.</summary>
         internal static SslSocketException OfThisThread(Exception thrown = null)
         {
@@ -111,6 +101,18 @@ namespace SslSock
             string text = CopiedOut.Text((byte[] buffer, UIntPtr capacity, out UIntPtr length) =>
                 Native.ssl_get_error_text(handle, buffer, capacity, out length));
             return new SslSocketException(info, text, thrown);
+        }
+
+        /// <summary>An error of the binding's own.</summary>
+        internal static SslSocketException Of(SslError code, string text)
+        {
+            var info = new Native.ssl_error_info
+            {
+                code = (int)code,
+                category = Native.ssl_error_category((int)code),
+                tls_alert = -1
+            };
+            return new SslSocketException(info, text, null);
         }
 
         /// <summary>SocketException has no constructor that takes it.</summary>

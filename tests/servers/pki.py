@@ -3,6 +3,7 @@
 import os
 import pathlib
 import subprocess
+import tempfile
 
 NAME = "mail.test"
 SUBJECT_ALT_NAME = f"DNS:{NAME},DNS:localhost,IP:127.0.0.2,IP:127.0.0.1,IP:::1"
@@ -22,6 +23,24 @@ extendedKeyUsage = {usage}
 subjectKeyIdentifier = hash
 authorityKeyIdentifier = keyid
 subjectAltName = {names}
+"""
+
+
+# `openssl x509` of Debian 12 cannot date back, `openssl ca` can.
+DATED_AUTHORITY = """
+[ca]
+default_ca = it
+[it]
+database = {folder}/expired.index
+new_certs_dir = {folder}
+rand_serial = yes
+default_md = sha256
+policy = any
+x509_extensions = leaf
+[any]
+commonName = supplied
+[leaf]
+{extensions}
 """
 
 
@@ -62,6 +81,25 @@ def make(folder, key="ec", owner=None):
     if owner:
         for name in ("server.key", "server-all.pem"):
             os.chown(folder / name, *owner)
+
+
+def make_expired(folder):
+    """Writes expired.pem and expired.key beside what make() has written: only the dates are wrong."""
+    folder = pathlib.Path(folder)
+    with tempfile.TemporaryDirectory() as scratch:
+        request, configuration = pathlib.Path(scratch, "csr"), pathlib.Path(scratch, "cnf")
+        pathlib.Path(scratch, "index").touch()
+        names = END_ENTITY.format(key_encipherment="", usage="serverAuth", names=SUBJECT_ALT_NAME)
+        configuration.write_text(DATED_AUTHORITY.format(folder=scratch, extensions=names))
+        _openssl(
+            "req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", f"/CN={NAME}",
+            "-keyout", folder / "expired.key", "-out", request,
+        )  # fmt: skip
+        _openssl(
+            "ca", "-batch", "-notext", "-config", configuration, "-cert", folder / "ca.pem",
+            "-keyfile", folder / "ca.key", "-startdate", "20200101000000Z", "-enddate", "20200201000000Z",
+            "-in", request, "-out", folder / "expired.pem",
+        )  # fmt: skip
 
 
 def _certificate(folder, name, key, common_name, issuer, extensions):

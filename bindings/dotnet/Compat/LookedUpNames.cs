@@ -25,7 +25,7 @@ namespace SslSock.Compat
         private static Func<long> clock = Stopwatch.GetTimestamp;
 
         [ThreadStatic]
-        private static Dictionary<IPAddress, LookUp> ofThread;
+        private static Dictionary<string, LookUp> ofThread;
 
         private static readonly AsyncLocal<LookUp> ofFlow = new AsyncLocal<LookUp>();
 
@@ -44,7 +44,7 @@ namespace SslSock.Compat
         {
             if (ofThread == null)
             {
-                ofThread = new Dictionary<IPAddress, LookUp>();
+                ofThread = new Dictionary<string, LookUp>();
             }
             LookUp one = new LookUp { Name = name, Time = clock() };
             foreach (IPAddress address in addresses)
@@ -76,7 +76,7 @@ namespace SslSock.Compat
         /// <summary>The name that the latest look-up had which gave this address, or null.</summary>
         internal static string Find(IPAddress address)
         {
-            IPAddress plain = Plain(address);
+            string plain = Plain(address);
             LookUp latest = null;
             if (ofThread != null)
             {
@@ -85,7 +85,7 @@ namespace SslSock.Compat
             for (LookUp one = ofFlow.Value; one != null; one = one.Previous)
             {
                 if (one.Addresses.Status == TaskStatus.RanToCompletion
-                    && Array.Exists(one.Addresses.Result, found => Plain(found).Equals(plain)))
+                    && Array.Exists(one.Addresses.Result, found => Plain(found) == plain))
                 {
                     latest = latest == null || one.Time > latest.Time ? one : latest;
                     break;
@@ -96,8 +96,8 @@ namespace SslSock.Compat
 
         private static void ForgetOldest()
         {
-            KeyValuePair<IPAddress, LookUp> oldest = default(KeyValuePair<IPAddress, LookUp>);
-            foreach (KeyValuePair<IPAddress, LookUp> entry in ofThread)
+            KeyValuePair<string, LookUp> oldest = default(KeyValuePair<string, LookUp>);
+            foreach (KeyValuePair<string, LookUp> entry in ofThread)
             {
                 if (oldest.Value == null || entry.Value.Time < oldest.Value.Time)
                 {
@@ -107,9 +107,12 @@ namespace SslSock.Compat
             ofThread.Remove(oldest.Key);
         }
 
-        private static IPAddress Plain(IPAddress address)
+        /// <summary>
+        /// As text: for an address as a key CoreCLR needs random numbers of OpenSSL, and ends a process that has none.
+        /// </summary>
+        private static string Plain(IPAddress address)
         {
-            return address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address;
+            return (address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address).ToString();
         }
     }
 }

@@ -30,7 +30,8 @@ namespace SslSock.Compat
             int returned = secure.Control(code, input, output);
             if ((code & SecureSockets.TagMask) == SecureSockets.PeerNameTag)
             {
-                hasPeerName = input != null && input.Length > 0;
+                // An empty name takes it back.
+                hasPeerName = input != null && (input.Length > 1 || input.Length == 1 && input[0] != 0);
             }
             return returned;
         }

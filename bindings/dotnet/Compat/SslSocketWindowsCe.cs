@@ -1,19 +1,16 @@
 using System;
-using System.Runtime.InteropServices;
 using SslSock.Compat;
 
 namespace SslSock
 {
     public sealed partial class SslSocket
     {
-        private const string Library = "libsslsock.so.0";
-
         /// <summary>Windows CE's SO_SECURE: the handle of a socket that is not connected, and held.</summary>
         internal static SslSocket Secure(System.Net.Sockets.Socket socket)
         {
             NativeLoader.Load();
             IntPtr native;
-            Check(ssl_wce_secure(socket.Handle.ToInt32(), out native));
+            Check(Native.ssl_wce_secure(socket.Handle.ToInt32(), out native));
             GC.KeepAlive(socket);
             SslSocket made = Adopt(native);
             SocketState.Of(socket).Adopt(made);
@@ -23,7 +20,7 @@ namespace SslSock
         /// <summary>Lets a secure socket go right before it is connected, or holds it again.</summary>
         internal void Hold(bool hold)
         {
-            Check(ssl_wce_hold(this, hold ? 1 : 0));
+            Check(Native.ssl_wce_hold(this, hold ? 1 : 0));
         }
 
         /// <summary>One of Windows CE's control codes.</summary>
@@ -34,7 +31,7 @@ namespace SslSock
             using (var scope = new HandshakeScope(this))
             {
                 Check(
-                    ssl_ioctl(this, code, input, Length(input), output, Length(output), out returned),
+                    Native.ssl_ioctl(this, code, input, Length(input), output, Length(output), out returned),
                     scope.Thrown);
             }
             if (code == SecureSockets.PerformHandshake)
@@ -48,15 +45,5 @@ namespace SslSock
         {
             return bytes == null ? 0 : (uint)bytes.Length;
         }
-
-        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
-        private static extern int ssl_wce_secure(int fd, out IntPtr s);
-
-        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
-        private static extern int ssl_wce_hold(SslSocket s, int hold);
-
-        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
-        private static extern int ssl_ioctl(
-            SslSocket s, uint code, byte[] @in, uint in_len, [In, Out] byte[] @out, uint out_len, out uint returned);
     }
 }

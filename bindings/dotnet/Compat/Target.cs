@@ -1,3 +1,4 @@
+using System;
 using System.Collections.Generic;
 using System.Linq;
 using System.Net;
@@ -14,7 +15,7 @@ namespace SslSock.Compat
         private readonly string host;
         private readonly int port;
         private readonly IPEndPoint[] endPoints;
-        private readonly Dictionary<IPAddress, string> names = new Dictionary<IPAddress, string>();
+        private readonly string[] names;
 
         private Target(EndPoint other)
         {
@@ -30,13 +31,9 @@ namespace SslSock.Compat
         private Target(params IPEndPoint[] endPoints)
         {
             this.endPoints = endPoints;
-            if (SslDefaults.PeerName == null)
-            {
-                foreach (IPEndPoint endPoint in endPoints)
-                {
-                    names[endPoint.Address] = LookedUpNames.Find(endPoint.Address);
-                }
-            }
+            names = SslDefaults.PeerName == null
+                ? Array.ConvertAll(endPoints, endPoint => LookedUpNames.Find(endPoint.Address))
+                : new string[endPoints.Length];
         }
 
         /// <summary>An address that is none of the internet's, or null.</summary>
@@ -103,13 +100,9 @@ namespace SslSock.Compat
             {
                 return host;
             }
-            IPAddress address = endPoint.Address;
-            string name;
-            if (!names.TryGetValue(address, out name) && address.IsIPv4MappedToIPv6)
-            {
-                names.TryGetValue(address.MapToIPv4(), out name);
-            }
-            return name;
+            int index = Array.FindIndex(
+                endPoints, one => one.Equals(endPoint) || one.Address.MapToIPv6().Equals(endPoint.Address));
+            return index < 0 ? null : names[index];
         }
     }
 }
