@@ -181,7 +181,8 @@ class CompatTest(harness.ServerTest):
         for way in WAYS:
             with self.subTest(way):
                 self.run_case("Again", way, self.peers.tls, self.peers.dead, self.peers.plain)
-                if self.runtime == "mono":
+                # CoreCLR connects no socket again on which such an attempt has failed.
+                if self.runtime == "mono" or way != "event":
                     self.assertEqual(self.peers.recorded(), [b""])
 
     def test_several_addresses(self):
