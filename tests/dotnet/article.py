@@ -9,6 +9,7 @@ import difflib
 import os
 import pathlib
 import secrets
+import socket
 import sys
 import tempfile
 import unittest
@@ -25,6 +26,8 @@ from recorder import CLIENT, assert_tls_from, record, tls_records  # noqa: E402
 FOLDER = pathlib.Path(__file__).with_name("article")
 PROGRAMS = runtimes.BUILD / "dotnet-tests" / "article"
 TIMEOUT = 60
+# The programs take the first address of the name.
+LOCALHOST = socket.getaddrinfo("localhost", None, type=socket.SOCK_STREAM)[0][4][0]
 
 # The web page's quotation marks, the host and the port.
 REPLACEMENTS = (("\u201c", '"'), ("\u201d", '"'), ("smtp.live.com", "localhost"), ("587", "PORT"))
@@ -91,7 +94,7 @@ class ArticleTest(harness.ServerTest):
         )
 
     def test_success(self):
-        with MailServer() as server, record(server.host, server.port) as recording:
+        with MailServer() as server, record(server.host, server.port, listen=LOCALHOST) as recording:
             program, difference = self.build(recording.port)
             # Seven lines have quotation marks or the port in them, and no other is changed.
             old = [line[1:] for line in difference if line[0] == "-"]
@@ -111,7 +114,7 @@ class ArticleTest(harness.ServerTest):
 
     def test_wrong_authority(self):
         """The listing fails with an exception that says why, and nothing is sent."""
-        with tempfile.TemporaryDirectory() as folder, MailServer() as server, record(server.host, server.port) as recording:
+        with tempfile.TemporaryDirectory() as folder, MailServer() as server, record(server.host, server.port, listen=LOCALHOST) as recording:
             pki.make(folder)
             program, _ = self.build(recording.port)
             done = self.run_program(program, f"{folder}/ca.pem")
@@ -131,7 +134,7 @@ class ArticleTest(harness.ServerTest):
     def test_mail_by_exim(self):
         super().setUp()
         token = secrets.token_hex(32)
-        with record(*self.launched.address("SSLSOCK_EXIM_SMTP")) as recording:
+        with record(*self.launched.address("SSLSOCK_EXIM_SMTP"), listen=LOCALHOST) as recording:
             program, _ = self.build(recording.port, FOR_EXIM)
             authority = f"{self.launched['SSLSOCK_PKI']}/ca.pem"
             done = self.run_program(program, authority, SSLSOCK_TEST_TOKEN=token)
