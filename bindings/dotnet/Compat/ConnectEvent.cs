@@ -77,23 +77,26 @@ namespace SslSock.Compat
                 }
             }
 
-            /// <summary>
-            /// LastOperation is the base class's to set, which an attempt does that the kernel refuses at once.
-            /// </summary>
+            /// <summary>LastOperation is the base class's to set, by an attempt that fails at once.</summary>
             private void SayConnect()
             {
                 try
                 {
+                    Connector.Spoil(socket.Handle.ToInt32(), socket.AddressFamily, () => socket.isClosed);
                     Call(new IPEndPoint(
                         socket.AddressFamily == AddressFamily.InterNetworkV6 ? IPAddress.IPv6Loopback : IPAddress.Loopback,
-                        0));
+                        1));
+                    // The kernel forgets with a failed connect that the socket was held.
+                    socket.HoldAgain();
                 }
-                catch (Exception)
+                catch (ObjectDisposedException)
                 {
-                    // The socket has been closed. The outcome tells that.
+                    // The outcome tells it.
                 }
-                // The kernel forgets with a failed connect that the socket was held.
-                socket.HoldAgain();
+                catch (SocketException)
+                {
+                    // Dead, as after a handshake that has failed.
+                }
             }
 
             private void Call(EndPoint endPoint)

@@ -46,16 +46,8 @@ namespace SslSock.Compat
         /// </summary>
         internal static int Reach(int descriptor, IList<IPEndPoint> endPoints, Func<bool> isClosed)
         {
-            // Another thread may close the socket, and its number may then be another's.
-            int duplicate = fcntl(descriptor, F_DUPFD_CLOEXEC, 0);
-            if (duplicate < 0)
+            return WithoutBlocking(descriptor, duplicate =>
             {
-                throw ToException(Marshal.GetLastWin32Error());
-            }
-            int flags = fcntl(duplicate, F_GETFL, 0);
-            try
-            {
-                fcntl(duplicate, F_SETFL, flags | O_NONBLOCK);
                 SocketException failure = new SocketException((int)SocketError.AddressNotAvailable);
                 for (int i = 0; i < endPoints.Count; i++)
                 {
@@ -66,6 +58,32 @@ namespace SslSock.Compat
                     }
                 }
                 throw failure;
+            });
+        }
+
+        /// <summary>Makes the runtime's next attempt to connect, wherever to, fail at once.</summary>
+        internal static void Spoil(int descriptor, AddressFamily family, Func<bool> isClosed)
+        {
+            bool isV6 = family == AddressFamily.InterNetworkV6;
+            byte[] nowhere = SocketAddresses.Write(
+                new IPEndPoint(isV6 ? IPAddress.IPv6Loopback : IPAddress.Loopback, 0));
+            WithoutBlocking(descriptor, duplicate =>
+                connect(duplicate, nowhere, nowhere.Length) == 0 ? 0 : Await(duplicate, isClosed));
+        }
+
+        private static int WithoutBlocking(int descriptor, Func<int, int> work)
+        {
+            // Another thread may close the socket, and its number may then be another's.
+            int duplicate = fcntl(descriptor, F_DUPFD_CLOEXEC, 0);
+            if (duplicate < 0)
+            {
+                throw ToException(Marshal.GetLastWin32Error());
+            }
+            int flags = fcntl(duplicate, F_GETFL, 0);
+            try
+            {
+                fcntl(duplicate, F_SETFL, flags | O_NONBLOCK);
+                return work(duplicate);
             }
             finally
             {

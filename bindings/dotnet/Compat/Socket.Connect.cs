@@ -22,7 +22,7 @@ namespace SslSock.Compat
                 base.Connect(remoteEP);
                 return;
             }
-            Establish(Target.Of(remoteEP), base.Connect);
+            Establish(Target.Of(remoteEP));
         }
 
         /// <summary>As <see cref="Connect(EndPoint)"/>.</summary>
@@ -33,7 +33,7 @@ namespace SslSock.Compat
                 base.Connect(address, port);
                 return;
             }
-            Establish(Target.Of(address, port), base.Connect);
+            Establish(Target.Of(address, port));
         }
 
         /// <summary>Connects to the first of the addresses that can be reached, as <see cref="Connect(EndPoint)"/>.</summary>
@@ -44,7 +44,7 @@ namespace SslSock.Compat
                 base.Connect(addresses, port);
                 return;
             }
-            Establish(Target.Of(addresses, port), base.Connect);
+            Establish(Target.Of(addresses, port));
         }
 
         /// <summary>
@@ -58,7 +58,7 @@ namespace SslSock.Compat
                 base.Connect(host, port);
                 return;
             }
-            Establish(Target.Of(host, port), base.Connect);
+            Establish(Target.Of(host, port));
         }
 
         /// <summary>Begins <see cref="Connect(EndPoint)"/>. The hook is called on a thread of the socket's own.</summary>
@@ -158,6 +158,9 @@ namespace SslSock.Compat
         /// Connects, as <see cref="Connect(EndPoint)"/>, and raises <see cref="SocketAsyncEventArgs.Completed"/> when
         /// the handshake is done too. A buffer to be sent with the connection is refused on a secure socket.
         /// </summary>
+        /// <remarks>
+        /// CoreCLR connects no socket again on which this has failed. All the other ways can be tried again.
+        /// </remarks>
         /// <returns>Whether it goes on; if not, the outcome is in <paramref name="e"/> already.</returns>
         public new bool ConnectAsync(SocketAsyncEventArgs e)
         {
@@ -171,7 +174,9 @@ namespace SslSock.Compat
                     SslError.Unsupported,
                     "a secure socket cannot send a buffer along with the connection: connect without, then send.");
             }
-            new ConnectEvent(this, e).Start(Target.Of(e.RemoteEndPoint));
+            Target target = Target.Of(e.RemoteEndPoint);
+            Claim();
+            new ConnectEvent(this, e).Start(target);
             return true;
         }
 
@@ -186,16 +191,27 @@ namespace SslSock.Compat
         /// </summary>
         private bool GoesToBase => secure == null || (!Blocking && IsDeferred);
 
+        private void Establish(Target target)
+        {
+            Claim();
+            Establish(target, base.Connect);
+        }
+
+        /// <summary>Comes before Establish, on the thread that asks for the connection.</summary>
+        private void Claim()
+        {
+            if (Interlocked.Exchange(ref connecting, 1) != 0)
+            {
+                throw new InvalidOperationException("a connect is under way on this socket already");
+            }
+        }
+
         /// <summary>
         /// Connects to one of the targets and makes the handshake unless that is deferred. <paramref name="report"/>
         /// tells the base class, for which the connection is there at once.
         /// </summary>
         private void Establish(Target target, Action<EndPoint> report)
         {
-            if (Interlocked.Exchange(ref connecting, 1) != 0)
-            {
-                throw new InvalidOperationException("a connect is under way on this socket already");
-            }
             try
             {
                 bool isImmediate = !IsDeferred;
@@ -259,6 +275,7 @@ namespace SslSock.Compat
 
         private ConnectResult Begin(Target target, AsyncCallback callback, object state)
         {
+            Claim();
             ConnectResult result = new ConnectResult(this, callback, state);
             OnThread(() => result.Complete(() => Establish(target, base.Connect)));
             return result;

@@ -143,8 +143,10 @@ namespace SslTest
                     object sender = null;
                     arguments.Completed += (from, one) => { sender = from; raised.Set(); };
                     if (socket.ConnectAsync(arguments))
+                    {
                         Check(raised.WaitOne(60000), "Completed is raised");
-                    Check(ReferenceEquals(sender, socket), "the sender is the socket");
+                        Check(ReferenceEquals(sender, socket), "the sender is the socket");
+                    }
                     Equal(SocketAsyncOperation.Connect, arguments.LastOperation, "LastOperation");
                     Equal(endPoint, arguments.RemoteEndPoint, "RemoteEndPoint stays");
                     if (arguments.SocketError != SocketError.Success)
