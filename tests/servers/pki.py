@@ -31,7 +31,7 @@ DATED_AUTHORITY = """
 [ca]
 default_ca = it
 [it]
-database = {folder}/expired.index
+database = {folder}/index
 new_certs_dir = {folder}
 rand_serial = yes
 default_md = sha256
