@@ -3,6 +3,7 @@
 
 import os
 import pathlib
+import shutil
 import socket
 import sys
 import unittest
@@ -33,6 +34,8 @@ class ExampleTest(harness.ServerTest):
             super().setUpClass()
         try:
             cls.host = runtimes.runtime(cls.runtime)
+            if not shutil.which("mcs"):
+                raise runtimes.Lacking("the examples cannot be built: install the package mono-mcs")
         except runtimes.Lacking as lacking:
             cls.host, cls.without = None, str(lacking)
 

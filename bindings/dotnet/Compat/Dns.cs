@@ -51,7 +51,7 @@ namespace SslSock.Compat
         public static Task<IPHostEntry> GetHostEntryAsync(string hostNameOrAddress)
         {
             Task<IPHostEntry> lookUp = System.Net.Dns.GetHostEntryAsync(hostNameOrAddress);
-            LookedUpNames.Remember(hostNameOrAddress, AddressesOf(lookUp));
+            LookedUpNames.Remember(hostNameOrAddress, lookUp, entry => entry.AddressList);
             return lookUp;
         }
 
@@ -65,7 +65,7 @@ namespace SslSock.Compat
         public static Task<IPAddress[]> GetHostAddressesAsync(string hostNameOrAddress)
         {
             Task<IPAddress[]> lookUp = System.Net.Dns.GetHostAddressesAsync(hostNameOrAddress);
-            LookedUpNames.Remember(hostNameOrAddress, lookUp);
+            LookedUpNames.Remember(hostNameOrAddress, lookUp, addresses => addresses);
             return lookUp;
         }
 
@@ -175,19 +175,6 @@ namespace SslSock.Compat
                 LookedUpNames.Remember(name, entry.AddressList);
             }
             return entry;
-        }
-
-        private static async Task<IPAddress[]> AddressesOf(Task<IPHostEntry> lookUp)
-        {
-            try
-            {
-                return (await lookUp.ConfigureAwait(false)).AddressList;
-            }
-            catch (Exception)
-            {
-                // The caller learns of it from the task that it has.
-                return new IPAddress[0];
-            }
         }
 
         /// <summary>The result of a look-up under way, with the name that it is about.</summary>

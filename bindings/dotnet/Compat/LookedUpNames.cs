@@ -34,8 +34,9 @@ namespace SslSock.Compat
             internal string Name;
             internal long Time;
 
-            // For those of a flow alone: its result when it is there, and the one before it.
-            internal Task<IPAddress[]> Addresses;
+            // For those of a flow alone: what it awaits and what that gives, and the one before it.
+            internal Task Task;
+            internal Func<IPAddress[]> Addresses;
             internal LookUp Previous;
             internal int Count;
         }
@@ -57,7 +58,7 @@ namespace SslSock.Compat
             }
         }
 
-        internal static void Remember(string name, Task<IPAddress[]> addresses)
+        internal static void Remember<T>(string name, Task<T> task, Func<T, IPAddress[]> addressesIn)
         {
             LookUp previous = ofFlow.Value;
             int count = previous == null ? 1 : previous.Count + 1;
@@ -69,7 +70,8 @@ namespace SslSock.Compat
             }
             ofFlow.Value = new LookUp
             {
-                Name = name, Time = clock(), Addresses = addresses, Previous = previous, Count = count
+                Name = name, Time = clock(), Task = task, Addresses = () => addressesIn(task.Result),
+                Previous = previous, Count = count
             };
         }
 
@@ -84,8 +86,8 @@ namespace SslSock.Compat
             }
             for (LookUp one = ofFlow.Value; one != null; one = one.Previous)
             {
-                if (one.Addresses.Status == TaskStatus.RanToCompletion
-                    && Array.Exists(one.Addresses.Result, found => Plain(found) == plain))
+                if (one.Task.Status == TaskStatus.RanToCompletion
+                    && Array.Exists(one.Addresses(), found => Plain(found) == plain))
                 {
                     latest = latest == null || one.Time > latest.Time ? one : latest;
                     break;

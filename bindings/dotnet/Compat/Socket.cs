@@ -16,12 +16,16 @@ namespace SslSock.Compat
     /// sets SO_SECURE has an ordinary socket.</para>
     /// <para>A socket that has been made secure and is not deferred sends nothing in clear, not even if it is connected
     /// through the base type or by a method that this class does not know: such a Connect succeeds and every send
-    /// fails. A failed handshake ends the connection. A failed connect does not: it can be tried again.</para>
+    /// fails. There is one gap: on Mono an attempt through the base type that fails takes that away, and a second one
+    /// through the base type makes an ordinary connection. (CoreCLR refuses the second.) A failed handshake ends the
+    /// connection. A connect that fails does not, and can be tried again.</para>
     /// <para>The name that the certificate must be for is the first of these that is given: the one passed to
     /// SO_SSL_PERFORM_HANDSHAKE (as text, or as the address of a text), the one of SO_SSL_SET_PEERNAME, the one passed
     /// to Connect, <see cref="SslDefaults.PeerName"/>, the name by which the calling thread has last looked up the
     /// address with <see cref="Dns"/>. Without any the handshake goes on only if a hook is set, which then is told
     /// ISSUER_UNKNOWN and decides.</para>
+    /// <para>The hook may be the pointer of a delegate to which nothing refers any longer, as programs leave it: it is
+    /// kept as long as the socket, and what it throws comes out of the handshake, as its HookException.</para>
     /// <para>The system never sees a control code of the SSL family. Errors are <see cref="SslSocketException"/>.
     /// Threads: as for the base class; only one thread at a time may configure or connect.</para>
     /// </remarks>

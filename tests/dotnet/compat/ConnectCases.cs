@@ -4,6 +4,7 @@ using System.Linq;
 using System.Net;
 using System.Net.Sockets;
 using System.Reflection;
+using System.Runtime.InteropServices;
 using System.Text;
 using System.Threading;
 using System.Threading.Tasks;
@@ -16,6 +17,9 @@ namespace SslTest
     {
         private const int SET_FLAGS = unchecked((int)0x90730002);
         private const int PERFORM_HANDSHAKE = 0x1073000D;
+
+        [DllImport("libc")]
+        private static extern int fcntl(int descriptor, int command, int argument);
 
         /// <summary>Every overload of the base class by which a program could get past this one is hidden.</summary>
         public static void EveryOverloadIsHidden(string unused)
@@ -212,6 +216,17 @@ namespace SslTest
                 Program.Check(!s.Blocking, "it still does not block");
                 Program.Check(s.Poll(30000000, SelectMode.SelectRead), "the peer's line comes");
                 Program.Equal("sni mail.test", Program.ReadLine(s), "the peer's line");
+            }
+            // One that blocks goes on blocking.
+            foreach (int flags in new[] { 0, 8 })
+            {
+                using (Socket s = Program.NewSecure())
+                {
+                    s.IOControl(SET_FLAGS, BitConverter.GetBytes(flags), null);
+                    s.Connect(Program.Address(tls));
+                    const int F_GETFL = 3, O_NONBLOCK = 0x800;
+                    Program.Equal(0, fcntl(s.Handle.ToInt32(), F_GETFL, 0) & O_NONBLOCK, "O_NONBLOCK");
+                }
             }
             // Deferred, Connect comes back before the connection is there, as on any socket.
             using (Socket s = Program.NewSecure())
