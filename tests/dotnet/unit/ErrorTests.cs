@@ -243,6 +243,8 @@ static class ErrorTests
         {
             Expect.Throws<InvalidOperationException>(() => SslHelper.DoHandshake(socket));
             SslSocket handle = SslSocket.For(socket);
+            // There is a handle, but nobody has said whose certificate is expected.
+            Expect.Throws<InvalidOperationException>(() => SslHelper.DoHandshake(socket));
             Expect.Throws<ArgumentNullException>(() => handle.AddTrustFile(null));
             Expect.Throws<ArgumentNullException>(() => handle.AddTrustPem(null));
             Expect.Throws<ArgumentNullException>(() => handle.SetIdentityPem(null, new byte[1]));
