@@ -72,7 +72,9 @@ namespace SslSock
             get { return isSecure; }
         }
 
-        /// <summary>The handle of a socket; makes one if there is none yet. It lives at least as long as the socket.</summary>
+        /// <summary>
+        /// The handle of a socket; makes one if there is none yet. It lives at least as long as the socket.
+        /// </summary>
         /// <param name="socket">A stream socket, connected or not yet.</param>
         /// <returns>The handle, always the same for one socket.</returns>
         /// <remarks>
@@ -93,14 +95,18 @@ namespace SslSock
         /// <param name="socket">A connected socket.</param>
         /// <returns>A new handle.</returns>
         /// <exception cref="ArgumentNullException"><paramref name="socket"/> is null.</exception>
-        /// <exception cref="SslSocketException">It is no stream socket, or has a handle and has not been upgraded.</exception>
+        /// <exception cref="SslSocketException">
+        /// It is no stream socket, or has a handle and has not been upgraded.
+        /// </exception>
         public static SslSocket Nested(Socket socket)
         {
             return SocketState.Of(socket).OpenNested();
         }
 
         /// <summary>The handle of a descriptor; makes one if there is none yet.</summary>
-        /// <param name="descriptor">The number of a stream socket, which stays the caller's and has to stay open.</param>
+        /// <param name="descriptor">
+        /// The number of a stream socket, which stays the caller's and has to stay open.
+        /// </param>
         /// <returns>The handle. The caller keeps it or disposes it; it is not kept by the descriptor.</returns>
         /// <exception cref="SslSocketException">It is no stream socket.</exception>
         public static SslSocket FromDescriptor(int descriptor)
@@ -109,8 +115,12 @@ namespace SslSock
             return FindOrNew(descriptor);
         }
 
-        /// <summary>Makes the handshake: turns the connected socket into TLS, now, and returns when that is done.</summary>
-        /// <param name="host">The peer's name, DNS or IP literal; null: that of <see cref="PeerName"/>. A server needs none.</param>
+        /// <summary>
+        /// Makes the handshake: turns the connected socket into TLS, now, and returns when that is done.
+        /// </summary>
+        /// <param name="host">
+        /// The peer's name, DNS or IP literal; null: that of <see cref="PeerName"/>. A server needs none.
+        /// </param>
         /// <returns>
         /// Okay; with <see cref="SslFlags.NonBlocking"/> also WantRead or WantWrite: wait for
         /// <see cref="GetTransportDescriptor"/> and call again.
@@ -145,7 +155,9 @@ namespace SslSock
         /// those there is <see cref="SslHelper.Connect(Socket, EndPoint, string)"/>.
         /// </remarks>
         /// <exception cref="ArgumentNullException"><paramref name="endPoint"/> is null.</exception>
-        /// <exception cref="SslSocketException">No connection, which can be tried again, or a failed handshake.</exception>
+        /// <exception cref="SslSocketException">
+        /// No connection, which can be tried again, or a failed handshake.
+        /// </exception>
         public void Connect(EndPoint endPoint)
         {
             if (endPoint == null)

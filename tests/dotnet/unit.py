@@ -92,8 +92,9 @@ def demanding_context(folder):
 def spki_hash(certificate):
     command = ["openssl", "x509", "-in", certificate, "-noout", "-pubkey"]
     public = subprocess.run(command, capture_output=True, check=True).stdout
-    der = subprocess.run(["openssl", "pkey", "-pubin", "-outform", "DER"], input=public, capture_output=True, check=True)
-    return hashlib.sha256(der.stdout).hexdigest()
+    command = ["openssl", "pkey", "-pubin", "-outform", "DER"]
+    der = subprocess.run(command, input=public, capture_output=True, check=True).stdout
+    return hashlib.sha256(der).hexdigest()
 
 
 class Tally:
@@ -115,7 +116,9 @@ class Tally:
 
     def run_program(self, runtime, variables):
         print(f"-- {runtime.name}", flush=True)
-        program = runtime.popen(PROGRAM, *self.words, variables=variables, stdout=subprocess.PIPE, text=True, errors="replace")
+        program = runtime.popen(
+            PROGRAM, *self.words, variables=variables, stdout=subprocess.PIPE, text=True, errors="replace"
+        )
         # Ends a program that hangs; its tests have limits of their own.
         limit = threading.Timer(RUN_SECONDS, program.kill)
         limit.start()
@@ -147,9 +150,8 @@ class Loading:
         return folder / PROGRAM.name
 
     def printed(self, program, **variables):
-        done = self.runtime.run(
-            program, "--version", variables={"LD_LIBRARY_PATH": "", **variables}, capture_output=True, text=True, timeout=60
-        )
+        variables = {"LD_LIBRARY_PATH": "", **variables}
+        done = self.runtime.run(program, "--version", variables=variables, capture_output=True, text=True, timeout=60)
         return done.returncode, done.stdout.strip() + done.stderr
 
     def expect(self, printed, status, *texts):

@@ -1,7 +1,9 @@
 using System;
 using SslSock;
 
-/// <summary>Tests of the assembly. Arguments choose tests by parts of their names; "--version" prints the library's.</summary>
+/// <summary>
+/// Tests of the assembly. Arguments choose tests by parts of their names; "--version" prints the library's.
+/// </summary>
 static class Program
 {
     private static int Main(string[] arguments)
