@@ -107,11 +107,11 @@ class OpensslServer:
         return self.messages.read_text() if self.messages.exists() else ""
 
 
-def end_right_after_send(keys, command, flags, reader):
+def end_right_after_send(keys, command, flags, reader, environment=os.environ):
     need("openssl")
     with tempfile.TemporaryDirectory() as folder:
         server = OpensslServer(folder, keys, "-num_tickets", TICKETS)
-        environment = {**os.environ, "SSLSOCK_PKI": str(keys), "SSLSOCK_PEER": server.address}
+        environment = {**environment, "SSLSOCK_PKI": str(keys), "SSLSOCK_PEER": server.address}
         program = subprocess.Popen(
             [*command, str(MEBIBYTE), flags], env=environment, text=True,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,

@@ -110,6 +110,27 @@ class Session:
         for start in range(0, len(data), 65536):
             self._drive(self.tls.write, data[start : start + 65536])
 
+    def seal(self, data):
+        """As records, for the wire."""
+        self.tls.write(data)
+        return self.outgoing.read()
+
+    def open(self, received):
+        """What is in the records that these bytes of the wire complete, piece by piece."""
+        if not received:
+            raise Ended("truncated")
+        self.incoming.write(received)
+        while True:
+            try:
+                data = self.tls.read(1 << 18)
+            except ssl.SSLWantReadError:
+                return
+            except ssl.SSLZeroReturnError:
+                data = b""
+            if not data:
+                raise Ended("close_notify")
+            yield data
+
     def close_notify(self):
         try:
             self.connection.sendall(self.sealed_close_notify())
@@ -453,21 +474,9 @@ class Duplex:
         data = self.block[start : start + min(65536, most)]
         self.sent_hash.update(data)
         self.sent += len(data)
-        self.session.tls.write(data)
-        return self.session.outgoing.read()
+        return self.session.seal(data)
 
-    def _receive(self, ciphertext):
-        if not ciphertext:
-            raise Ended("truncated")
-        self.session.incoming.write(ciphertext)
-        while True:
-            try:
-                data = self.session.tls.read(1 << 18)
-            except ssl.SSLWantReadError:
-                return
-            except ssl.SSLZeroReturnError:
-                data = b""
-            if not data:
-                raise Ended("close_notify")
+    def _receive(self, received):
+        for data in self.session.open(received):
             self.received_hash.update(data)
             self.received += len(data)

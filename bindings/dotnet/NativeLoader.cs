@@ -1,6 +1,7 @@
 using System;
 using System.Collections.Generic;
 using System.IO;
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Text;
 
@@ -45,26 +46,35 @@ namespace SslSock
             {
                 if (!loaded)
                 {
-                    Check(Open());
+                    IntPtr library = Open();
+                    Check(library);
+                    CheckThatItIsTheRuntimes(library);
                     loaded = true;
                 }
             }
         }
 
         /// <summary>
-        /// From now on the runtime finds this very library when it looks for the name: the loader knows it by its soname.
+        /// In the order in which the runtimes look: beside the assembly, then what the process has already, which the
+        /// loader knows by its soname. So they find what is opened here, and there is never a second copy, which would
+        /// know nothing of the sockets of the first.
         /// </summary>
         private static IntPtr Open()
         {
-            // A second copy would know nothing of the sockets of the first.
-            IntPtr library = dlopen(Name(FileName), RTLD_NOW | RTLD_NOLOAD);
             var tried = new StringBuilder();
-            foreach (string path in Candidates())
+            IntPtr library = FirstOf("", tried);
+            if (library == IntPtr.Zero)
             {
-                if (library == IntPtr.Zero && File.Exists(path))
-                {
-                    library = TryOpen(path, tried);
-                }
+                library = dlopen(Name(FileName), RTLD_NOW | RTLD_NOLOAD);
+            }
+            if (library == IntPtr.Zero)
+            {
+                library = FirstOf(Path.Combine("runtimes", "linux-x64", "native"), tried);
+            }
+            if (library == IntPtr.Zero)
+            {
+                // From lib/netstandard2.0 in the package.
+                library = FirstOf(Path.Combine("..", "..", "runtimes", "linux-x64", "native"), tried);
             }
             if (library == IntPtr.Zero)
             {
@@ -79,6 +89,21 @@ namespace SslSock
             return library;
         }
 
+        /// <summary>Below the assembly's folder and the program's.</summary>
+        private static IntPtr FirstOf(string subfolder, StringBuilder tried)
+        {
+            foreach (string folder in Folders())
+            {
+                string path = Path.Combine(folder, subfolder, FileName);
+                IntPtr library = File.Exists(path) ? TryOpen(path, tried) : IntPtr.Zero;
+                if (library != IntPtr.Zero)
+                {
+                    return library;
+                }
+            }
+            return IntPtr.Zero;
+        }
+
         private static IntPtr TryOpen(string path, StringBuilder tried)
         {
             IntPtr library = dlopen(Name(path), RTLD_NOW);
@@ -90,24 +115,15 @@ namespace SslSock
             return library;
         }
 
-        /// <summary>Beside the assembly, and where NuGet puts it in a program's folder and in its own.</summary>
-        private static IEnumerable<string> Candidates()
+        private static IEnumerable<string> Folders()
         {
             string assembly = typeof(NativeLoader).Assembly.Location;
-            var folders = new List<string>();
+            // An assembly inside a single file has no place of its own.
             if (!string.IsNullOrEmpty(assembly))
             {
-                folders.Add(Path.GetDirectoryName(assembly));
+                yield return Path.GetDirectoryName(assembly);
             }
-            // An assembly inside a single file has no place of its own.
-            folders.Add(AppDomain.CurrentDomain.BaseDirectory);
-            foreach (string folder in folders)
-            {
-                yield return Path.Combine(folder, FileName);
-                yield return Path.Combine(folder, "runtimes", "linux-x64", "native", FileName);
-                // From lib/netstandard2.0 in the package.
-                yield return Path.Combine(folder, "..", "..", "runtimes", "linux-x64", "native", FileName);
-            }
+            yield return AppDomain.CurrentDomain.BaseDirectory;
         }
 
         private static void Check(IntPtr library)
@@ -132,10 +148,23 @@ namespace SslSock
             }
         }
 
-        private static string Where(IntPtr function)
+        [MethodImpl(MethodImplOptions.NoInlining)]
+        private static void CheckThatItIsTheRuntimes(IntPtr library)
+        {
+            IntPtr version = dlsym(library, Name("ssl_version"));
+            IntPtr found = Native.ssl_version();
+            // A static text of the library.
+            if (Marshal.GetDelegateForFunctionPointer<Version>(version)() != found)
+            {
+                throw new DllNotFoundException(
+                    "There are two copies of " + FileName + ": " + Where(version) + " and " + Where(found) + ". Remove one.");
+            }
+        }
+
+        private static string Where(IntPtr address)
         {
             var info = default(Dl_info);
-            return function != IntPtr.Zero && dladdr(function, ref info) != 0 && info.dli_fname != IntPtr.Zero
+            return address != IntPtr.Zero && dladdr(address, ref info) != 0 && info.dli_fname != IntPtr.Zero
                 ? Native.Text(info.dli_fname)
                 : FileName;
         }

@@ -29,6 +29,7 @@ namespace SslSock
         private SslHelper.SSLVALIDATECERTFUNC hook;
         private bool isConfigured;
         private bool isHooked;
+        private int upgrading;
 
         private SocketState(Socket socket)
         {
@@ -170,22 +171,35 @@ namespace SslSock
                 lock (changes)
                 {
                     native = Open();
-                    if (!native.IsSecure)
+                    // Another thread may be making it, with what was prepared there; the library refuses this one.
+                    if (!native.IsSecure && upgrading == 0)
                     {
                         Prepare(native);
                         KeepEndPoints();
                     }
+                    upgrading++;
                 }
             }
-            catch (Exception)
+            catch (Exception error) when (!HasBegun(error))
             {
                 // Whoever passes over the exception must not send a password next.
                 Kill();
                 throw;
             }
-            SslError outcome = host != null || !isConfigured
-                ? native.PerformHandshake(host?.Name)
-                : native.PerformHandshakeOfWindowsCe();
+            SslError outcome;
+            try
+            {
+                outcome = host != null || !isConfigured
+                    ? native.PerformHandshake(host?.Name)
+                    : native.PerformHandshakeOfWindowsCe();
+            }
+            finally
+            {
+                lock (changes)
+                {
+                    upgrading--;
+                }
+            }
             if (outcome != SslError.Okay)
             {
                 Kill();
@@ -254,6 +268,13 @@ namespace SslSock
             }
             // One that a helper has not set stays as it is.
             isHooked = hook != null;
+        }
+
+        /// <summary>Somebody else is making the handshake, and nothing leaves in clear any more.</summary>
+        private static bool HasBegun(Exception error)
+        {
+            var refusal = error as SslSocketException;
+            return refusal != null && (refusal.Code == (int)SslError.State || refusal.Code == (int)SslError.Reentrant);
         }
 
         private void CheckName(string name)

@@ -1,7 +1,9 @@
 using System;
 using System.Collections.Concurrent;
+using System.Collections.Generic;
 using System.Net;
 using System.Net.Sockets;
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Threading;
 using System.Threading.Tasks;
@@ -28,6 +30,8 @@ namespace SslSock
         private static readonly ConcurrentDictionary<IntPtr, WeakReference<SslSocket>> Live =
             new ConcurrentDictionary<IntPtr, WeakReference<SslSocket>>();
 
+        private readonly WeakReference<SslSocket> self;
+
         private string peerName;
         private bool isSecure;
         private bool isExplicit;
@@ -39,9 +43,20 @@ namespace SslSock
         {
             SetHandle(native);
             peerName = SslDefaults.PeerNameOfNew;
+            self = new WeakReference<SslSocket>(this);
             if (owns)
             {
-                Live[native] = new WeakReference<SslSocket>(this);
+                Live[native] = self;
+            }
+        }
+
+        /// <summary>Takes a native handle from an owner that is no more, but has not been finalized yet.</summary>
+        private SslSocket(IntPtr native, WeakReference<SslSocket> owner) : base(IntPtr.Zero, true)
+        {
+            self = new WeakReference<SslSocket>(this);
+            if (Live.TryUpdate(native, self, owner))
+            {
+                SetHandle(native);
             }
         }
 
@@ -57,7 +72,9 @@ namespace SslSock
             get { return isSecure; }
         }
 
-        /// <summary>The handle of a socket; makes one if there is none yet. It lives at least as long as the socket.</summary>
+        /// <summary>
+        /// The handle of a socket; makes one if there is none yet. It lives at least as long as the socket.
+        /// </summary>
         /// <param name="socket">A stream socket, connected or not yet.</param>
         /// <returns>The handle, always the same for one socket.</returns>
         /// <remarks>
@@ -78,34 +95,32 @@ namespace SslSock
         /// <param name="socket">A connected socket.</param>
         /// <returns>A new handle.</returns>
         /// <exception cref="ArgumentNullException"><paramref name="socket"/> is null.</exception>
-        /// <exception cref="SslSocketException">It is no stream socket, or has a handle and has not been upgraded.</exception>
+        /// <exception cref="SslSocketException">
+        /// It is no stream socket, or has a handle and has not been upgraded.
+        /// </exception>
         public static SslSocket Nested(Socket socket)
         {
             return SocketState.Of(socket).OpenNested();
         }
 
         /// <summary>The handle of a descriptor; makes one if there is none yet.</summary>
-        /// <param name="descriptor">The number of a stream socket, which stays the caller's and has to stay open.</param>
+        /// <param name="descriptor">
+        /// The number of a stream socket, which stays the caller's and has to stay open.
+        /// </param>
         /// <returns>The handle. The caller keeps it or disposes it; it is not kept by the descriptor.</returns>
         /// <exception cref="SslSocketException">It is no stream socket.</exception>
         public static SslSocket FromDescriptor(int descriptor)
         {
             NativeLoader.Load();
-            IntPtr native;
-            if (Native.ssl_socket_from_fd(descriptor, out native) != 0)
-            {
-                return New(descriptor);
-            }
-            WeakReference<SslSocket> weak;
-            SslSocket found;
-            // Another part of the process may have made it: then it is not ours to free.
-            return Live.TryGetValue(native, out weak) && weak.TryGetTarget(out found) && !found.IsClosed
-                ? found
-                : new SslSocket(native, false);
+            return FindOrNew(descriptor);
         }
 
-        /// <summary>Makes the handshake: turns the connected socket into TLS, now, and returns when that is done.</summary>
-        /// <param name="host">The peer's name, DNS or IP literal; null: that of <see cref="PeerName"/>. A server needs none.</param>
+        /// <summary>
+        /// Makes the handshake: turns the connected socket into TLS, now, and returns when that is done.
+        /// </summary>
+        /// <param name="host">
+        /// The peer's name, DNS or IP literal; null: that of <see cref="PeerName"/>. A server needs none.
+        /// </param>
         /// <returns>
         /// Okay; with <see cref="SslFlags.NonBlocking"/> also WantRead or WantWrite: wait for
         /// <see cref="GetTransportDescriptor"/> and call again.
@@ -140,7 +155,9 @@ namespace SslSock
         /// those there is <see cref="SslHelper.Connect(Socket, EndPoint, string)"/>.
         /// </remarks>
         /// <exception cref="ArgumentNullException"><paramref name="endPoint"/> is null.</exception>
-        /// <exception cref="SslSocketException">No connection, which can be tried again, or a failed handshake.</exception>
+        /// <exception cref="SslSocketException">
+        /// No connection, which can be tried again, or a failed handshake.
+        /// </exception>
         public void Connect(EndPoint endPoint)
         {
             if (endPoint == null)
@@ -212,13 +229,7 @@ namespace SslSock
         public static int FlushAll(int milliseconds)
         {
             NativeLoader.Load();
-            uint unfinished;
-            int code = Native.ssl_flush_all(Milliseconds(milliseconds, nameof(milliseconds)), out unfinished);
-            if (code != (int)SslError.Timeout)
-            {
-                Check(code);
-            }
-            return (int)unfinished;
+            return Flush(milliseconds);
         }
 
         /// <summary>Frees the native handle.</summary>
@@ -226,8 +237,13 @@ namespace SslSock
         protected override bool ReleaseHandle()
         {
             IntPtr native = handle;
-            WeakReference<SslSocket> weak;
-            Live.TryRemove(native, out weak);
+            if (!((ICollection<KeyValuePair<IntPtr, WeakReference<SslSocket>>>)Live).Remove(
+                new KeyValuePair<IntPtr, WeakReference<SslSocket>>(native, self)))
+            {
+                // It has another owner now.
+                FreeHookHandle();
+                return true;
+            }
             // An explicit session waits for the peer's last words, for which no finalizer has the time.
             if (isExplicit && !isDisposing && ThreadPool.QueueUserWorkItem(_ => Native.ssl_socket_free(native)))
             {
@@ -250,12 +266,7 @@ namespace SslSock
         internal static SslSocket New(int descriptor)
         {
             NativeLoader.Load();
-            IntPtr native = Native.ssl_socket_new(descriptor);
-            if (native == IntPtr.Zero)
-            {
-                throw SslSocketException.OfThisThread();
-            }
-            return new SslSocket(native, true);
+            return Make(descriptor);
         }
 
         /// <summary>Takes over a native handle that has no owner yet.</summary>
@@ -268,12 +279,7 @@ namespace SslSock
         internal static SslSocket OfDefaults()
         {
             NativeLoader.Load();
-            IntPtr native = Native.ssl_defaults();
-            if (native == IntPtr.Zero)
-            {
-                throw SslSocketException.OfThisThread();
-            }
-            return new SslSocket(native, false);
+            return FindDefaults();
         }
 
         /// <summary>The handshake as on Windows CE, where a hook could do without any name.</summary>
@@ -301,19 +307,110 @@ namespace SslSock
             return unchecked((uint)milliseconds);
         }
 
+        // Mono looks for the library when it compiles a method that calls it: methods of their own, after Load.
+
+        [MethodImpl(MethodImplOptions.NoInlining)]
+        private static SslSocket FindOrNew(int descriptor)
+        {
+            while (true)
+            {
+                IntPtr native;
+                if (Native.ssl_socket_from_fd(descriptor, out native) != 0)
+                {
+                    return Make(descriptor);
+                }
+                WeakReference<SslSocket> owner;
+                if (!Live.TryGetValue(native, out owner))
+                {
+                    // Another part of the process has made it: it is not ours to free.
+                    return new SslSocket(native, false).AsFound();
+                }
+                SslSocket found;
+                if (owner.TryGetTarget(out found) && !found.IsClosed)
+                {
+                    return found;
+                }
+                found = new SslSocket(native, owner);
+                if (!found.IsInvalid)
+                {
+                    // The hook that it has is the former owner's.
+                    Native.ssl_set_validate_cert_hook(found, null, IntPtr.Zero);
+                    return found.AsFound();
+                }
+                // The former owner has freed it meanwhile.
+            }
+        }
+
+        [MethodImpl(MethodImplOptions.NoInlining)]
+        private static SslSocket Make(int descriptor)
+        {
+            IntPtr native = Native.ssl_socket_new(descriptor);
+            if (native == IntPtr.Zero)
+            {
+                throw SslSocketException.OfThisThread();
+            }
+            return new SslSocket(native, true);
+        }
+
+        [MethodImpl(MethodImplOptions.NoInlining)]
+        private static SslSocket FindDefaults()
+        {
+            IntPtr native = Native.ssl_defaults();
+            if (native == IntPtr.Zero)
+            {
+                throw SslSocketException.OfThisThread();
+            }
+            return new SslSocket(native, false);
+        }
+
+        [MethodImpl(MethodImplOptions.NoInlining)]
+        private static int Flush(int milliseconds)
+        {
+            uint unfinished;
+            int code = Native.ssl_flush_all(Milliseconds(milliseconds, nameof(milliseconds)), out unfinished);
+            if (code != (int)SslError.Timeout)
+            {
+                Check(code);
+            }
+            return (int)unfinished;
+        }
+
         private SslError Handshake(Func<int> perform)
         {
-            using (var scope = new HandshakeScope(this))
+            bool added = false;
+            try
             {
-                int code = perform();
-                if (code == (int)SslError.WantRead || code == (int)SslError.WantWrite)
+                // A hook may dispose it, and then there is something to be asked yet.
+                DangerousAddRef(ref added);
+                using (var scope = new HandshakeScope(this))
                 {
-                    return (SslError)code;
+                    int code = perform();
+                    if (code == (int)SslError.WantRead || code == (int)SslError.WantWrite)
+                    {
+                        return (SslError)code;
+                    }
+                    Check(code, scope.Thrown);
                 }
-                Check(code, scope.Thrown);
+                Established();
+                return SslError.Okay;
             }
-            Established();
-            return SslError.Okay;
+            finally
+            {
+                if (added)
+                {
+                    DangerousRelease();
+                }
+            }
+        }
+
+        private SslSocket AsFound()
+        {
+            var info = new Native.ssl_session_info { size = (uint)Marshal.SizeOf(typeof(Native.ssl_session_info)) };
+            if (Native.ssl_get_session_info(this, ref info) == 0)
+            {
+                Established();
+            }
+            return this;
         }
 
         /// <summary>The addresses stay known when the handle has been disposed.</summary>

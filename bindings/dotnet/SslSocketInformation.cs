@@ -1,5 +1,6 @@
 using System;
 using System.Net;
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 
 namespace SslSock
@@ -18,17 +19,19 @@ namespace SslSock
             get
             {
                 NativeLoader.Load();
-                return Native.Text(Native.ssl_version());
+                return ReadVersion();
             }
         }
 
-        /// <summary>The version of the library's ABI: major &lt;&lt; 16 | minor. It was compared when it was loaded.</summary>
+        /// <summary>
+        /// The version of the library's ABI: major &lt;&lt; 16 | minor. It was compared when it was loaded.
+        /// </summary>
         public static int AbiVersion
         {
             get
             {
                 NativeLoader.Load();
-                return (int)Native.ssl_abi_version();
+                return ReadAbiVersion();
             }
         }
 
@@ -77,7 +80,10 @@ namespace SslSock
         {
             get
             {
-                var report = new Native.ssl_verify_report { size = (uint)Marshal.SizeOf(typeof(Native.ssl_verify_report)) };
+                var report = new Native.ssl_verify_report
+                {
+                    size = (uint)Marshal.SizeOf(typeof(Native.ssl_verify_report))
+                };
                 Check(Native.ssl_get_verify_report(this, ref report));
                 return new VerifyReport(report);
             }
@@ -148,6 +154,26 @@ namespace SslSock
         public static void SetLogCallback(SslLogLevel level, Action<SslLogLevel, string> callback)
         {
             NativeLoader.Load();
+            SetLog(level, callback);
+        }
+
+        // As to why these are apart see FindOrNew.
+
+        [MethodImpl(MethodImplOptions.NoInlining)]
+        private static string ReadVersion()
+        {
+            return Native.Text(Native.ssl_version());
+        }
+
+        [MethodImpl(MethodImplOptions.NoInlining)]
+        private static int ReadAbiVersion()
+        {
+            return (int)Native.ssl_abi_version();
+        }
+
+        [MethodImpl(MethodImplOptions.NoInlining)]
+        private static void SetLog(SslLogLevel level, Action<SslLogLevel, string> callback)
+        {
             log = callback;
             Check(Native.ssl_set_log_callback((uint)level, callback == null ? null : LogCallback, IntPtr.Zero));
         }

@@ -80,6 +80,16 @@ def runtime(name):
     return found
 
 
+def assembly():
+    """Builds the assembly with `make dotnet`; its path, beside which is the library."""
+    if not shutil.which("mcs"):
+        raise Lacking("no C# compiler: install the package mono-mcs")
+    done = subprocess.run(["make", "-C", ROOT, "dotnet"], capture_output=True, text=True)
+    if done.returncode:
+        raise Failed(f"{done.stdout}{done.stderr}")
+    return ASSEMBLY
+
+
 def compile(sources, references, output, options=()):
     """Compiles C# 7 to an .exe, or to a library if that is the name of `output`; every warning is an error.
 

@@ -1,4 +1,5 @@
 using System;
+using System.Runtime.CompilerServices;
 using SslSock.Compat;
 
 namespace SslSock
@@ -9,12 +10,7 @@ namespace SslSock
         internal static SslSocket Secure(System.Net.Sockets.Socket socket)
         {
             NativeLoader.Load();
-            IntPtr native;
-            Check(Native.ssl_wce_secure(socket.Handle.ToInt32(), out native));
-            GC.KeepAlive(socket);
-            SslSocket made = Adopt(native);
-            SocketState.Of(socket).Adopt(made);
-            return made;
+            return MakeSecure(socket);
         }
 
         /// <summary>Lets a secure socket go right before it is connected, or holds it again.</summary>
@@ -39,6 +35,18 @@ namespace SslSock
                 Established();
             }
             return (int)returned;
+        }
+
+        // Mono looks for the library when it compiles a method that calls it: hence after Load.
+        [MethodImpl(MethodImplOptions.NoInlining)]
+        private static SslSocket MakeSecure(System.Net.Sockets.Socket socket)
+        {
+            IntPtr native;
+            Check(Native.ssl_wce_secure(socket.Handle.ToInt32(), out native));
+            GC.KeepAlive(socket);
+            SslSocket made = Adopt(native);
+            SocketState.Of(socket).Adopt(made);
+            return made;
         }
 
         private static uint Length(byte[] bytes)
