@@ -1,6 +1,7 @@
 """Upgrades while an event loop runs, and asyncio streams that were opened before."""
 
 import asyncio
+import select
 import socket
 import threading
 import unittest
@@ -67,34 +68,27 @@ class Streams(unittest.TestCase):
         self.assertEqual(self.run_async(test()).record()[1], b"")
 
     def test_a_line_in_the_kernel_is_early_data(self):
-        class Paused(asyncio.StreamReaderProtocol):
-            """Does not read before it is told to."""
-
-            def connection_made(self, transport):
-                super().connection_made(transport)
-                transport.pause_reading()
-
         async def test():
-            recorded = support.Recorded("inject")
-            loop = asyncio.get_running_loop()
-            reader = asyncio.StreamReader(loop=loop)
-            recorded.sock.setblocking(False)
-            transport, protocol = await loop.create_connection(lambda: Paused(reader, loop=loop), sock=recorded.sock)
-            writer = asyncio.StreamWriter(transport, protocol, reader, loop)
-            helper = SslHelper(recorded.sock, NAME, True, trust_file=authority())
+            controlled = support.Controlled()
+            reader, writer = await opened(controlled.sock)
+            writer.transport.pause_reading()
+            controlled.tell("send 10")
+            self.assertTrue(select.select([controlled.sock], [], [], support.SECONDS)[0])
+            helper = SslHelper(controlled.sock, NAME, True, trust_file=authority())
             with self.assertRaises(sslsock.SslError) as raised:
                 await helper.do_handshake_async([reader], [writer])
             self.assertEqual(raised.exception.code, sslsock.SSL_ERR_EARLY_DATA)
             # The connection is over, and nothing of what came can be read.
-            transport.resume_reading()
+            writer.transport.resume_reading()
             try:
                 self.assertEqual(await reader.read(), b"")
             except OSError:
                 pass
             writer.close()
-            return recorded
+            self.assertEqual((await in_thread(controlled.ask, "ending")).split()[0], "0")
+            controlled.close()
 
-        self.assertEqual(self.run_async(test()).record()[1], b"")
+        self.run_async(test())
 
     def test_the_socket_that_streams_tell_of(self):
         async def test():

@@ -406,6 +406,21 @@ class Hooks(unittest.TestCase):
             # No circle that keeps everything alive.
             thrown.__traceback__ = None
 
+    def test_nothing_is_complained_of_when_it_goes(self):
+        done = support.run_python(
+            "import gc, sslsock\nfrom support import *\n"
+            "def raising(*_):\n    raise KeyError\n"
+            "for hook in (raising, lambda *_: 0, lambda *_: 2, None):\n"
+            "    with closing(connect()) as sock:\n"
+            "        made = sslsock.SslSocket(sock)\n"
+            "        made.set_validate_cert_hook(lambda *_: 0)\n"
+            "        made.set_validate_cert_hook(hook)\n"
+            "        try:\n            made.perform_handshake(NAME)\n"
+            "        except sslsock.SslError:\n            pass\n"
+            "    del made, sock\n    gc.collect()\n"
+        )
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+
     def test_what_is_no_number_refuses(self):
         for answer in (None, "0", False, True, 0.0, 1 << 40):
             with self.assertRaises(sslsock.SslCertificateError) as raised:

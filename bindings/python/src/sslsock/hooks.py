@@ -57,7 +57,7 @@ def _answer(decision: Decision, look: Look, function: ValidateCertHook, arg: Any
         except BaseException as error:
             if isinstance(error, GeneratorExit) and not called:
                 return
-            decision.accepted, decision.error, answer = False, error, SSL_ERR_FAILED
+            decision.accepted, decision.error, answer, called = False, error, SSL_ERR_FAILED, False
 
 
 def _checked(answer: Any) -> int:
