@@ -49,7 +49,7 @@ class Tape:
 
 
 class Recording:
-    def __init__(self, host, port, tamper=None, timeout=30):
+    def __init__(self, host, port, tamper=None, timeout=30, listen=None):
         self.tapes = []
         self._target = (host, port)
         self._tamper = tamper
@@ -59,8 +59,9 @@ class Recording:
         self._changed = threading.Condition()
         self._running = 0
         self._closed = False
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self._listener = socket.create_server(("::1" if ":" in host else "127.0.0.1", 0), family=family)
+        listen = listen or ("::1" if ":" in host else "127.0.0.1")
+        family = socket.AF_INET6 if ":" in listen else socket.AF_INET
+        self._listener = socket.create_server((listen, 0), family=family)
         self.port = self._listener.getsockname()[1]
         self._start(self._accept)
 
@@ -158,12 +159,13 @@ class Recording:
                 self._changed.notify_all()
 
 
-def record(target_host, target_port, tamper=None, timeout=30):
-    """Starts to listen on a port of its own (`.port`) and to forward to the target.
+def record(target_host, target_port, tamper=None, timeout=30, listen=None):
+    """Starts to listen on a port of its own (`.port`) and to forward to the target. It listens on the loopback address
+    of the target's family, or on `listen`.
 
     `tamper(tape, who, chunk)` answers what to pass on instead of `chunk`.
     """
-    return Recording(target_host, target_port, tamper, timeout)
+    return Recording(target_host, target_port, tamper, timeout, listen)
 
 
 def tls_records(stream, offset=0):

@@ -25,7 +25,8 @@ namespace SslSock
             }
             if (Encoding.UTF8.GetByteCount(path) >= PathCapacity)
             {
-                throw new ArgumentOutOfRangeException(nameof(path), "The path of an AF_UNIX socket has at most 107 bytes.");
+                throw new ArgumentOutOfRangeException(
+                    nameof(path), "The path of an AF_UNIX socket has at most 107 bytes.");
             }
             Path = path;
         }
@@ -118,7 +119,8 @@ namespace SslSock
                 case AF_INET:
                     return new IPEndPoint(new IPAddress(Part(address, 4, 4)), port);
                 case AF_INET6:
-                    return new IPEndPoint(new IPAddress(Part(address, 8, 16), BitConverter.ToUInt32(address, 24)), port);
+                    uint scope = BitConverter.ToUInt32(address, 24);
+                    return new IPEndPoint(new IPAddress(Part(address, 8, 16), scope), port);
                 case AF_UNIX:
                     return new SslUnixEndPoint(SslUnixEndPoint.PathIn(address, 2, length - 2));
                 default:
@@ -132,7 +134,8 @@ namespace SslSock
             var unix = endPoint as SslUnixEndPoint;
             if (ip == null && unix == null)
             {
-                throw new NotSupportedException("An IPEndPoint or SslUnixEndPoint is needed, not " + endPoint.GetType() + ".");
+                throw new NotSupportedException(
+                    "An IPEndPoint or SslUnixEndPoint is needed, not " + endPoint.GetType() + ".");
             }
             return ip != null ? WriteIp(ip) : WriteUnix(unix);
         }

@@ -59,7 +59,9 @@ namespace SslSock
         Truncated = 122,
         /// <summary>The peer speaks plaintext; the text quotes it.</summary>
         NotTls = 123,
-        /// <summary>Plaintext was queued before the handshake began: STARTTLS injection, or an answer not read.</summary>
+        /// <summary>
+        /// Plaintext was queued before the handshake began: STARTTLS injection, or an answer not read.
+        /// </summary>
         EarlyData = 124,
         /// <summary>The peer broke the TLS protocol, or has nothing in common with this side.</summary>
         Protocol = 130,

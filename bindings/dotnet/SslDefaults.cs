@@ -1,14 +1,16 @@
 using System;
+using System.Threading;
 
 namespace SslSock
 {
     /// <summary>
-    /// Settings with which the handles of sockets begin that are made later: for programs that do not set them socket by
-    /// socket. Any thread. Errors as for <see cref="SslSocket"/>.
+    /// Settings with which the handles of sockets begin that are made later: for programs that do not set them socket
+    /// by socket. Any thread. Errors as for <see cref="SslSocket"/>.
     /// </summary>
     public static class SslDefaults
     {
-        private static readonly Lazy<SslSocket> Defaults = new Lazy<SslSocket>(SslSocket.OfDefaults, System.Threading.LazyThreadSafetyMode.PublicationOnly);
+        private static readonly Lazy<SslSocket> Defaults =
+            new Lazy<SslSocket>(SslSocket.OfDefaults, LazyThreadSafetyMode.PublicationOnly);
 
         private static volatile string peerNameOfNew;
 

@@ -33,7 +33,9 @@ namespace SslSock
 
         /// <summary>A certificate hook, as on Windows CE.</summary>
         /// <param name="dwType">1: the certificate is X.509 in DER.</param>
-        /// <param name="pvArg">What was given with the hook. From an SslHelper: the host name in ASCII, ended by NUL.</param>
+        /// <param name="pvArg">
+        /// What was given with the hook. From an SslHelper: the host name in ASCII, ended by NUL.
+        /// </param>
         /// <param name="dwChainLen">1: how many certificates there are.</param>
         /// <param name="pCertChain">
         /// The peer's own certificate: a structure with its size in 32 bits and then, aligned, a pointer to it. Valid
@@ -48,7 +50,9 @@ namespace SslSock
         /// <param name="socket">A connected socket.</param>
         /// <param name="host">The peer's name, DNS or IP literal: its certificate has to be for it.</param>
         /// <exception cref="ArgumentNullException">Something is null.</exception>
-        /// <exception cref="InvalidOperationException">The socket is not connected; the text says what to do.</exception>
+        /// <exception cref="InvalidOperationException">
+        /// The socket is not connected; the text says what to do.
+        /// </exception>
         /// <exception cref="SslSocketException">The handshake has failed.</exception>
         public SslHelper(Socket socket, string host) : this(socket, host, false)
         {
@@ -86,7 +90,9 @@ namespace SslSock
             }
         }
 
-        /// <summary>The peer of the real connection, also after the handshake, when the Socket's own property may be wrong.</summary>
+        /// <summary>
+        /// The peer of the real connection, also after the handshake, when the Socket's own property may be wrong.
+        /// </summary>
         /// <exception cref="SocketException">The socket is not connected.</exception>
         public EndPoint RemoteEndPoint
         {
@@ -99,7 +105,9 @@ namespace SslSock
             get { return state.SslSocket == null ? socket.LocalEndPoint : state.SslSocket.LocalEndPoint; }
         }
 
-        /// <summary>The library's handle, for settings, session and certificate: see <see cref="SslSock.SslSocket.For"/>.</summary>
+        /// <summary>
+        /// The library's handle, for settings, session and certificate: see <see cref="SslSock.SslSocket.For"/>.
+        /// </summary>
         public SslSocket SslSocket
         {
             get { return state.Open(); }
@@ -144,8 +152,12 @@ namespace SslSock
             SocketState.Find(socket).Handshake();
         }
 
-        /// <summary><see cref="DoHandshake()"/> on a thread of the pool, where the certificate is validated too.</summary>
-        /// <returns>A task that fails as the method would. It cannot be cancelled; SslTimeout.Handshake bounds it.</returns>
+        /// <summary>
+        /// <see cref="DoHandshake()"/> on a thread of the pool, where the certificate is validated too.
+        /// </summary>
+        /// <returns>
+        /// A task that fails as the method would. It cannot be cancelled; SslTimeout.Handshake bounds it.
+        /// </returns>
         public Task DoHandshakeAsync()
         {
             return Task.Run(() => state.Handshake());

@@ -1,5 +1,6 @@
 using System;
 using System.Collections.Concurrent;
+using System.Collections.Generic;
 using System.Net;
 using System.Net.Sockets;
 using System.Runtime.CompilerServices;
@@ -29,6 +30,8 @@ namespace SslSock
         private static readonly ConcurrentDictionary<IntPtr, WeakReference<SslSocket>> Live =
             new ConcurrentDictionary<IntPtr, WeakReference<SslSocket>>();
 
+        private readonly WeakReference<SslSocket> self;
+
         private string peerName;
         private bool isSecure;
         private bool isExplicit;
@@ -40,9 +43,20 @@ namespace SslSock
         {
             SetHandle(native);
             peerName = SslDefaults.PeerNameOfNew;
+            self = new WeakReference<SslSocket>(this);
             if (owns)
             {
-                Live[native] = new WeakReference<SslSocket>(this);
+                Live[native] = self;
+            }
+        }
+
+        /// <summary>Takes a native handle from an owner that is no more, but has not been finalized yet.</summary>
+        private SslSocket(IntPtr native, WeakReference<SslSocket> owner) : base(IntPtr.Zero, true)
+        {
+            self = new WeakReference<SslSocket>(this);
+            if (Live.TryUpdate(native, self, owner))
+            {
+                SetHandle(native);
             }
         }
 
@@ -58,7 +72,9 @@ namespace SslSock
             get { return isSecure; }
         }
 
-        /// <summary>The handle of a socket; makes one if there is none yet. It lives at least as long as the socket.</summary>
+        /// <summary>
+        /// The handle of a socket; makes one if there is none yet. It lives at least as long as the socket.
+        /// </summary>
         /// <param name="socket">A stream socket, connected or not yet.</param>
         /// <returns>The handle, always the same for one socket.</returns>
         /// <remarks>
@@ -79,14 +95,18 @@ namespace SslSock
         /// <param name="socket">A connected socket.</param>
         /// <returns>A new handle.</returns>
         /// <exception cref="ArgumentNullException"><paramref name="socket"/> is null.</exception>
-        /// <exception cref="SslSocketException">It is no stream socket, or has a handle and has not been upgraded.</exception>
+        /// <exception cref="SslSocketException">
+        /// It is no stream socket, or has a handle and has not been upgraded.
+        /// </exception>
         public static SslSocket Nested(Socket socket)
         {
             return SocketState.Of(socket).OpenNested();
         }
 
         /// <summary>The handle of a descriptor; makes one if there is none yet.</summary>
-        /// <param name="descriptor">The number of a stream socket, which stays the caller's and has to stay open.</param>
+        /// <param name="descriptor">
+        /// The number of a stream socket, which stays the caller's and has to stay open.
+        /// </param>
         /// <returns>The handle. The caller keeps it or disposes it; it is not kept by the descriptor.</returns>
         /// <exception cref="SslSocketException">It is no stream socket.</exception>
         public static SslSocket FromDescriptor(int descriptor)
@@ -95,8 +115,12 @@ namespace SslSock
             return FindOrNew(descriptor);
         }
 
-        /// <summary>Makes the handshake: turns the connected socket into TLS, now, and returns when that is done.</summary>
-        /// <param name="host">The peer's name, DNS or IP literal; null: that of <see cref="PeerName"/>. A server needs none.</param>
+        /// <summary>
+        /// Makes the handshake: turns the connected socket into TLS, now, and returns when that is done.
+        /// </summary>
+        /// <param name="host">
+        /// The peer's name, DNS or IP literal; null: that of <see cref="PeerName"/>. A server needs none.
+        /// </param>
         /// <returns>
         /// Okay; with <see cref="SslFlags.NonBlocking"/> also WantRead or WantWrite: wait for
         /// <see cref="GetTransportDescriptor"/> and call again.
@@ -131,7 +155,9 @@ namespace SslSock
         /// those there is <see cref="SslHelper.Connect(Socket, EndPoint, string)"/>.
         /// </remarks>
         /// <exception cref="ArgumentNullException"><paramref name="endPoint"/> is null.</exception>
-        /// <exception cref="SslSocketException">No connection, which can be tried again, or a failed handshake.</exception>
+        /// <exception cref="SslSocketException">
+        /// No connection, which can be tried again, or a failed handshake.
+        /// </exception>
         public void Connect(EndPoint endPoint)
         {
             if (endPoint == null)
@@ -211,8 +237,13 @@ namespace SslSock
         protected override bool ReleaseHandle()
         {
             IntPtr native = handle;
-            WeakReference<SslSocket> weak;
-            Live.TryRemove(native, out weak);
+            if (!((ICollection<KeyValuePair<IntPtr, WeakReference<SslSocket>>>)Live).Remove(
+                new KeyValuePair<IntPtr, WeakReference<SslSocket>>(native, self)))
+            {
+                // It has another owner now.
+                FreeHookHandle();
+                return true;
+            }
             // An explicit session waits for the peer's last words, for which no finalizer has the time.
             if (isExplicit && !isDisposing && ThreadPool.QueueUserWorkItem(_ => Native.ssl_socket_free(native)))
             {
@@ -281,17 +312,33 @@ namespace SslSock
         [MethodImpl(MethodImplOptions.NoInlining)]
         private static SslSocket FindOrNew(int descriptor)
         {
-            IntPtr native;
-            if (Native.ssl_socket_from_fd(descriptor, out native) != 0)
+            while (true)
             {
-                return Make(descriptor);
+                IntPtr native;
+                if (Native.ssl_socket_from_fd(descriptor, out native) != 0)
+                {
+                    return Make(descriptor);
+                }
+                WeakReference<SslSocket> owner;
+                if (!Live.TryGetValue(native, out owner))
+                {
+                    // Another part of the process has made it: it is not ours to free.
+                    return new SslSocket(native, false).AsFound();
+                }
+                SslSocket found;
+                if (owner.TryGetTarget(out found) && !found.IsClosed)
+                {
+                    return found;
+                }
+                found = new SslSocket(native, owner);
+                if (!found.IsInvalid)
+                {
+                    // The hook that it has is the former owner's.
+                    Native.ssl_set_validate_cert_hook(found, null, IntPtr.Zero);
+                    return found.AsFound();
+                }
+                // The former owner has freed it meanwhile.
             }
-            WeakReference<SslSocket> weak;
-            SslSocket found;
-            // Another part of the process may have made it: then it is not ours to free.
-            return Live.TryGetValue(native, out weak) && weak.TryGetTarget(out found) && !found.IsClosed
-                ? found
-                : new SslSocket(native, false);
         }
 
         [MethodImpl(MethodImplOptions.NoInlining)]
@@ -354,6 +401,16 @@ namespace SslSock
                     DangerousRelease();
                 }
             }
+        }
+
+        private SslSocket AsFound()
+        {
+            var info = new Native.ssl_session_info { size = (uint)Marshal.SizeOf(typeof(Native.ssl_session_info)) };
+            if (Native.ssl_get_session_info(this, ref info) == 0)
+            {
+                Established();
+            }
+            return this;
         }
 
         /// <summary>The addresses stay known when the handle has been disposed.</summary>

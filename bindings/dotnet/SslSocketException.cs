@@ -33,7 +33,9 @@ namespace SslSock
             SystemError = info.sys_errno;
         }
 
-        /// <summary>One of <see cref="SslError"/>, or the negative value that the certificate hook has chosen.</summary>
+        /// <summary>
+        /// One of <see cref="SslError"/>, or the negative value that the certificate hook has chosen.
+        /// </summary>
         public int Code { get; }
 
         /// <summary>What kind of error it is.</summary>
@@ -118,7 +120,8 @@ namespace SslSock
         /// <summary>SocketException has no constructor that takes it.</summary>
         private void SetInner(Exception thrown)
         {
-            FieldInfo field = typeof(Exception).GetField("_innerException", BindingFlags.Instance | BindingFlags.NonPublic);
+            const BindingFlags Hidden = BindingFlags.Instance | BindingFlags.NonPublic;
+            FieldInfo field = typeof(Exception).GetField("_innerException", Hidden);
             if (thrown != null && field != null)
             {
                 field.SetValue(this, thrown);

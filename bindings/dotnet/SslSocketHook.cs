@@ -23,7 +23,9 @@ namespace SslSock
         /// decides. It is kept for as long as the handle lives.
         /// </param>
         /// <param name="argument">Handed to the hook as pvArg, untouched.</param>
-        /// <remarks>Before the handshake. Inside the hook <see cref="VerifyReport"/> has what verification found.</remarks>
+        /// <remarks>
+        /// Before the handshake. Inside the hook <see cref="VerifyReport"/> has what verification found.
+        /// </remarks>
         public void SetValidateCertHook(SslHelper.SSLVALIDATECERTFUNC callback, IntPtr argument = default(IntPtr))
         {
             if (callback == null)

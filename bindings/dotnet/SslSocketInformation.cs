@@ -23,7 +23,9 @@ namespace SslSock
             }
         }
 
-        /// <summary>The version of the library's ABI: major &lt;&lt; 16 | minor. It was compared when it was loaded.</summary>
+        /// <summary>
+        /// The version of the library's ABI: major &lt;&lt; 16 | minor. It was compared when it was loaded.
+        /// </summary>
         public static int AbiVersion
         {
             get
@@ -78,7 +80,10 @@ namespace SslSock
         {
             get
             {
-                var report = new Native.ssl_verify_report { size = (uint)Marshal.SizeOf(typeof(Native.ssl_verify_report)) };
+                var report = new Native.ssl_verify_report
+                {
+                    size = (uint)Marshal.SizeOf(typeof(Native.ssl_verify_report))
+                };
                 Check(Native.ssl_get_verify_report(this, ref report));
                 return new VerifyReport(report);
             }

@@ -76,15 +76,20 @@ namespace SslSock
             Check(Native.ssl_use_system_trust(this));
         }
 
-        /// <summary>Sets the certificate chain and private key of this side. A server needs one. Before the handshake.</summary>
+        /// <summary>
+        /// Sets the certificate chain and private key of this side. A server needs one. Before the handshake.
+        /// </summary>
         /// <param name="chain">PEM, leaf first.</param>
         /// <param name="key">PEM: PKCS #8, PKCS #1 or SEC 1, not encrypted.</param>
-        /// <exception cref="SslSocketException">Code BadData: they cannot be used, or do not belong together.</exception>
+        /// <exception cref="SslSocketException">
+        /// Code BadData: they cannot be used, or do not belong together.
+        /// </exception>
         public void SetIdentityPem(byte[] chain, byte[] key)
         {
             CheckPem(chain, nameof(chain));
             CheckPem(key, nameof(key));
-            Check(Native.ssl_set_identity_pem(this, chain, (UIntPtr)(uint)chain.Length, key, (UIntPtr)(uint)key.Length));
+            Check(Native.ssl_set_identity_pem(
+                this, chain, (UIntPtr)(uint)chain.Length, key, (UIntPtr)(uint)key.Length));
         }
 
         /// <summary><see cref="SetIdentityPem"/> with the contents of two files, which may be the same.</summary>

@@ -54,7 +54,9 @@ namespace SslSock.StaticHelper
         /// </param>
         /// <param name="deferHandshake">True: the socket stays plain until <see cref="DoHandshake"/>.</param>
         /// <exception cref="ArgumentNullException">Something is null.</exception>
-        /// <exception cref="InvalidOperationException">The socket is not connected, and the handshake not deferred.</exception>
+        /// <exception cref="InvalidOperationException">
+        /// The socket is not connected, and the handshake not deferred.
+        /// </exception>
         /// <exception cref="SslSocketException">The handshake has failed, and the socket is dead.</exception>
         public static void SetSslSocket(
             Socket socket, DRemoteCertificateValidation certificateValidationHook, bool deferHandshake)
@@ -124,8 +126,8 @@ namespace SslSock.StaticHelper
 
         private static bool IsName(SslSocket socket, string host)
         {
-            return string.Equals(
-                AsciiHost.Ascii(host), socket.GetVerifyText(SslVerifyText.Expected), StringComparison.OrdinalIgnoreCase);
+            string expected = socket.GetVerifyText(SslVerifyText.Expected);
+            return string.Equals(AsciiHost.Ascii(host), expected, StringComparison.OrdinalIgnoreCase);
         }
     }
 }

@@ -30,7 +30,9 @@ namespace SslSock.StaticHelper
         }
     }
 
-    /// <summary>Carries bytes between a stream and a socket, both ways, until each has ended; then it closes the socket.</summary>
+    /// <summary>
+    /// Carries bytes between a stream and a socket, both ways, until each has ended; then it closes the socket.
+    /// </summary>
     internal sealed class Carrier
     {
         private readonly Stream stream;
@@ -57,7 +59,9 @@ namespace SslSock.StaticHelper
             get { return failure; }
         }
 
-        /// <summary>Waits until everything has been written to the stream, after the other end has been closed.</summary>
+        /// <summary>
+        /// Waits until everything has been written to the stream, after the other end has been closed.
+        /// </summary>
         internal void WaitForEnd(int milliseconds)
         {
             outward.Join(milliseconds);

@@ -1,4 +1,5 @@
 using System;
+using System.Collections.Generic;
 
 namespace SslSock
 {
@@ -8,6 +9,19 @@ namespace SslSock
     public sealed class VerifyReport
     {
         private static readonly DateTime Epoch = new DateTime(1970, 1, 1, 0, 0, 0, DateTimeKind.Utc);
+
+        private static readonly KeyValuePair<SslCauses, SslError>[] Order =
+        {
+            Pair(SslCauses.Malformed, SslError.BadData),
+            Pair(SslCauses.Signature, SslError.BadSig),
+            Pair(SslCauses.IssuerUnknown, SslError.CertUnknown),
+            Pair(SslCauses.Revoked, SslError.CertRevoked),
+            Pair(SslCauses.Expired, SslError.CertExpired),
+            Pair(SslCauses.NotYetValid, SslError.NotYetValid),
+            Pair(SslCauses.Name, SslError.Name),
+            Pair(SslCauses.Usage, SslError.CertUnknown),
+            Pair(SslCauses.WeakKey, SslError.CertUnknown)
+        };
 
         private readonly byte[] spki;
 
@@ -66,22 +80,9 @@ namespace SslSock
             }
         }
 
-        private static readonly System.Collections.Generic.KeyValuePair<SslCauses, SslError>[] Order =
+        private static KeyValuePair<SslCauses, SslError> Pair(SslCauses cause, SslError error)
         {
-            Pair(SslCauses.Malformed, SslError.BadData),
-            Pair(SslCauses.Signature, SslError.BadSig),
-            Pair(SslCauses.IssuerUnknown, SslError.CertUnknown),
-            Pair(SslCauses.Revoked, SslError.CertRevoked),
-            Pair(SslCauses.Expired, SslError.CertExpired),
-            Pair(SslCauses.NotYetValid, SslError.NotYetValid),
-            Pair(SslCauses.Name, SslError.Name),
-            Pair(SslCauses.Usage, SslError.CertUnknown),
-            Pair(SslCauses.WeakKey, SslError.CertUnknown)
-        };
-
-        private static System.Collections.Generic.KeyValuePair<SslCauses, SslError> Pair(SslCauses cause, SslError error)
-        {
-            return new System.Collections.Generic.KeyValuePair<SslCauses, SslError>(cause, error);
+            return new KeyValuePair<SslCauses, SslError>(cause, error);
         }
 
         /// <summary>A certificate may name years that DateTime does not know.</summary>

@@ -84,14 +84,11 @@ static class InformationTests
                 Peers.Variable("SSLSOCK_SPKI"), BitConverter.ToString(report.GetSpkiSha256()).Replace("-", "").ToLowerInvariant());
             Expect.Bytes(Der("server.pem"), helper.SslSocket.GetPeerCertificate(), "the peer's own");
             Expect.Bytes(Der("intermediate.pem"), helper.SslSocket.GetPeerCertificate(1), "the intermediate one");
-            Expect.Equal(
-                (int)SslError.Invalid, Expect.Throws<SslSocketException>(() => helper.SslSocket.GetPeerCertificate(2)).Code, "third");
+            Peers.ExpectCode(SslError.Invalid, () => helper.SslSocket.GetPeerCertificate(2));
         }
         using (Socket socket = Peers.Connect("SSLSOCK_PEER"))
         {
-            Expect.Equal(
-                (int)SslError.State,
-                Expect.Throws<SslSocketException>(() => GC.KeepAlive(SslSocket.For(socket).VerifyReport)).Code, "before");
+            Peers.ExpectCode(SslError.State, () => GC.KeepAlive(SslSocket.For(socket).VerifyReport));
         }
     }
 
@@ -113,9 +110,7 @@ static class InformationTests
             Expect.Equal("", handle.GetVerifyText(SslVerifyText.Summary));
             Expect.Equal("mail.test", handle.GetVerifyText(SslVerifyText.Presented));
             Expect.Equal("localhost", handle.GetVerifyText(SslVerifyText.Presented, 1));
-            Expect.Equal(
-                (int)SslError.Invalid,
-                Expect.Throws<SslSocketException>(() => handle.GetVerifyText(SslVerifyText.Presented, 99)).Code, "99th");
+            Peers.ExpectCode(SslError.Invalid, () => handle.GetVerifyText(SslVerifyText.Presented, 99));
             Expect.Throws<OverflowException>(() => handle.GetVerifyText(SslVerifyText.Presented, -1));
         }
     }
@@ -129,16 +124,16 @@ static class InformationTests
             SslSocket handle = helper.SslSocket;
             handle.AddTrustFile(Peers.Pki("ca.pem"));
             EndPoint local = helper.LocalEndPoint;
+            if (local is IPEndPoint)
+            {
+                Expect.Equal(socket.LocalEndPoint, local, "local, before");
+            }
             Expect.Equal(expected, helper.RemoteEndPoint, "before");
             helper.DoHandshake();
             Expect.Equal(expected, helper.RemoteEndPoint, "the helper's");
             Expect.Equal(expected, handle.RemoteEndPoint, "the handle's");
             Expect.Equal(expected, new SslHelper(socket, Peers.Name, true).RemoteEndPoint, "another helper's");
             Expect.Equal(local, helper.LocalEndPoint, "the helper's, local");
-            if (local is IPEndPoint)
-            {
-                Expect.True(((IPEndPoint)local).Port > 0, "there is a local port");
-            }
             handle.Dispose();
             Expect.Equal(expected, handle.RemoteEndPoint, "the handle's after it was disposed");
             Expect.Equal(expected, helper.RemoteEndPoint, "the helper's after that");

@@ -6,6 +6,7 @@ using System.Net.Sockets;
 using System.Reflection;
 using System.Runtime.CompilerServices;
 using System.Text;
+using System.Threading;
 using SslSock;
 
 /// <summary>Who owns what, and for how long.</summary>
@@ -24,6 +25,7 @@ static class LifeTests
         tests.Add("the handle is disposed, the socket goes on", HandleDisposed);
         tests.Add("the socket is closed, the handle says so", SocketClosed);
         tests.Add("handles of a descriptor", HandlesOfADescriptor);
+        tests.Add("a handle whose owner waits to be finalized has a new one", NewOwner);
         tests.Add("what is forgotten is freed", ForgottenIsFreed);
         tests.Add("a socket with a hook that knows it is freed", () => Freed(FreedWithHook));
         tests.Add("a reader that holds characters", ReaderHoldsCharacters);
@@ -181,7 +183,7 @@ static class LifeTests
         {
             Expect.Throws<ObjectDisposedException>(helper.DoHandshake);
             // The other one may have its number by now: the handle looks what it is.
-            Expect.Equal((int)SslError.State, Expect.Throws<SslSocketException>(() => handle.PerformHandshake()).Code, "code");
+            Peers.ExpectCode(SslError.State, () => handle.PerformHandshake());
             Peers.Helper(other).DoHandshake();
             ExpectEcho(other);
         }
@@ -211,6 +213,43 @@ static class LifeTests
             handle.Flags = SslFlags.ExplicitIo;
             handle.Connect(endPoint);
             Expect.True(handle.IsSecure, "connected and secure");
+        }
+    }
+
+    private static void NewOwner()
+    {
+        using (Socket socket = Peers.AfterStartTls())
+        {
+            int descriptor = (int)socket.Handle;
+            var thread = new Thread(() =>
+            {
+                GC.KeepAlive(new FinalizerBlocker());
+                SslSocket.FromDescriptor(descriptor).SetValidateCertHook((type, argument, length, chain, flags) => 2);
+            });
+            thread.Start();
+            thread.Join();
+            GC.Collect();
+            // The collector has found the owner to be no more, and its finalizer has to wait.
+            Expect.True(FinalizerBlocker.Began.WaitOne(30000), "the finalizers have begun");
+            SslSocket handle = SslSocket.FromDescriptor(descriptor);
+            FinalizerBlocker.MayEnd.Set();
+            Collect();
+            handle.AddTrustFile(Peers.Pki("ca.pem"));
+            handle.PerformHandshake(Peers.Name);
+            ExpectEcho(socket);
+        }
+    }
+
+    /// <summary>Finalizers of handles come after the others.</summary>
+    private sealed class FinalizerBlocker
+    {
+        internal static readonly ManualResetEvent Began = new ManualResetEvent(false);
+        internal static readonly ManualResetEvent MayEnd = new ManualResetEvent(false);
+
+        ~FinalizerBlocker()
+        {
+            Began.Set();
+            MayEnd.WaitOne(30000);
         }
     }
 

@@ -67,7 +67,9 @@ static class Peers
         return socket;
     }
 
-    /// <summary>A connection to the recording peer that has just said "go ahead", and will do what the order says.</summary>
+    /// <summary>
+    /// A connection to the recording peer that has just said "go ahead", and will do what the order says.
+    /// </summary>
     internal static Socket Recorded(string order, string ticket = null)
     {
         Socket socket = Connect("SSLSOCK_RECORDER");
@@ -156,6 +158,14 @@ static class Peers
             line.Append((char)one[0]);
         }
         return line.ToString().TrimEnd('\r');
+    }
+
+    /// <summary>The call fails with that code.</summary>
+    internal static SslSocketException ExpectCode(SslError code, Action action)
+    {
+        var error = Expect.Throws<SslSocketException>(action);
+        Expect.Equal((int)code, error.Code, "code of " + error);
+        return error;
     }
 
     /// <summary>A socket whose handshake has failed neither sends nor gives anything.</summary>

@@ -1,0 +1,128 @@
+using System;
+using System.Net;
+using System.Net.Sockets;
+using System.Runtime.InteropServices;
+
+namespace SslSock.Compat
+{
+    public partial class Socket
+    {
+        private delegate int NativeFunction(uint type, IntPtr argument, uint length, IntPtr chain, uint flags);
+
+        private int Control(uint code, byte[] input, byte[] output)
+        {
+            if (secure == null)
+            {
+                throw SslSocketException.Of(
+                    SslError.State,
+                    "this is not a secure socket: call SetSocketOption(SocketOptionLevel.Socket, SO_SECURE, SO_SEC_SSL) " +
+                    "before the first control code.");
+            }
+            switch (code)
+            {
+                case SecureSockets.SetValidateCertHook:
+                    return SetHook(input, output);
+                case SecureSockets.GetValidateCertHook:
+                    return GetHook(output);
+                case SecureSockets.PerformHandshake:
+                    return PerformHandshake(input, output);
+            }
+            int returned = secure.Control(code, input, output);
+            if ((code & SecureSockets.TagMask) == SecureSockets.PeerNameTag)
+            {
+                // An empty name takes it back.
+                hasPeerName = input != null && (input.Length > 1 || input.Length == 1 && input[0] != 0);
+            }
+            return returned;
+        }
+
+        /// <summary>
+        /// Sets the hook. Programs hand over the pointer of a delegate that nothing else refers to; the runtime answers
+        /// that very delegate for its pointer, and it is kept as long as the socket.
+        /// </summary>
+        private int SetHook(byte[] input, byte[] output)
+        {
+            bool isWhole = input != null && input.Length >= 2 * IntPtr.Size;
+            Delegate found = isWhole ? FindDelegate(ReadPointer(input, 0)) : null;
+            SslHelper.SSLVALIDATECERTFUNC called = found == null ? null : ToHook(found);
+            if (called != null)
+            {
+                // So that what it throws does not unwind the library, but comes out of the handshake.
+                secure.SetValidateCertHook(called, ReadPointer(input, IntPtr.Size));
+            }
+            else
+            {
+                secure.Control(SecureSockets.SetValidateCertHook, input, output);
+            }
+            hookDelegate = found;
+            hook = isWhole ? (byte[])input.Clone() : null;
+            return 0;
+        }
+
+        /// <summary>The delegate whose pointer this is, or null for a native function.</summary>
+        private static Delegate FindDelegate(IntPtr function)
+        {
+            if (function == IntPtr.Zero)
+            {
+                return null;
+            }
+            // For a native function the runtimes make a delegate of the type that they are asked for.
+            Delegate found = Marshal.GetDelegateForFunctionPointer(function, typeof(NativeFunction));
+            return found is NativeFunction ? null : found;
+        }
+
+        /// <summary>Null if its arguments have to be converted, which is left to the pointer.</summary>
+        private static SslHelper.SSLVALIDATECERTFUNC ToHook(Delegate found)
+        {
+            return found.GetInvocationList().Length != 1
+                ? null
+                : (SslHelper.SSLVALIDATECERTFUNC)Delegate.CreateDelegate(
+                    typeof(SslHelper.SSLVALIDATECERTFUNC), found.Target, found.Method, false);
+        }
+
+        private int GetHook(byte[] output)
+        {
+            byte[] answer = hook ?? new byte[2 * IntPtr.Size];
+            if (output == null || output.Length < 2 * IntPtr.Size)
+            {
+                throw new SocketException((int)SocketError.Fault);
+            }
+            Array.Copy(answer, output, 2 * IntPtr.Size);
+            return 2 * IntPtr.Size;
+        }
+
+        private int PerformHandshake(byte[] input, byte[] output)
+        {
+            try
+            {
+                UseConnectName();
+                SocketState.Of(this).KeepEndPoints();
+            }
+            catch (Exception)
+            {
+                // Whoever passes over the exception must not send a password next.
+                SocketState.Of(this).Kill();
+                throw;
+            }
+            int returned = secure.Control(SecureSockets.PerformHandshake, input, output);
+            GC.KeepAlive(hookDelegate);
+            return returned;
+        }
+
+        /// <summary>What Connect was told, unless SO_SSL_SET_PEERNAME was.</summary>
+        private void UseConnectName()
+        {
+            if (!hasPeerName && connectName != null && !secure.IsSecure)
+            {
+                secure.PeerName = connectName;
+            }
+        }
+
+        private static IntPtr ReadPointer(byte[] bytes, int offset)
+        {
+            return IntPtr.Size == sizeof(long)
+                ? new IntPtr(BitConverter.ToInt64(bytes, offset))
+                : new IntPtr(BitConverter.ToInt32(bytes, offset));
+        }
+    }
+}
