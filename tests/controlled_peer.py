@@ -1,9 +1,9 @@
 """The peer of the program `calls` and of the .NET matrix: step by step it does what a control connection tells it, in
 clear or under TLS.
 
-A connection begins with a line, its ticket; if it begins with a handshake the line comes under TLS. A control connection
-begins with the same line, which is answered "ok" when both are there; each of its further lines is a command that is
-answered with a line:
+A connection begins with a line, its ticket; if it begins with a handshake the line comes under TLS. A control
+connection begins with the same line, which is answered "ok" when both are there; each of its further lines is a command
+that is answered with a line:
 
     tls        "ok" at once; what comes next on the connection is the handshake. If it fails, every further answer is
                "no TLS: REASON; BYTES", the last word being what peer.what_it_is() says of all that came until the end

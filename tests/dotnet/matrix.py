@@ -120,7 +120,7 @@ class Peers:
     def run(self, runtime, *arguments):
         return runtime.run(
             program(), *arguments, variables=self.variables, stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=SECONDS,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=SECONDS, cwd=self.folder.name,
         )  # fmt: skip
 
 
@@ -191,16 +191,17 @@ class OnRuntime:
             for how in HOWS
             for flags in kinds
             for reader in readers
-            for round in range(30 if LONG else 2)
+            for round in range(20 if LONG else 2)
         ]
+        keys = peers().keys
         with concurrent.futures.ThreadPoolExecutor(ENDINGS_AT_ONCE) as pool:
-            jobs = {pool.submit(self._end, how, flags, reader): (how, flags, reader) for how, flags, reader, _ in tried}
+            jobs = {pool.submit(self._end, keys, *how): how for *how, _ in tried}
         failures = [f"{what}: {job.exception()}" for job, what in jobs.items() if job.exception()]
         self.assertEqual(failures, [], f"of {len(tried)}")
 
-    def _end(self, how, flags, reader):
+    def _end(self, keys, how, flags, reader):
         command = [*self.runtime.command, program(), "ending", how]
-        endings.end_right_after_send(peers().keys, command, flags, reader, self.runtime.environment)
+        endings.end_right_after_send(keys, command, flags, reader, self.runtime.environment)
 
 
 def add_check(name):

@@ -35,17 +35,19 @@ def text(seen, checks, endings):
         cells = [cell(name, feature, what) for name, what in seen.items()]
         immediate = all(IMMEDIATE in what.ways(feature) for what in seen.values())
         lines.append(row((escaped(feature), *cells, "yes" if immediate else "–")))
-    lines += ["", "These differ:", "", row(("feature", "seen", "in clear", "upgraded", "where", "why")), "|---|---|---|---|---|---|"]
+    header = ("feature", "seen", "in clear", "upgraded", "where", "why")
+    lines += ["", "These differ:", "", row(header), "|---|---|---|---|---|---|"]
     for one in matrix_differences.DECLARED:
-        where = "both" if set(one.runtimes) == set(seen) else ", ".join(short(seen[name].version) for name in one.runtimes)
+        some = ", ".join(short(seen[name].version) for name in one.runtimes)
+        where = "both" if set(one.runtimes) == set(seen) else some
         lines.append(row(map(escaped, (one.feature, one.label, one.in_clear, one.upgraded, where, one.why))))
     lines += ["", "Tried on both with upgraded sockets alone:", ""]
     lines += [f"* {what}" for what in checks.values()]
     lines += [
         "* an exception that nobody catches ends the process as it does in clear",
-        "* a mebibyte sent right before the process ends arrives, with close_notify, read only when the process has gone; "
-        f"{len(endings)} ways to end: return from Main, Environment.Exit, from another thread too, Main over before a "
-        "foreground thread, an asynchronous Main, with a read pending, after Close",
+        "* a mebibyte sent right before the process ends arrives, with close_notify, read only when the process has "
+        f"gone; {len(endings)} ways to end: return from Main, Environment.Exit, from another thread too, Main over "
+        "before a foreground thread, an asynchronous Main, with a read pending, after Close",
         "",
     ]
     return "\n".join(lines)

@@ -35,7 +35,8 @@ namespace Matrix
             c.Peer.Order("send 8");
             int length = await reading.ConfigureAwait(false);
             c.See(when + "ReceiveAsync", () => c.Check(buffer, length));
-            int sent = await c.Socket.SendAsync(new ArraySegment<byte>(c.Next(10)), SocketFlags.None).ConfigureAwait(false);
+            int sent = await c.Socket.SendAsync(new ArraySegment<byte>(c.Next(10)), SocketFlags.None)
+                .ConfigureAwait(false);
             c.See(when + "SendAsync", () => sent);
             int listed = await c.Socket.SendAsync(Transfer.Segments(c.Next(15), 5, 10), SocketFlags.None)
                 .ConfigureAwait(false);

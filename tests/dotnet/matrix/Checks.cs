@@ -5,7 +5,7 @@ using System.Reflection;
 
 namespace Matrix
 {
-    /// <summary>Marks what is about upgraded sockets alone: a static method that throws if something is wrong.</summary>
+    /// <summary>Marks what is about upgraded sockets alone: a static method that throws if it is not so.</summary>
     [AttributeUsage(AttributeTargets.Method)]
     public sealed class CheckAttribute : Attribute
     {

@@ -115,7 +115,8 @@ namespace Matrix
         private static void DisposeDuringWrite(Conversation c)
         {
             c.Upgrade();
-            Task<int> sending = c.Socket.SendAsync(new ArraySegment<byte>(new byte[64 * 1024 * 1024]), SocketFlags.None);
+            ArraySegment<byte> data = new ArraySegment<byte>(new byte[64 * 1024 * 1024]);
+            Task<int> sending = c.Socket.SendAsync(data, SocketFlags.None);
             c.See("SendAsync waits", () => !sending.IsCompleted);
             c.Socket.Dispose();
             c.See("SendAsync ends", () => ((IAsyncResult)sending).AsyncWaitHandle.WaitOne(Peer.PatienceMilliseconds));

@@ -11,6 +11,8 @@ namespace Matrix
     /// <summary>The garbage collector, and what it must not take or has to give back.</summary>
     internal static class Collecting
     {
+        private const int AtOnce = 4;
+
         /// <summary>Collects on a thread of its own, again and again, until it is disposed.</summary>
         private sealed class Stress : IDisposable
         {
@@ -58,37 +60,26 @@ namespace Matrix
             }
         }
 
-        /// <summary>Hooks that nobody else refers to, certificates, and handshakes, while everything else is collected.</summary>
+        /// <summary>Hooks that nobody else refers to, and handshakes, while everything else is collected.</summary>
         [Check]
         private static void CollectionsDuringHandshakesAndHooks()
         {
             int rounds = Checks.Rounds(12, 300);
             int calls = 0;
-            string[] wrong = new string[3];
+            string[] outcomes;
             using (new Stress())
             {
-                Thread[] threads = Enumerable.Range(0, wrong.Length).Select(i => new Thread(() => wrong[i] = Outcome.Of(() =>
+                outcomes = Many.Threads(AtOnce, _ =>
                 {
                     for (int round = 0; round < rounds; round++)
                     {
                         Accepted(round % 2 == 0, () => Interlocked.Increment(ref calls));
                         Refused(() => Interlocked.Increment(ref calls));
                     }
-                }))).ToArray();
-                foreach (Thread thread in threads)
-                {
-                    thread.Start();
-                }
-                foreach (Thread thread in threads)
-                {
-                    thread.Join();
-                }
+                });
             }
-            foreach (string outcome in wrong)
-            {
-                Checks.Equal("a thread", outcome, "done");
-            }
-            Checks.Equal("calls of hooks", calls, 2 * rounds * wrong.Length);
+            Checks.True("the threads: " + string.Join(", ", outcomes), outcomes.All(outcome => outcome == "done"));
+            Checks.Equal("calls of hooks", calls, 2 * rounds * AtOnce);
         }
 
         private static void Accepted(bool byOverride, Action called)
@@ -142,12 +133,12 @@ namespace Matrix
         [Check]
         private static void NothingGrowsOverAThousandUpgrades()
         {
-            const int Many = 1000;
+            const int Upgrades = 1000;
             UpgradeAndForget(60);
             Settle();
             int descriptors = Descriptors();
             int threads = Threads();
-            UpgradeAndForget(Many);
+            UpgradeAndForget(Upgrades);
             Settle();
             AwaitDescriptors(descriptors + 5);
             // The runtime's pool may have a few more than before.
@@ -156,27 +147,14 @@ namespace Matrix
 
         private static void UpgradeAndForget(int count)
         {
-            const int AtOnce = 4;
-            string[] outcomes = new string[AtOnce];
-            Thread[] threads = Enumerable.Range(0, AtOnce).Select(i => new Thread(() => outcomes[i] = Outcome.Of(() =>
+            string[] outcomes = Many.Threads(AtOnce, _ =>
             {
                 for (int round = 0; round < count / AtOnce; round++)
                 {
                     OneUpgrade(round % 2 == 0);
                 }
-            }))).ToArray();
-            foreach (Thread thread in threads)
-            {
-                thread.Start();
-            }
-            foreach (Thread thread in threads)
-            {
-                thread.Join();
-            }
-            foreach (string outcome in outcomes)
-            {
-                Checks.Equal("upgrades", outcome, "done");
-            }
+            });
+            Checks.True("the threads: " + string.Join(", ", outcomes), outcomes.All(outcome => outcome == "done"));
         }
 
         private static void OneUpgrade(bool close)

@@ -24,8 +24,8 @@ namespace Matrix
     }
 
     /// <summary>
-    /// A socket, its peer, and what a feature has seen of them. A feature says the same steps for every way; what it sees
-    /// goes out as text and is compared by whoever started the program.
+    /// A socket, its peer, and what a feature has seen of them. A feature says the same steps for every way; what it
+    /// sees goes out as text and is compared by whoever started the program.
     /// </summary>
     public sealed class Conversation : IDisposable
     {
@@ -41,7 +41,7 @@ namespace Matrix
         /// <param name="how">How <see cref="Upgrade"/> is to do it.</param>
         /// <param name="feature">The name under which observations go out; null for none.</param>
         /// <param name="peer">The environment's variable with the peer's address.</param>
-        /// <param name="connect">Connects to the address; null for Socket.Connect. Not asked in the immediate way.</param>
+        /// <param name="connect">Connects; null for Socket.Connect. Not asked in the immediate way.</param>
         /// <param name="helper">Makes the helper; null for an SslHelper. Not asked in the immediate way.</param>
         public Conversation(Way how, string feature = null, string peer = "SSLSOCK_CALLS_PEER",
             Action<Socket, EndPoint> connect = null, Func<Socket, SslHelper> helper = null)
@@ -99,7 +99,7 @@ namespace Matrix
                 int.Parse(text.Substring(colon + 1), CultureInfo.InvariantCulture));
         }
 
-        /// <summary>The steps before the upgrade: there are none where the handshake is made with the connection.</summary>
+        /// <summary>The steps before the upgrade: the immediate way has none.</summary>
         public void InClear(Action steps)
         {
             if (Way == Way.Immediate)

@@ -46,33 +46,25 @@ namespace Matrix
                     SslSocket native = helper.SslSocket;
                     using (Barrier together = new Barrier(3))
                     {
-                        string[] outcomes = new string[2];
-                        Thread[] threads = Enumerable.Range(0, 2).Select(i => new Thread(() =>
+                        FileStream[] files = null;
+                        string[] outcomes = Many.Threads(3, i =>
                         {
                             together.SignalAndWait();
-                            outcomes[i] = Outcome.Of(() =>
+                            if (i == 0)
                             {
-                                helper.Dispose();
-                                native.Dispose();
-                                socket.Dispose();
-                            });
-                        })).ToArray();
-                        foreach (Thread thread in threads)
-                        {
-                            thread.Start();
-                        }
-                        together.SignalAndWait();
-                        FileStream[] files = Enumerable.Range(0, 20).Select(_ => File.OpenRead("/dev/zero")).ToArray();
-                        foreach (Thread thread in threads)
-                        {
-                            thread.Join();
-                        }
+                                files = Enumerable.Range(0, 20).Select(_ => File.OpenRead("/dev/zero")).ToArray();
+                                return;
+                            }
+                            helper.Dispose();
+                            native.Dispose();
+                            socket.Dispose();
+                        });
+                        Checks.Equal("all", string.Join(" ", outcomes), "done done done");
                         foreach (FileStream file in files)
                         {
                             Checks.Equal("a file opened meanwhile", file.Read(new byte[5], 0, 5), 5);
                             file.Dispose();
                         }
-                        Checks.Equal("both", string.Join(" ", outcomes), "done done");
                     }
                     Checks.Equal("peer", c.Peer.Ask("ending"), "0 end");
                 }
@@ -89,20 +81,11 @@ namespace Matrix
                 using (Barrier together = new Barrier(8))
                 {
                     c.Peer.Order("tls");
-                    string[] outcomes = new string[8];
-                    Thread[] threads = Enumerable.Range(0, 8).Select(i => new Thread(() =>
+                    string[] outcomes = Many.Threads(8, _ =>
                     {
                         together.SignalAndWait();
-                        outcomes[i] = Outcome.Of(() => SslHelper.DoHandshake(c.Socket));
-                    })).ToArray();
-                    foreach (Thread thread in threads)
-                    {
-                        thread.Start();
-                    }
-                    foreach (Thread thread in threads)
-                    {
-                        thread.Join();
-                    }
+                        SslHelper.DoHandshake(c.Socket);
+                    });
                     Checks.Equal("who succeeds in " + string.Join(", ", outcomes), outcomes.Count(o => o == "done"), 1);
                     c.Socket.Send(c.Next(10));
                     Checks.Equal("peer", c.Peer.Ask("take 10"), "ok");

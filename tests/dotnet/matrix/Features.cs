@@ -7,7 +7,7 @@ using System.Threading;
 
 namespace Matrix
 {
-    /// <summary>Marks the steps of a feature: a static method that takes a conversation.</summary>
+    /// <summary>Marks the steps of a feature: a static method.</summary>
     [AttributeUsage(AttributeTargets.Method)]
     public sealed class FeatureAttribute : Attribute
     {
@@ -29,9 +29,9 @@ namespace Matrix
 
         private static readonly Type[] Groups =
         {
-            typeof(Transfer), typeof(Waiting), typeof(Streams), typeof(ByEventArgs), typeof(ByBeginEnd), typeof(ByAwait),
-            typeof(PendingReads), typeof(Connecting), typeof(Options), typeof(Endings), typeof(Closing), typeof(Load),
-            typeof(Helpers)
+            typeof(Transfer), typeof(Waiting), typeof(Streams), typeof(ByEventArgs), typeof(ByBeginEnd),
+            typeof(ByAwait), typeof(PendingReads), typeof(Connecting), typeof(Options), typeof(Endings),
+            typeof(Closing), typeof(Load), typeof(Helpers)
         };
 
         /// <summary>Those with one of the words in their names, or all.</summary>
@@ -83,20 +83,7 @@ namespace Matrix
             {
                 try
                 {
-                    Action<Way, string> own = method.GetParameters().Length == 2
-                        ? (Action<Way, string>)Delegate.CreateDelegate(typeof(Action<Way, string>), method)
-                        : null;
-                    if (own != null)
-                    {
-                        own(way, name);
-                    }
-                    else
-                    {
-                        using (Conversation conversation = new Conversation(way, name))
-                        {
-                            ((Action<Conversation>)Delegate.CreateDelegate(typeof(Action<Conversation>), method))(conversation);
-                        }
-                    }
+                    Steps(method)(way, name);
                     return true;
                 }
                 catch (Exception thrown)
@@ -105,6 +92,23 @@ namespace Matrix
                     return false;
                 }
             }
+        }
+
+        /// <summary>A method takes a conversation, or the way and the name, to make its own.</summary>
+        private static Action<Way, string> Steps(MethodInfo method)
+        {
+            if (method.GetParameters().Length == 2)
+            {
+                return (Action<Way, string>)Delegate.CreateDelegate(typeof(Action<Way, string>), method);
+            }
+            var steps = (Action<Conversation>)Delegate.CreateDelegate(typeof(Action<Conversation>), method);
+            return (way, name) =>
+            {
+                using (Conversation conversation = new Conversation(way, name))
+                {
+                    steps(conversation);
+                }
+            };
         }
     }
 }

@@ -45,7 +45,8 @@ namespace Matrix
                 Checks.True("Send fails: " + outcome, outcome.StartsWith("SocketException"));
             }
             string received = Outcome.Of(() => c.Socket.Receive(new byte[100]));
-            Checks.True("Receive gives nothing: " + received, received == "0" || received.StartsWith("SocketException"));
+            Checks.True("Receive gives nothing: " + received,
+                received == "0" || received.StartsWith("SocketException"));
             c.Socket.Close();
             string peer = c.Peer.Ask("ending");
             Checks.True("peer: " + peer, peer.StartsWith("no TLS: ") && peer.EndsWith("; nothing but TLS"));

@@ -1,4 +1,5 @@
 using System;
+using System.Collections.Generic;
 using System.Linq;
 using System.Net.Sockets;
 using System.Threading;
@@ -15,28 +16,20 @@ namespace Matrix
         [Feature("100 sockets, a thread for each")]
         private static void Threads(Way way, string name)
         {
-            string[] outcomes = new string[Connections];
-            Thread[] threads = Enumerable.Range(0, Connections)
-                .Select(i => new Thread(() => outcomes[i] = Outcome.Of(() => Echo(way, name)))).ToArray();
-            foreach (Thread thread in threads)
-            {
-                thread.Start();
-            }
-            foreach (Thread thread in threads)
-            {
-                thread.Join();
-            }
-            Tell(way, name, outcomes);
+            string[] back = new string[Connections];
+            string[] outcomes = Many.Threads(Connections, i => back[i] = Echo(way, name));
+            Tell(way, name, outcomes.Select((outcome, i) => outcome == "done" ? back[i] : outcome));
         }
 
         [Feature("100 sockets by await")]
         private static void Tasks(Way way, string name)
         {
-            Task<string>[] tasks = Enumerable.Range(0, Connections).Select(_ => Task.Run(() => EchoAsync(way, name))).ToArray();
-            Tell(way, name, tasks.Select(task => Outcome.Of(() => Conversation.Wait(task))).ToArray());
+            Task<string>[] tasks = Enumerable.Range(0, Connections)
+                .Select(_ => Task.Run(() => EchoAsync(way, name))).ToArray();
+            Tell(way, name, tasks.Select(task => Outcome.Of(() => Conversation.Wait(task))));
         }
 
-        private static void Tell(Way way, string name, string[] outcomes)
+        private static void Tell(Way way, string name, IEnumerable<string> outcomes)
         {
             foreach (IGrouping<string, string> same in outcomes.GroupBy(outcome => outcome))
             {
@@ -75,11 +68,12 @@ namespace Matrix
                 int got = 0;
                 for (int piece = 1; got < Length && piece > 0; got += piece)
                 {
-                    piece = await c.Socket.ReceiveAsync(new ArraySegment<byte>(back, got, Length - got), SocketFlags.None)
-                        .ConfigureAwait(false);
+                    ArraySegment<byte> free = new ArraySegment<byte>(back, got, Length - got);
+                    piece = await c.Socket.ReceiveAsync(free, SocketFlags.None).ConfigureAwait(false);
                 }
                 c.Socket.Shutdown(SocketShutdown.Send);
-                int end = await c.Socket.ReceiveAsync(new ArraySegment<byte>(back), SocketFlags.None).ConfigureAwait(false);
+                int end = await c.Socket.ReceiveAsync(new ArraySegment<byte>(back), SocketFlags.None)
+                    .ConfigureAwait(false);
                 return c.Check(back, got) + ", " + end + ", peer " + c.Peer.Answer();
             }
         }
@@ -106,7 +100,8 @@ namespace Matrix
                         c.Peer.Begin("take 300000");
                         string taken = c.Peer.Answer();
                         c.Peer.Order("send 200000");
-                        c.See("round " + round, () => string.Join(" ", taken, Conversation.Wait(sending), Conversation.Wait(receiving)));
+                        c.See("round " + round, () =>
+                            string.Join(" ", taken, Conversation.Wait(sending), Conversation.Wait(receiving)));
                     }
                 }
             }

@@ -68,7 +68,8 @@ namespace Matrix
             c.Socket.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.KeepAlive, true);
             c.Upgrade();
             c.See("set before", get);
-            c.See("setting", () => c.Socket.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.KeepAlive, false));
+            c.See("setting",
+                () => c.Socket.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.KeepAlive, false));
             c.See("set after", get);
         }
 

@@ -38,7 +38,8 @@ namespace Matrix
             }
             SocketException socket = thrown as SocketException;
             string text = thrown.GetType().Name + (socket != null ? " " + socket.SocketErrorCode : "");
-            if (thrown is InvalidOperationException && !(thrown is ObjectDisposedException) || thrown is TimeoutException)
+            bool isDisposed = thrown is ObjectDisposedException;
+            if (thrown is InvalidOperationException && !isDisposed || thrown is TimeoutException)
             {
                 // They may be the test's own.
                 text += ": " + thrown.Message;

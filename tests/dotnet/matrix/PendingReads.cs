@@ -6,7 +6,7 @@ using System.Threading.Tasks;
 
 namespace Matrix
 {
-    /// <summary>Reads that have begun in clear and wait while the upgrade is made: what comes under TLS is theirs.</summary>
+    /// <summary>Reads that wait while the upgrade is made: what comes under TLS is theirs.</summary>
     internal static class PendingReads
     {
         [Feature("ReceiveAsync(SocketAsyncEventArgs) pending at the upgrade", NeedsClearText = true)]

@@ -10,7 +10,7 @@ namespace Matrix
     /// What .NET programs do with sockets, in clear and after an upgrade: tests/dotnet/matrix.py starts it.
     /// </summary>
     /// <remarks>
-    /// features WAYS [WORDS]   every feature with one of the words in its name, in each of the ways (with commas between)
+    /// features WAYS [WORDS]   every feature with one of the words in its name, in each way (with commas between)
     /// check NAME              one of the checks of upgraded sockets
     /// ending HOW BYTES FLAGS  sends and ends
     /// unhandled WAY           ends by an exception

@@ -215,7 +215,8 @@ namespace Matrix
             c.See("Blocking", () => c.Socket.Blocking);
             c.See("Receive", () => c.Receive(10));
             SocketError error = SocketError.Success;
-            c.See("Receive with an error code", () => c.Socket.Receive(new byte[10], 0, 10, SocketFlags.None, out error));
+            c.See("Receive with an error code",
+                () => c.Socket.Receive(new byte[10], 0, 10, SocketFlags.None, out error));
             c.See("that code", () => error);
             c.PeerSends(5);
             c.See("Receive of data", () => c.Receive(10));
