@@ -83,9 +83,8 @@ class ArticleTest(harness.ServerTest):
         source = folder / "article.cs"
         source.write_text((FOLDER / "Main.cs").read_text().replace("\n// THE LISTING\n", f"\n{changed}\n"))
         # Loops with empty bodies and a variable that is only set, at which the compiler would warn.
-        program = runtimes.compile(
-            [source], [runtimes.ASSEMBLY, "System.dll"], folder / "article.exe", ["-define:DEBUG;TRACE", "-nowarn:219,642"]
-        )
+        options = ["-define:DEBUG;TRACE", "-nowarn:219,642"]
+        program = runtimes.compile([source], [runtimes.ASSEMBLY, "System.dll"], folder / "article.exe", options)
         return program, [line for line in difference[2:] if line[0] in "+-"]
 
     def run_program(self, program, authority, **variables):
@@ -114,10 +113,12 @@ class ArticleTest(harness.ServerTest):
 
     def test_wrong_authority(self):
         """The listing fails with an exception that says why, and nothing is sent."""
-        with tempfile.TemporaryDirectory() as folder, MailServer() as server, record(server.host, server.port, listen=LOCALHOST) as recording:
-            pki.make(folder)
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        pki.make(folder.name)
+        with MailServer() as server, record(server.host, server.port, listen=LOCALHOST) as recording:
             program, _ = self.build(recording.port)
-            done = self.run_program(program, f"{folder}/ca.pem")
+            done = self.run_program(program, f"{folder.name}/ca.pem")
             self.assertEqual(done.returncode, 1, f"{done.stdout}{done.stderr}")
             self.assertIn("refused: ", done.stdout)
             self.assertIn("issuer", done.stdout)

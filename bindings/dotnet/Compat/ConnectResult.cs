@@ -29,7 +29,7 @@ namespace SslSock.Compat
 
         public bool IsCompleted => isCompleted;
 
-        /// <summary>Does the work, and tells whoever waits. What the callback throws is the program's own affair.</summary>
+        /// <summary>Does the work, and tells whoever waits. What the callback throws is the program's affair.</summary>
         internal void Complete(Action work)
         {
             try

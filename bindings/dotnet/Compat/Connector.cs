@@ -61,14 +61,16 @@ namespace SslSock.Compat
             });
         }
 
-        /// <summary>Makes the runtime's next attempt to connect, wherever to, fail at once.</summary>
-        internal static void Spoil(int descriptor, AddressFamily family, Func<bool> isClosed)
+        /// <summary>Makes the runtime's next attempt to connect fail at once, and answers where it has to go.</summary>
+        internal static IPEndPoint Spoil(int descriptor, AddressFamily family, Func<bool> isClosed)
         {
             bool isV6 = family == AddressFamily.InterNetworkV6;
-            byte[] nowhere = SocketAddresses.Write(
-                new IPEndPoint(isV6 ? IPAddress.IPv6Loopback : IPAddress.Loopback, 0));
+            // Nothing can listen on port 0.
+            IPEndPoint nowhere = new IPEndPoint(isV6 ? IPAddress.IPv6Loopback : IPAddress.Loopback, 0);
+            byte[] address = SocketAddresses.Write(nowhere);
             WithoutBlocking(descriptor, duplicate =>
-                connect(duplicate, nowhere, nowhere.Length) == 0 ? 0 : Await(duplicate, isClosed));
+                connect(duplicate, address, address.Length) == 0 ? 0 : Await(duplicate, isClosed));
+            return nowhere;
         }
 
         private static int WithoutBlocking(int descriptor, Func<int, int> work)

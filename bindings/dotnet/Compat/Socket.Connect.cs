@@ -36,7 +36,9 @@ namespace SslSock.Compat
             Establish(Target.Of(address, port));
         }
 
-        /// <summary>Connects to the first of the addresses that can be reached, as <see cref="Connect(EndPoint)"/>.</summary>
+        /// <summary>
+        /// Connects to the first of the addresses that can be reached, as <see cref="Connect(EndPoint)"/>.
+        /// </summary>
         public new void Connect(IPAddress[] addresses, int port)
         {
             if (addresses == null || addresses.Length == 0 || GoesToBase)
@@ -61,7 +63,7 @@ namespace SslSock.Compat
             Establish(Target.Of(host, port));
         }
 
-        /// <summary>Begins <see cref="Connect(EndPoint)"/>. The hook is called on a thread of the socket's own.</summary>
+        /// <summary>Begins <see cref="Connect(EndPoint)"/>. The hook is called on another thread.</summary>
         public new IAsyncResult BeginConnect(EndPoint remoteEP, AsyncCallback callback, object state)
         {
             return remoteEP == null || secure == null
@@ -106,7 +108,7 @@ namespace SslSock.Compat
             ours.End(this);
         }
 
-        /// <summary>Connects, as <see cref="Connect(EndPoint)"/>. The hook is called on a thread of the socket's own.</summary>
+        /// <summary>Connects, as <see cref="Connect(EndPoint)"/>. The hook is called on another thread.</summary>
         public Task ConnectAsync(EndPoint remoteEP)
         {
             return ConnectAsync(remoteEP, CancellationToken.None);

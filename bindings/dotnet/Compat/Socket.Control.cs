@@ -1,5 +1,4 @@
 using System;
-using System.Net;
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
 
@@ -15,8 +14,8 @@ namespace SslSock.Compat
             {
                 throw SslSocketException.Of(
                     SslError.State,
-                    "this is not a secure socket: call SetSocketOption(SocketOptionLevel.Socket, SO_SECURE, SO_SEC_SSL) " +
-                    "before the first control code.");
+                    "this is not a secure socket: call SetSocketOption(SocketOptionLevel.Socket, SO_SECURE, " +
+                    "SO_SEC_SSL) before the first control code.");
             }
             switch (code)
             {

@@ -1,7 +1,6 @@
 using System;
 using System.Net;
 using System.Net.Sockets;
-using System.Runtime.InteropServices;
 
 namespace SslSock.Compat
 {
@@ -244,8 +243,8 @@ namespace SslSock.Compat
                     if (secure == null)
                     {
                         RefuseOnceConnected(
-                            "SO_SECURE has to be set before Connect, as on Windows CE. To turn a connected socket into " +
-                            "TLS use new SslHelper(socket, host, true) and its DoHandshake.");
+                            "SO_SECURE has to be set before Connect, as on Windows CE. To turn a connected socket " +
+                            "into TLS use new SslHelper(socket, host, true) and its DoHandshake.");
                         secure = SslSocket.Secure(this);
                     }
                     break;

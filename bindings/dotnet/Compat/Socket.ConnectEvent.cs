@@ -82,10 +82,7 @@ namespace SslSock.Compat
             {
                 try
                 {
-                    Connector.Spoil(socket.Handle.ToInt32(), socket.AddressFamily, () => socket.isClosed);
-                    Call(new IPEndPoint(
-                        socket.AddressFamily == AddressFamily.InterNetworkV6 ? IPAddress.IPv6Loopback : IPAddress.Loopback,
-                        1));
+                    Call(Connector.Spoil(socket.Handle.ToInt32(), socket.AddressFamily, () => socket.isClosed));
                     // The kernel forgets with a failed connect that the socket was held.
                     socket.HoldAgain();
                 }
