@@ -85,6 +85,21 @@ MUTATIONS = [
         ["fin_without_close_notify", "fin_inside"],
     ),
     Mutation(
+        "a held socket may send",
+        [("src/sys/hold.rs", "    match shutdown(fd, Shutdown::Both) {", "    match Err(Errno::NOTCONN) {")],
+        ["nothing_is_sent_or_received_on_a_held_socket", "held_again"],
+    ),
+    Mutation(
+        "a held socket receives",
+        [("src/sys/hold.rs", "    attach_filter(fd)?;\n", "    let _ = attach_filter;\n")],
+        ["nothing_is_sent_or_received_on_a_held_socket"],
+    ),
+    Mutation(
+        "without a name the hook is not told",
+        [("src/verify/chain.rs", "else { return findings.push(no_name()) };", "else { return };")],
+        ["without_a_name"],
+    ),
+    Mutation(
         "the end of the process waits for nothing",
         [("src/abi/process.rs", "let _ = panic::catch(socket::end_process);", "let _ = panic::catch(|| ());")],
         ["exit_delivers", "then exit"],

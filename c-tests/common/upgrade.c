@@ -22,6 +22,17 @@ _Noreturn void upgrade_failed(const char *what, ssl_socket *s)
     FAIL("%s: %s: %s", what, ssl_error_name(ssl_get_error(s)), text);
 }
 
+void expect_error_text(ssl_socket *s, const char *part)
+{
+    char text[2048] = "";
+    size_t length = 0;
+
+    CHECK(ssl_get_error_text(s, text, sizeof text, &length) == SSL_ERR_OKAY);
+    if (strstr(text, part) == NULL) {
+        FAIL("the text does not say \"%s\": %s", part, text);
+    }
+}
+
 ssl_socket *upgrade(int fd, const char *name)
 {
     return upgrade_with(fd, name, 0);

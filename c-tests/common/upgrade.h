@@ -29,6 +29,9 @@ void echo_with_peer(const struct way *way, size_t bytes);
 /* Sends the pattern's bytes from `offset` on, in whichever mode the connection is. */
 void say_pattern(int fd, ssl_socket *s, const struct way *way, size_t length, size_t offset);
 
+/* Checks that the text of the handle's error (NULL: this thread's last) has this part. */
+void expect_error_text(ssl_socket *s, const char *part);
+
 /* Ends the program with the name and text of the handle's error (NULL: this thread's last). */
 _Noreturn void upgrade_failed(const char *what, ssl_socket *s);
 

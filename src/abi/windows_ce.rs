@@ -25,14 +25,14 @@ use crate::winsock::{self, Request};
 /// 0x50730008 SO_SSL_GET_VALIDATE_CERT_HOOK: gives both.
 /// 0x9073000F, 0x5073000F, 0x1073000F SO_SSL_SET_PEERNAME: the name, as ssl_set_peername. An empty
 /// buffer or name clears it; what is no name answers SSL_ERR_INVALID.
-/// 0x1073000D SO_SSL_PERFORM_HANDSHAKE: as ssl_perform_handshake, but for the name. One in the buffer
-/// goes before that of SO_SSL_SET_PEERNAME; a buffer that holds no name is as good as none. Without
-/// any name the handshake fails with SSL_ERR_NO_NAME, unless there is a certificate hook: then no name
-/// is sent (SNI), the hook gets SSL_CERT_FLAG_ISSUER_UNKNOWN whatever the certificate, and the report
-/// has SSL_CAUSE_NAME. SSL_FLAG_STRICT does not let the hook accept that.
+/// 0x1073000D SO_SSL_PERFORM_HANDSHAKE: as ssl_perform_handshake, but for the name. One in the
+/// buffer goes before that of SO_SSL_SET_PEERNAME; a buffer that holds no name is as good as none.
+/// Without any name the handshake fails with SSL_ERR_NO_NAME, unless there is a certificate hook:
+/// then no name is sent (SNI), the hook gets SSL_CERT_FLAG_ISSUER_UNKNOWN whatever the certificate,
+/// and the report has SSL_CAUSE_NAME. SSL_FLAG_STRICT does not let the hook accept that.
 ///
 /// A name is a DNS name in ASCII or an IP literal, narrow, with or without a NUL; what follows the
-/// NUL does not count. A buffer of exactly 8 bytes that holds none may hold the address of one, which
+/// NUL does not count. A buffer of exactly 8 bytes may hold the address of a name instead, which
 /// ends with a NUL within 256 bytes. An address where nothing can be read does no harm.
 ///
 /// Buffers that a code does not use are left alone, whatever they are. If the output buffer is too
@@ -74,18 +74,19 @@ pub unsafe extern "C" fn ssl_ioctl(
     status(outcome)
 }
 
-/// Windows CE: setsockopt(SO_SECURE, SO_SEC_SSL). Makes a handle for the TCP socket `fd`, which is not
-/// connected yet, and writes it to `s`. It is one as of ssl_socket_new, but where the handshake is
-/// not deferred (SSL_FLAG_DEFER_HANDSHAKE) the conversation begins with it, as on Windows CE where
-/// connect made it: nothing may be sent in clear.
+/// Windows CE: setsockopt(SO_SECURE, SO_SEC_SSL). Makes a handle for the TCP socket `fd`, which is
+/// not connected yet, and writes it to `s`. It is one as of ssl_socket_new, but unless
+/// SSL_FLAG_DEFER_HANDSHAKE is set the conversation begins with the handshake, which on Windows CE
+/// connect made: nothing may be sent in clear before it.
 ///
 /// Therefore the socket is held: if the program connects it by itself, every send fails with EPIPE
-/// and recv answers the end of input, through every duplicate. Whoever makes the handshake lets go
-/// first: ssl_connect does, ssl_wce_hold, and SO_SSL_SET_FLAGS with SSL_FLAG_DEFER_HANDSHAKE. A
-/// handshake on a socket that is still held fails, and so does one before which anything was sent
-/// in clear (TCP, Linux 4.19 or newer); as always, that ends the connection. poll shows a held socket
-/// as hung up. A connect of the program's own that fails undoes what stops sending: call
-/// ssl_wce_hold after it. A socket filter of the program's own is lost.
+/// and recv answers the end of input, through every duplicate. ssl_connect lets go by itself;
+/// otherwise ssl_wce_hold does, and setting SSL_FLAG_DEFER_HANDSHAKE. A handshake on a socket that
+/// is still held fails, and so does one before which anything was sent in clear (Linux 4.19 or
+/// newer): as always, that ends the connection. poll shows a held socket as hung up.
+///
+/// A connect of the program's own that fails undoes what stops sending: call ssl_wce_hold after
+/// it. A socket filter of the program's own is lost.
 ///
 /// SSL_ERR_STATE if the socket is connected or about to be, or has a live handle; SSL_ERR_INVALID if
 /// `fd` is something else. Free it with ssl_socket_free: a socket that is held stays so. Any thread.
@@ -100,8 +101,9 @@ pub unsafe extern "C" fn ssl_wce_secure(fd: i32, s: *mut *mut ssl_socket) -> i32
 }
 
 /// `hold` 0 lets go of a socket made by ssl_wce_secure, right before the caller's own connect; 1
-/// holds it again after a connect that failed, and takes back one that is under way. The socket stays
-/// bound and keeps its options. With SSL_FLAG_DEFER_HANDSHAKE nothing is held, and both do nothing.
+/// holds it again after a connect that failed, and takes back one that is under way. The socket
+/// stays bound and keeps its options. With SSL_FLAG_DEFER_HANDSHAKE nothing is held, and both do
+/// nothing.
 ///
 /// SSL_ERR_STATE if the socket is connected (for 0: while it was held), the handshake has begun, or
 /// the handle is not of ssl_wce_secure; SSL_ERR_INVALID for any other number. Any thread.

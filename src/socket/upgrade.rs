@@ -445,6 +445,12 @@ impl Whom<'_> {
             (Some(given), _) => Ok(Some(given)),
             (None, Some(set)) => Ok(Some(set.clone())),
             (None, None) if may_be_nameless => Ok(None),
+            (None, None) if matches!(self, Self::WindowsCe(_)) => Err(Error::new(
+                Code::NO_NAME,
+                "no peer name and no certificate hook: give the name that this connection is meant \
+                 to reach with SO_SSL_SET_PEERNAME or SO_SSL_PERFORM_HANDSHAKE, or set a hook that \
+                 decides; without either any certificate would do",
+            )),
             (None, None) => Err(Error::new(
                 Code::NO_NAME,
                 "no peer name: say whom this connection is meant to reach, in \

@@ -95,3 +95,61 @@ const TCP_SYN_SENT: u8 = 2;
 const TCP_CLOSE: u8 = 7;
 /// Return a constant: how many bytes to keep, beside the header.
 const BPF_RET_K: u16 = 0x6;
+
+#[cfg(test)]
+mod tests {
+    use std::net::{TcpListener, TcpStream};
+    use std::os::fd::{AsFd, OwnedFd};
+
+    use rustix::net::{
+        AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, connect, recv, send,
+        socket_with,
+    };
+
+    use super::*;
+    use crate::sys::test_sockets::{LONG, ready, tcp_pair};
+
+    fn new_socket() -> OwnedFd {
+        socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, None).unwrap()
+    }
+
+    fn connected(socket: &OwnedFd) -> TcpStream {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        connect(socket, &listener.local_addr().unwrap()).unwrap();
+        listener.accept().unwrap().0
+    }
+
+    #[test]
+    fn a_held_socket_neither_sends_nor_receives() {
+        let socket = new_socket();
+        hold(socket.as_fd()).unwrap();
+        assert_eq!(stage(socket.as_fd()), Ok(Stage::Unconnected));
+        let peer = connected(&socket);
+        assert_eq!(stage(socket.as_fd()), Ok(Stage::Connected));
+        send(&peer, b"220 ready", SendFlags::NOSIGNAL).unwrap();
+        assert_eq!(send(&socket, b"x", SendFlags::NOSIGNAL), Err(Errno::PIPE));
+        assert_eq!(recv(&socket, &mut [0; 9], RecvFlags::empty()).unwrap().0, 0);
+    }
+
+    #[test]
+    fn let_go_it_does_both() {
+        let socket = new_socket();
+        let_go(socket.as_fd()).unwrap();
+        hold(socket.as_fd()).unwrap();
+        hold(socket.as_fd()).unwrap();
+        let_go(socket.as_fd()).unwrap();
+        let peer = connected(&socket);
+        send(&peer, b"220 ready", SendFlags::NOSIGNAL).unwrap();
+        assert_eq!(send(&socket, b"x", SendFlags::NOSIGNAL), Ok(1));
+        ready(socket.as_fd(), rustix::event::PollFlags::IN, LONG);
+        assert_eq!(recv(&socket, &mut [0; 9], RecvFlags::empty()).unwrap().0, 9);
+    }
+
+    #[test]
+    fn stages_are_told_apart() {
+        let (ours, _theirs) = tcp_pair();
+        assert_eq!(stage(ours.as_fd()), Ok(Stage::Connected));
+        assert_eq!(stage(new_socket().as_fd()), Ok(Stage::Unconnected));
+        assert!(stage(crate::sys::test_sockets::unix_pair().0.as_fd()).is_err());
+    }
+}

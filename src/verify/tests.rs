@@ -94,6 +94,27 @@ fn a_wrong_name_lists_the_right_ones() {
 }
 
 #[test]
+fn without_a_name_no_certificate_is_trusted() {
+    let text = "there was no name to check: nobody has said whom this connection is meant to \
+                reach, so any certificate would do (SO_SSL_SET_PEERNAME, ssl_set_peername)";
+    let (root, nobody) = (Ca::root("Root"), Ca::root("Nobody"));
+    // As the address that stands for no name inside rustls, too.
+    for names in [&["a.test"][..], &["0.0.0.0"], &[]] {
+        let leaf = root.leaf(names, |_| {});
+        let report = examine_nameless(&[&root.der], &[&leaf.der]);
+        assert_error(&report, CAUSE_NAME, Code::NAME, text);
+        assert_eq!(report.expected, None);
+        assert_eq!(report.presented, names);
+    }
+    // Everything else is found as well, also where webpki cannot read the certificate.
+    let report = examine_nameless(&[&root.der], &[&nobody.leaf(&["a.test"], |_| {}).der]);
+    assert_eq!(report.causes, CAUSE_NAME | CAUSE_ISSUER_UNKNOWN);
+    let report = examine_nameless(&[&root.der], &[&CertificateDer::from(&b"\x30\x00"[..])]);
+    assert_eq!(report.causes, CAUSE_NAME | CAUSE_ISSUER_UNKNOWN | CAUSE_MALFORMED);
+    assert!(report.error.unwrap().text.ends_with(text));
+}
+
+#[test]
 fn addresses_and_trailing_dots_match() {
     for (name, host) in [
         ("192.0.2.7", "192.0.2.7"),

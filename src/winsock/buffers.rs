@@ -68,3 +68,70 @@ fn could_be_an_address(number: usize) -> bool {
 fn invalid(text: String) -> Error {
     Error { sys_errno: libc::EINVAL, ..Error::new(Code::INVALID, text) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn named(input: &[u8]) -> Option<String> {
+        name(input).map(|name| name.as_str().to_owned())
+    }
+
+    #[test]
+    fn names_are_found_in_every_form_that_was_seen() {
+        let text = b"pointed.test\0";
+        let address = text.as_ptr().expose_provenance().to_ne_bytes();
+        for (input, expected) in [
+            (&b"mail.test"[..], "mail.test"),
+            (b"mail.test\0", "mail.test"),
+            (b"mail.test\0\xff\xff", "mail.test"),
+            (b"MAIL.test.", "mail.test"),
+            (b"192.0.2.7", "192.0.2.7"),
+            (b"2001:db8::7\0", "2001:db8::7"),
+            // As long as an address.
+            (b"aaa.test", "aaa.test"),
+            (b"aa.test\0", "aa.test"),
+            (b"a.test\0\0", "a.test"),
+            (&address, "pointed.test"),
+        ] {
+            assert_eq!(named(input).as_deref(), Some(expected), "{input:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_name_is_none() {
+        let no_name = c"two words".as_ptr().expose_provenance().to_ne_bytes();
+        for input in [
+            &b""[..],
+            b"\0",
+            b"\0mail.test",
+            b"mail test",
+            b"mail.test:993",
+            b"m\0a\0i\0l\0\xff",
+            b"b\xc3\xbccher.test",
+            b"\xe9t\xe9.test",
+            b"\x90\x78\x56\x34\x12\x7f\0\0",
+            b"\xff\xff\xff\xff\xff\xff\xff\xff",
+            &[0; 8],
+            &[b'a'; 4096],
+            &no_name,
+            &no_name[..7],
+        ] {
+            // UTF-16 is the name that its first unit is.
+            let expected = input.starts_with(b"m\0").then_some("m");
+            assert_eq!(named(input).as_deref(), expected, "{input:?}");
+        }
+    }
+
+    #[test]
+    fn numbers_need_their_bytes() {
+        assert_eq!(dword(&8_u32.to_ne_bytes(), "X"), Ok(8));
+        assert_eq!(dword(&[8_u32.to_ne_bytes(), [0xff; 4]].concat(), "X"), Ok(8));
+        assert_eq!(dword(&[8, 0], "X").unwrap_err().text, "X takes a DWORD of 4 bytes, not 2");
+        let words = [1_usize.to_ne_bytes(), 2_usize.to_ne_bytes()].concat();
+        assert_eq!(hook(&words), Ok((1, 2)));
+        for length in 0..HOOK_SIZE {
+            assert_eq!(hook(&words[..length]).unwrap_err().code, Code::INVALID);
+        }
+    }
+}

@@ -53,3 +53,39 @@ const CODES: &[(u32, &str, Operation)] = &[
     (0x5073_000F, "SO_SSL_SET_PEERNAME", Operation::SetPeerName),
     (0x1073_000F, "SO_SSL_SET_PEERNAME", Operation::SetPeerName),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_is_one_of_the_family_and_listed_once() {
+        const DIRECTIONS: u32 = 0xC000_0000;
+        for (at, &(code, name, _)) in CODES.iter().enumerate() {
+            // The class, the family, and a tag of one byte.
+            assert_eq!(code & !DIRECTIONS & !0xff, 0x1073_0000, "{name}");
+            assert!(CODES[at + 1..].iter().all(|&(other, ..)| other != code), "{name}");
+            let is_in = code & 0x8000_0000 != 0;
+            let is_known_by_name = name.contains("PEERNAME") || name.contains("PERFORM");
+            assert!(is_known_by_name || is_in == name.contains("_SET_") || code == 0xD073_0004);
+        }
+        assert_eq!(find(0x9073_0002), Ok(("SO_SSL_SET_FLAGS", Operation::SetFlags)));
+        assert_eq!(find(0x8004_667E).unwrap_err().text, "0x8004667e is none of the SO_SSL_* codes");
+    }
+
+    #[test]
+    fn signed_forms_are_the_same_bits() {
+        for (signed, name) in [
+            (-1_871_511_550, "SO_SSL_SET_FLAGS"),
+            (-1_871_511_549, "SO_SSL_SET_PROTOCOLS"),
+            (-1_871_511_544, "SO_SSL_SET_VALIDATE_CERT_HOOK"),
+            (275_972_109, "SO_SSL_PERFORM_HANDSHAKE"),
+            (1_349_713_934, "SO_SSL_GET_CONNECTION_INFO"),
+            (1_349_713_922, "SO_SSL_GET_FLAGS"),
+            (-1_871_511_537, "SO_SSL_SET_PEERNAME"),
+            (1_349_713_935, "SO_SSL_SET_PEERNAME"),
+        ] {
+            assert_eq!(find(i32::cast_unsigned(signed)).map(|(name, _)| name), Ok(name));
+        }
+    }
+}

@@ -181,6 +181,15 @@ fn examine_at(
     verifier(trusted, Mode::Reject).examine(&chain, Some(&name), now)
 }
 
+/// For a peer that nobody has named, at [`NOW`].
+pub fn examine_nameless(
+    trusted: &[&CertificateDer<'static>],
+    chain: &[&CertificateDer<'static>],
+) -> Report {
+    let chain: Vec<_> = chain.iter().map(|der| (*der).clone()).collect();
+    verifier(trusted, Mode::Nameless).examine(&chain, None, time())
+}
+
 fn pem(der: &[u8]) -> String {
     format!("-----BEGIN CERTIFICATE-----\n{}-----END CERTIFICATE-----\n", base64(der))
 }

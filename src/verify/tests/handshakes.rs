@@ -22,6 +22,18 @@ use crate::verify::verifier::{Mode, Verifier, take_report};
 const VERSIONS: [&SupportedProtocolVersion; 2] = [&TLS12, &TLS13];
 
 #[test]
+fn without_a_name_the_handshake_goes_on_and_the_report_says_so() {
+    for version in VERSIONS {
+        let root = Ca::root("Root");
+        let leaf = root.leaf(&["a.test"], |_| {});
+        let verifier = verifier(&[&root.der], Mode::Nameless);
+        assert_eq!(handshake(version, verifier, &[&leaf.der], &leaf.key), Ok(()));
+        let report = take_report().unwrap();
+        assert_eq!((report.causes, report.expected), (CAUSE_NAME, None));
+    }
+}
+
+#[test]
 fn a_good_chain_is_accepted_and_leaves_one_report() {
     for version in VERSIONS {
         for mode in [Mode::Reject, Mode::Provisional] {
