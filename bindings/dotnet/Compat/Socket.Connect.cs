@@ -218,6 +218,10 @@ namespace SslSock.Compat
             {
                 bool isImmediate = !IsDeferred;
                 Reach(target, report, isImmediate);
+                if (isImmediate)
+                {
+                    HandshakeNow();
+                }
             }
             finally
             {
