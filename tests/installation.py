@@ -77,9 +77,9 @@ class Machine:
             text=True, errors="replace", timeout=SECONDS, **options,
         )  # fmt: skip
 
-    def virtual_environment(self, name):
+    def virtual_environment(self, name, python=sys.executable):
         """The Python of a fresh virtual environment."""
-        subprocess.run([sys.executable, "-m", "venv", self.folder / name], check=True)
+        subprocess.run([python, "-m", "venv", self.folder / name], check=True)
         return self.folder / name / "bin" / "python"
 
     def pip_install(self, python, *arguments, variables=None):

@@ -17,12 +17,13 @@ import tempfile
 import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests" / "servers"), str(ROOT / "tests" / "dotnet")]
+sys.path[:0] = [str(ROOT / "tests" / folder) for folder in (".", "servers", "dotnet", "python")]
 
 import harness  # noqa: E402
 import installation  # noqa: E402
 import nuget  # noqa: E402
 import runtimes  # noqa: E402
+import unit_versions  # noqa: E402
 from installation import PACKAGES, only  # noqa: E402
 
 VERSION = re.search(r'^version = "(.+)"$', (ROOT / "Cargo.toml").read_text(), re.M).group(1)
@@ -157,10 +158,10 @@ class Python(InstalledTest):
     def package(self):
         return only(self.python.parent.parent, "lib/python*/site-packages/sslsock")
 
-    def run_python(self, program, *arguments):
+    def run_python(self, program, *arguments, python=None):
         path = self.machine.folder / "program.py"
         path.write_text(program)
-        return self.machine.run(self.python, "-W", "error", path, *arguments)
+        return self.machine.run(python or self.python, "-W", "error", path, *arguments)
 
     def assert_mail_by_quick_start(self, token):
         program = programs("bindings/python/README.md", "python")[0]
@@ -213,6 +214,19 @@ class Wheel(Python):
                 done = self.run_python(program, NAME, port, last)
                 self.assert_success(done)
                 self.assertIn(output, done.stdout)
+
+    def test_the_oldest_and_the_newest_python_here_take_it(self):
+        others = unit_versions.others()
+        if not others:
+            self.skipTest("there is no other Python of 3.8 or later here")
+        program = programs("bindings/python/README.md", "python")[1]
+        for version, interpreter in (others[0], others[-1]):
+            with self.subTest(version):
+                python = self.machine.virtual_environment("python{}.{}".format(*version), interpreter)
+                self.assert_success(self.machine.pip_install(python, "--no-index", only(PACKAGES, "*.whl")))
+                done = self.run_python(program, NAME, self.port("SSLSOCK_EXIM_SMTP"), self.authority, python=python)
+                self.assert_success(done)
+                self.assertIn("250 ", done.stdout)
 
     def test_every_example_runs(self):
         sender, file = f"{secrets.token_hex(8)}@client.test", secrets.token_hex(8)
@@ -308,6 +322,7 @@ class NuGetPackage(InstalledTest):
     """CoreCLR's programs find assembly and library in the packages folder, Mono's have both beside them."""
 
     kind = "nupkg"
+    servers = ("exim", "nginx", "vsftpd")
 
     @classmethod
     def install(cls):
@@ -324,7 +339,10 @@ class NuGetPackage(InstalledTest):
             folder = pathlib.Path(tempfile.mkdtemp(dir=self.machine.folder))
             (folder / "program.cs").write_text(source)
             reference = self.package / "lib" / "net45" / "SslSock.dll"
-            self.compiled[source] = runtimes.compile([folder / "program.cs"], [reference], folder / "program.exe")
+            # What the examples have from the article is not all used.
+            self.compiled[source] = runtimes.compile(
+                [folder / "program.cs"], [reference], folder / "program.exe", ["-nowarn:219,642"]
+            )
         return self.compiled[source]
 
     def run_on_coreclr(self, source, *arguments, packages=None):
@@ -385,6 +403,7 @@ class NuGetPackage(InstalledTest):
         arguments = [
             (self.port("SSLSOCK_EXIM_SMTP"), self.authority, "250 "),
             (self.port("SSLSOCK_NGINX_HTTPS"), self.key_digest(), f"connected to {NAME}"),
+            (self.port("SSLSOCK_NGINX_HTTPS"), self.authority, "HTTP/1.1 200 OK"),
         ]
         found = programs("bindings/dotnet/README.md", "csharp")
         self.assertEqual(len(found), len(arguments))
@@ -392,6 +411,20 @@ class NuGetPackage(InstalledTest):
             for name, run in self.on_both():
                 with self.subTest(name, program=program):
                     done = run(program, NAME, port, last)
+                    self.assert_success(done)
+                    self.assertIn(output, done.stdout)
+
+    def test_every_example_runs(self):
+        arguments = {
+            "ftps": (self.port("SSLSOCK_VSFTPD_FTP"), "anonymous", "nobody", self.authority, "257 "),
+            "smtp_starttls": (self.port("SSLSOCK_EXIM_SMTP"), self.authority, "success\n"),
+        }
+        examples = {path.stem: path.read_text() for path in (ROOT / "examples" / "dotnet").glob("*.cs")}
+        self.assertEqual(set(examples), set(arguments))
+        for example, (*words, output) in arguments.items():
+            for name, run in self.on_both():
+                with self.subTest(name, example=example):
+                    done = run(examples[example], NAME, *words)
                     self.assert_success(done)
                     self.assertIn(output, done.stdout)
 
