@@ -111,7 +111,8 @@ class Conversation:
                 self.say(answer.format(tag=tag, offer=offer, more=self.more, argument=argument))
 
     def start_tls(self, tag, command):
-        if self.way in ("refusing", "not_offering"):
+        # One that does not offer it would do it all the same; FTP has nothing to offer with.
+        if self.way == "refusing" or self.way == "not_offering" and command == "AUTH":
             self.say(self.dialect["refusal"].format(tag=tag))
             return
         answer = self.dialect[command].format(tag=tag)

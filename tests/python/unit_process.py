@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import subprocess
 import threading
 import unittest
 
@@ -148,15 +149,17 @@ class End(unittest.TestCase):
         self.check("explicit")
 
     HANDSHAKE = (
-        "import sys, threading, sslsock, peer\nfrom support import *\n"
+        "import atexit, sys, threading, sslsock, peer\nfrom support import *\n"
         "name, how = sys.argv[1:3]\n"
-        "started, log = threading.Event(), []\n"
+        "started, ending = threading.Event(), threading.Event()\n"
+        "atexit.register(ending.set)\n"
         "sock, _ = upgraded('play %s read tell go fin' % name)\n"
         "sock.sendall(peer.pattern(0, 1000))\n"
         "class Accepting(sslsock.SslHelper):\n"
         "    def validate_cert(self, type, arg, chain, flags):\n"
         "        started.set()\n"
-        "        if how == 'inside':\n            threading.Event().wait(0.1)\n"
+        # A little longer than the interpreter needs to go, if it does not wait.
+        "        if how == 'inside':\n            ending.wait()\n            threading.Event().wait(0.1)\n"
         "        return 0\n"
         "recorded = Recorded('halt known')\n"
         "helper = Accepting(recorded.sock, NAME, True)\n"
@@ -178,6 +181,11 @@ class End(unittest.TestCase):
         self.assertEqual(support.result(name), (1000, "close_notify"))
         recorded.control("go")
         recorded.record()
+        try:
+            # If it is to die by a signal, this is the time.
+            process.wait(0.3)
+        except subprocess.TimeoutExpired:
+            pass
         support.release(name + "-go")
         output, complaint = process.communicate(timeout=support.SECONDS)
         self.assertEqual((process.returncode, complaint), (0, ""))

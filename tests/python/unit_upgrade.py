@@ -1,5 +1,7 @@
 """SslHelper and SslSocket: how they are made, found and freed; addresses, errors, hooks, explicit mode."""
 
+import base64
+import ctypes
 import errno
 import gc
 import os
@@ -16,7 +18,7 @@ import support
 from support import NAME, authority, closing, connect, upgraded
 
 import sslsock
-from sslsock import SslHelper, SslSocket
+from sslsock import SslHelper, SslSocket, _native
 
 
 class Fileno:
@@ -345,6 +347,19 @@ class Errors(unittest.TestCase):
                     ssl_socket.set_flags(wrong)
 
 
+class Freed(unittest.TestCase):
+    def test_a_handle_goes_with_its_object(self):
+        with closing(connect()) as sock:
+            first = SslSocket(sock)
+            with self.assertRaises(sslsock.SslUsageError):
+                SslSocket(sock)
+            self.assertIs(SslSocket.find(sock), first)
+            del first
+            gc.collect()
+            self.assertIsNone(SslSocket.find(sock))
+            SslSocket(sock)
+
+
 class Hooks(unittest.TestCase):
     def handshake(self, hook, arg=None, host=NAME, trust=False, flags=0):
         with closing(connect()) as sock:
@@ -372,8 +387,6 @@ class Hooks(unittest.TestCase):
         self.assertEqual((thread, kind, flags, wrong), (threading.get_ident(), sslsock.SSL_CERT_X509, 0, 1))
         self.assertIs(arg, mark)
         pem = pathlib.Path(support.peers()["SSLSOCK_PKI"], "server.pem").read_text()
-        import base64
-
         self.assertEqual(chain, [base64.b64decode(pem.split("-----")[2])])
 
     def test_a_failed_handshake_leaves_the_report(self):
@@ -405,6 +418,22 @@ class Hooks(unittest.TestCase):
             self.assertTrue(raised.exception.from_hook)
             # No circle that keeps everything alive.
             thrown.__traceback__ = None
+
+    def test_an_answer_that_is_not_its_own_accepts_nothing(self):
+        """As if the call into Python had failed and left a 0 behind."""
+        recorded = support.Recorded("serve known")
+        with closing(recorded.sock) as sock:
+            ssl_socket = SslSocket.of(sock)
+            ssl_socket.set_validate_cert_hook(lambda *_: sslsock.SSL_ERR_OKAY)
+            zero = _native.ValidateCert(lambda _: 0)
+            pointer = ctypes.cast(zero, ctypes.c_void_p)
+            self.assertEqual(_native.lib.ssl_set_validate_cert_hook(ssl_socket.handle, pointer, None), 0)
+            with self.assertRaises(sslsock.SslUsageError) as raised:
+                ssl_socket.perform_handshake(NAME)
+            self.assertIn("before it had decided", raised.exception.text)
+            with self.assertRaises(OSError):
+                sock.sendall(b"secret")
+        self.assertEqual(recorded.record()[2], b"")
 
     def test_nothing_is_complained_of_when_it_goes(self):
         done = support.run_python(
@@ -551,6 +580,19 @@ class Explicit(unittest.TestCase):
             with self.assertRaises(sslsock.SslError) as raised:
                 ssl_socket.send(b"x")
             self.assertEqual(raised.exception.errno, errno.EPIPE)
+
+    def test_the_session_ends_with_its_object(self):
+        name = support.ticket()
+        with closing(connect()) as sock:
+            ssl_socket = SslSocket(sock)
+            ssl_socket.set_flags(sslsock.SSL_FLAG_EXPLICIT_IO)
+            ssl_socket.add_trust_file(authority())
+            ssl_socket.perform_handshake(NAME)
+            ssl_socket.send(("sink %s\n" % name).encode())
+            del ssl_socket
+            gc.collect()
+            # The descriptor is still open.
+            self.assertEqual(support.result(name), (0, "close_notify"))
 
     def test_the_non_blocking_handshake(self):
         recorded = support.Recorded("halt known")
