@@ -86,8 +86,14 @@ def starttls_imap(
     # From 3.14 on it reads the socket itself, and its file is of no use.
     file = getattr(client, "_file", None) or vars(client).get("file")
     ahead = b"".join(getattr(client, "_readbuf", ()))
+
+    def close() -> None:
+        # Or the end of a `with` block would say LOGOUT to nobody, and its exception would hide ours.
+        inside.state = "LOGOUT"
+        client.shutdown()
+
     trust = _Trust(timeout, trust_file, trust_pem, system_trust)
-    made = _upgrade(client.sock, name, [file], helper, trust, client.shutdown, ahead)
+    made = _upgrade(client.sock, name, [file], helper, trust, close, ahead)
     inside.untagged_responses = {}
     inside._tls_established = True
     inside._get_capabilities()
