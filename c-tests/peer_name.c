@@ -283,6 +283,23 @@ static void the_address_of_a_name(const struct way *way)
     free(on_heap);
 }
 
+/* The address 0x7a7a7a7a7a7a reads "zzzzzz" in place. */
+static void an_address_that_looks_like_a_name(const struct way *way)
+{
+    char *at = (char *)(uintptr_t)0x7a7a7a7a7a7a; // NOLINT: that is what is tried.
+    char *page = (char *)((uintptr_t)at & ~(uintptr_t)(PAGE - 1));
+
+    (void)way;
+    EXPECT_TOLD("zzzzzz", .in = &at, .in_len = sizeof at);
+    if (mmap(page, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) != page) {
+        SKIP("no memory can be had there: %s", strerror(errno));
+    }
+    EXPECT_TOLD("page.test", .in = strcpy(at, "page.test"), .in_len = 10);
+    EXPECT_TOLD("page.test", .in = &at, .in_len = sizeof at);
+    strcpy(at, "two words");
+    EXPECT_TOLD("first.test", .in = &at, .in_len = sizeof at, .peername = "first.test");
+}
+
 static void an_address_without_a_name_does_no_harm(const struct way *way)
 {
     static char long_name[4096];
@@ -324,9 +341,11 @@ static void a_name_of_the_size_of_an_address(const struct way *way)
     EXPECT_TOLD("a.test", .in = "a.test\0", .in_len = 8);
     EXPECT_TOLD("a", .in = "a\0\0\0\0\0\0", .in_len = 8);
     EXPECT_TOLD("", .in = "12.0.0.1", .in_len = 8, .without_hook = 1);
-    /* What is behind the NUL does not count, whatever the size. */
+    /* What is behind the NUL does not count, but where that makes it a number, or UTF-16. */
     EXPECT_TOLD("aa.test", .in = "aa.test\0other.test", .in_len = 19);
     EXPECT_TOLD("aa.test", .in = "aa.test\0\xff\xff\xff\xff", .in_len = 12);
+    EXPECT_TOLD("", .in = "ab\0\x34\x12\x7f\0\0", .in_len = 8);
+    EXPECT_TOLD("", .in = "a\0.\0t\0e\0s\0t\0", .in_len = 12);
 }
 
 static void deny_reading_memory(void)
@@ -347,10 +366,11 @@ static void deny_reading_memory(void)
 
 static void where_memory_must_not_be_read_the_address_is_ignored(const struct way *way)
 {
-    const char *at = "heap.test";
+    /* Mapped, since its address then has a byte that no name has. */
+    char *at = strcpy(readable_page(), "page.test");
 
     (void)way;
-    EXPECT_TOLD("heap.test", .in = &at, .in_len = sizeof at, .peername = "first.test");
+    EXPECT_TOLD("page.test", .in = &at, .in_len = sizeof at, .peername = "first.test");
     deny_reading_memory();
     EXPECT_TOLD("first.test", .in = &at, .in_len = sizeof at, .peername = "first.test");
     EXPECT_TOLD("aaa.test", .in = "aaa.test", .in_len = 8, .peername = "first.test");
@@ -369,6 +389,7 @@ int main(int argc, char **argv)
         {"without_a_name_strict_lets_no_hook_accept", without_a_name_strict_lets_no_hook_accept, NULL, 0},
         {"no_other_call_goes_without_a_name", no_other_call_goes_without_a_name, NULL, 0},
         {"the_address_of_a_name", the_address_of_a_name, NULL, 0},
+        {"an_address_that_looks_like_a_name", an_address_that_looks_like_a_name, NULL, 0},
         {"an_address_without_a_name_does_no_harm", an_address_without_a_name_does_no_harm, NULL, 0},
         {"a_name_of_the_size_of_an_address", a_name_of_the_size_of_an_address, NULL, 0},
         {"where_memory_must_not_be_read_the_address_is_ignored",

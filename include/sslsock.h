@@ -603,8 +603,9 @@ uint32_t ssl_error_category(int32_t code);
 // and the report has SSL_CAUSE_NAME. SSL_FLAG_STRICT does not let the hook accept that.
 //
 // A name is a DNS name in ASCII or an IP literal, narrow, with or without a NUL; what follows the
-// NUL does not count. A buffer of exactly 8 bytes may hold the address of a name instead, which
-// ends with a NUL within 256 bytes. An address where nothing can be read does no harm.
+// NUL does not count, but a UTF-16 string is no name. A buffer of exactly 8 bytes may hold the
+// address of a name instead, which ends with a NUL within 256 bytes. An address where nothing can
+// be read does no harm.
 //
 // Buffers that a code does not use are left alone, whatever they are. If the output buffer is too
 // small: SSL_ERR_BUFFER, and `returned` gets the length needed; if the input buffer is:

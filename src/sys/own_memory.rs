@@ -2,10 +2,32 @@
 
 use std::ffi::c_void;
 
-/// The bytes up to the NUL at `address` in this process's memory. `None`: nothing can be read
-/// there, there is no NUL among the first [`LIMIT`] bytes, or the system does not allow the call.
-pub fn string_at(address: usize) -> Option<Vec<u8>> {
+/// What is at an address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// Nothing that can be read, or the system does not allow to look.
+    Nothing,
+    /// No NUL among the first [`LIMIT`] bytes, or before the end of what can be read.
+    NoString,
+    /// The bytes before the NUL.
+    String(Vec<u8>),
+}
+
+/// Looks at `address` in this process's memory.
+pub fn string_at(address: usize) -> Found {
     let mut bytes = [0_u8; LIMIT];
+    let read = match read(address, &mut bytes).and_then(|count| bytes.get(..count)) {
+        None | Some([]) => return Found::Nothing,
+        Some(read) => read,
+    };
+    match read.iter().position(|&byte| byte == 0) {
+        Some(end) => Found::String(read.iter().copied().take(end).collect()),
+        None => Found::NoString,
+    }
+}
+
+/// How many bytes could be read.
+fn read(address: usize, bytes: &mut [u8; LIMIT]) -> Option<usize> {
     let mut rest = LIMIT;
     let mut at = address;
     // The kernel reads a piece wholly or not at all: one for each page.
@@ -32,9 +54,7 @@ pub fn string_at(address: usize) -> Option<Vec<u8>> {
             0,
         )
     };
-    let read = bytes.get(..usize::try_from(count).ok()?)?;
-    let end = read.iter().position(|&byte| byte == 0)?;
-    Some(read[..end].to_vec())
+    usize::try_from(count).ok()
 }
 
 /// A host name has at most 253 characters.
@@ -48,15 +68,19 @@ const PIECES: usize = 2;
 mod tests {
     use super::*;
 
+    fn string(bytes: &[u8]) -> Found {
+        Found::String(bytes.to_vec())
+    }
+
     #[test]
     fn reads_up_to_the_nul_and_no_further() {
         let text = b"mail.test\0behind";
-        assert_eq!(string_at(text.as_ptr().addr()).unwrap(), b"mail.test");
-        assert_eq!(string_at(c"".as_ptr().addr()).unwrap(), b"");
+        assert_eq!(string_at(text.as_ptr().addr()), string(b"mail.test"));
+        assert_eq!(string_at(c"".as_ptr().addr()), string(b""));
         let mut long = [b'a'; LIMIT + 1];
-        assert_eq!(string_at(long.as_ptr().addr()), None);
+        assert_eq!(string_at(long.as_ptr().addr()), Found::NoString);
         long[LIMIT - 1] = 0;
-        assert_eq!(string_at(long.as_ptr().addr()).unwrap().len(), LIMIT - 1);
+        assert_eq!(string_at(long.as_ptr().addr()), string(&[b'a'; LIMIT - 1]));
     }
 
     #[test]
@@ -71,19 +95,18 @@ mod tests {
             pages
         };
         let edge = pages.addr() + PAGE - 5;
-        for (bytes, expected) in [(*b"edge\0", Some(b"edge".to_vec())), (*b"edges", None)] {
+        for (bytes, expected) in [(*b"edge\0", string(b"edge")), (*b"edges", Found::NoString)] {
             // SAFETY: the last five bytes of the first page, which nothing else uses.
             unsafe { pages.byte_add(PAGE - 5).cast::<[u8; 5]>().write(bytes) };
             assert_eq!(string_at(edge), expected);
         }
-        assert_eq!(string_at(pages.addr() + PAGE), None);
+        assert_eq!(string_at(pages.addr() + PAGE), Found::Nothing);
     }
 
     #[test]
     fn what_is_no_address_does_no_harm() {
-        for address in [0, 1, PAGE - 1, 1 << 47, 1 << 56, usize::MAX - LIMIT, usize::MAX - 1] {
-            assert_eq!(string_at(address), None, "{address:#x}");
+        for address in [0, 1, PAGE - 1, 1 << 47, 1 << 56, usize::MAX - LIMIT, usize::MAX] {
+            assert_eq!(string_at(address), Found::Nothing, "{address:#x}");
         }
-        assert_eq!(string_at(usize::MAX), None);
     }
 }

@@ -1,7 +1,7 @@
 //! What stands in the buffers of the SO_SSL_* codes, as real programs fill them.
 
 use crate::error::{Code, Error, Result, quote};
-use crate::sys::own_memory::string_at;
+use crate::sys::own_memory::{Found, string_at};
 use crate::verify::name::PeerName;
 
 /// The size of SSLVALIDATECERTHOOK: a function, then its argument.
@@ -32,12 +32,11 @@ pub fn hook(input: &[u8]) -> Result<(usize, usize)> {
 /// of the size of a pointer the address of a name that ends with one. `None`: it is no name.
 pub fn name(input: &[u8]) -> Option<PeerName> {
     let address = input.try_into().map(usize::from_ne_bytes).ok();
-    match address {
-        // Of both it may be either. Where there is a name at an address, it is no coincidence.
-        Some(address) if could_be_an_address(address) => {
-            string_at(address).and_then(|text| parse(&text)).or_else(|| parse(up_to_nul(input)))
-        }
-        _ => parse(up_to_nul(input)),
+    // Where there is memory at an address, it is no coincidence.
+    match address.filter(|&address| could_be_an_address(address)).map(string_at) {
+        Some(Found::String(text)) => parse(&text),
+        Some(Found::NoString) => None,
+        Some(Found::Nothing) | None => in_place(input),
     }
 }
 
@@ -48,6 +47,15 @@ pub fn no_name_in(input: &[u8]) -> Error {
         "not a host name: {quoted}: give a DNS name in ASCII or an IP address as a narrow string \
          (nothing was changed)"
     ))
+}
+
+fn in_place(input: &[u8]) -> Option<PeerName> {
+    let text = up_to_nul(input);
+    let is_padded = input.iter().skip(text.len()).all(|&byte| byte == 0);
+    // Otherwise a number with a NUL among its bytes would be taken for a short name, and a UTF-16
+    // string for a name of one character.
+    let is_text = is_padded || (input.len() != size_of::<usize>() && text.len() > 1);
+    is_text.then(|| parse(text)).flatten()
 }
 
 fn up_to_nul(input: &[u8]) -> &[u8] {
@@ -107,7 +115,9 @@ mod tests {
             b"\0mail.test",
             b"mail test",
             b"mail.test:993",
-            b"m\0a\0i\0l\0\xff",
+            b"m\0a\0i\0l\0.\0t\0e\0s\0t\0",
+            b"i\0\x12\x34\x12\x7f\0\0",
+            b"ab\0\x34\x12\x7f\0\0",
             b"b\xc3\xbccher.test",
             b"\xe9t\xe9.test",
             b"\x90\x78\x56\x34\x12\x7f\0\0",
@@ -117,9 +127,7 @@ mod tests {
             &no_name,
             &no_name[..7],
         ] {
-            // UTF-16 is the name that its first unit is.
-            let expected = input.starts_with(b"m\0").then_some("m");
-            assert_eq!(named(input).as_deref(), expected, "{input:?}");
+            assert_eq!(named(input), None, "{input:?}");
         }
     }
 
