@@ -624,14 +624,14 @@ int32_t ssl_ioctl(ssl_socket *s,
 // SSL_FLAG_DEFER_HANDSHAKE is set the conversation begins with the handshake, which on Windows CE
 // connect made: nothing may be sent in clear before it.
 //
-// Therefore the socket is held: if the program connects it by itself, every send fails with EPIPE
-// and recv answers the end of input, through every duplicate. ssl_connect lets go by itself;
+// Therefore the socket is held: until it is let go every connect fails with EISCONN and every send
+// with EPIPE, through every duplicate and in every process. ssl_connect lets go by itself;
 // otherwise ssl_wce_hold does, and setting SSL_FLAG_DEFER_HANDSHAKE. A handshake on a socket that
 // is still held fails, and so does one before which anything was sent in clear (Linux 4.19 or
-// newer): as always, that ends the connection. poll shows a held socket as hung up.
+// newer): as always, that ends the connection.
 //
-// A connect of the program's own that fails undoes what stops sending: call ssl_wce_hold after
-// it. A socket filter of the program's own is lost.
+// A held socket is bound to a port, as if it listened, but nobody can connect to it. Bind it
+// before, or let it go for that. A socket filter of the program's own is lost.
 //
 // SSL_ERR_STATE if the socket is connected or about to be, or has a live handle; SSL_ERR_INVALID if
 // `fd` is something else. Free it with ssl_socket_free: a socket that is held stays so. Any thread.
@@ -642,8 +642,8 @@ int32_t ssl_wce_secure(int32_t fd, ssl_socket **s);
 // stays bound and keeps its options. With SSL_FLAG_DEFER_HANDSHAKE nothing is held, and both do
 // nothing.
 //
-// SSL_ERR_STATE if the socket is connected (for 0: while it was held), the handshake has begun, or
-// the handle is not of ssl_wce_secure; SSL_ERR_INVALID for any other number. Any thread.
+// SSL_ERR_STATE if the socket is connected or (for 0) about to be, the handshake has begun, or the
+// handle is not of ssl_wce_secure; SSL_ERR_INVALID for any other number. Any thread.
 int32_t ssl_wce_hold(ssl_socket *s, int32_t hold);
 
 // Waits until everything that the program has sent has been acknowledged by the peers' systems,

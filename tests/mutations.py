@@ -85,14 +85,14 @@ MUTATIONS = [
         ["fin_without_close_notify", "fin_inside"],
     ),
     Mutation(
-        "a held socket may send",
-        [("src/sys/hold.rs", "    match shutdown(fd, Shutdown::Both) {", "    match Err(Errno::NOTCONN) {")],
+        "a held socket can be connected",
+        [("src/sys/hold.rs", '    listen(fd, 0).map_err(failed("hold the socket"))', "    let _ = listen;\n    Ok(())")],
         ["nothing_is_sent_or_received_on_a_held_socket", "held_again"],
     ),
     Mutation(
-        "a held socket receives",
-        [("src/sys/hold.rs", "    attach_filter(fd)?;\n", "    let _ = attach_filter;\n")],
-        ["nothing_is_sent_or_received_on_a_held_socket"],
+        "a held socket that is shut down can be connected",
+        [("src/sys/hold.rs", "k: 0 };", "k: 65535 };")],
+        ["shut_down_it_is_not_connected_either"],
     ),
     Mutation(
         "without a name the hook is not told",

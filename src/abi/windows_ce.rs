@@ -80,14 +80,14 @@ pub unsafe extern "C" fn ssl_ioctl(
 /// SSL_FLAG_DEFER_HANDSHAKE is set the conversation begins with the handshake, which on Windows CE
 /// connect made: nothing may be sent in clear before it.
 ///
-/// Therefore the socket is held: if the program connects it by itself, every send fails with EPIPE
-/// and recv answers the end of input, through every duplicate. ssl_connect lets go by itself;
+/// Therefore the socket is held: until it is let go every connect fails with EISCONN and every send
+/// with EPIPE, through every duplicate and in every process. ssl_connect lets go by itself;
 /// otherwise ssl_wce_hold does, and setting SSL_FLAG_DEFER_HANDSHAKE. A handshake on a socket that
 /// is still held fails, and so does one before which anything was sent in clear (Linux 4.19 or
-/// newer): as always, that ends the connection. poll shows a held socket as hung up.
+/// newer): as always, that ends the connection.
 ///
-/// A connect of the program's own that fails undoes what stops sending: call ssl_wce_hold after
-/// it. A socket filter of the program's own is lost.
+/// A held socket is bound to a port, as if it listened, but nobody can connect to it. Bind it
+/// before, or let it go for that. A socket filter of the program's own is lost.
 ///
 /// SSL_ERR_STATE if the socket is connected or about to be, or has a live handle; SSL_ERR_INVALID if
 /// `fd` is something else. Free it with ssl_socket_free: a socket that is held stays so. Any thread.
@@ -106,8 +106,8 @@ pub unsafe extern "C" fn ssl_wce_secure(fd: i32, s: *mut *mut ssl_socket) -> i32
 /// stays bound and keeps its options. With SSL_FLAG_DEFER_HANDSHAKE nothing is held, and both do
 /// nothing.
 ///
-/// SSL_ERR_STATE if the socket is connected (for 0: while it was held), the handshake has begun, or
-/// the handle is not of ssl_wce_secure; SSL_ERR_INVALID for any other number. Any thread.
+/// SSL_ERR_STATE if the socket is connected or (for 0) about to be, the handshake has begun, or the
+/// handle is not of ssl_wce_secure; SSL_ERR_INVALID for any other number. Any thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn ssl_wce_hold(s: *mut ssl_socket, hold: i32) -> i32 {
     status(entry!(ssl_wce_hold, change s, |socket| match hold {

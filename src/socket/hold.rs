@@ -17,7 +17,7 @@ use crate::sys::socket_options;
 pub(super) struct Secure {
     /// It was, and unless the handshake is deferred nothing may be sent before it.
     pub(super) is_secure: bool,
-    /// It can be connected, but nothing is sent or received on it.
+    /// Nobody can connect it, and nothing is sent or received on it.
     pub(super) is_held: bool,
 }
 
@@ -78,6 +78,15 @@ impl Socket {
         })
     }
 
+    /// A socket that is not connected yet could be, after all.
+    pub(super) fn hold_what_was_killed(&self, transport: &PrivateFd) {
+        let fd = transport.as_fd();
+        if self.state().secure.is_held && hold::stage(fd) == Ok(Stage::Unconnected) {
+            // If that fails: its filter still lets no connection come about.
+            let _ = hold::hold(fd);
+        }
+    }
+
     /// What was sent on the connection so far, as far as the kernel tells. An error if the socket
     /// is one on which nothing may have been sent.
     pub(super) fn written_in_clear(&self, transport: &PrivateFd) -> Result<Option<u64>> {
@@ -124,8 +133,8 @@ impl State {
         if hold::stage(fd)? != Stage::Unconnected {
             return Err(Error::new(
                 Code::STATE,
-                "the socket was connected while it was held, and nothing can be sent on it: close \
-                 it, and let go with ssl_wce_hold before connect",
+                "the socket was shut down and connected while it was held: close it, and let go \
+                 with ssl_wce_hold before connect",
             ));
         }
         hold::let_go(fd)?;

@@ -342,7 +342,11 @@ impl Socket {
             (std::mem::replace(&mut state.phase, next), state.identity)
         };
         match &phase {
-            Phase::Handshaking(Some(transport)) => return stream_socket::kill(transport.as_fd()),
+            Phase::Handshaking(Some(transport)) => {
+                stream_socket::kill(transport.as_fd());
+                self.hold_what_was_killed(transport);
+                return;
+            }
             Phase::Paused(pending) => return stream_socket::kill(pending.transport.as_fd()),
             Phase::Open(Channel::Explicit(session)) => {
                 return stream_socket::kill(session.transport());

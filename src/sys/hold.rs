@@ -1,9 +1,8 @@
-//! Holding an unconnected TCP socket: it can be connected, but nothing is sent or received on it.
+//! Holding an unconnected TCP socket: nobody can connect it, and nothing is sent or received on it.
 
 use std::os::fd::{AsRawFd, BorrowedFd};
 
-use rustix::io::Errno;
-use rustix::net::{Shutdown, connect_unspec, shutdown};
+use rustix::net::{connect_unspec, listen};
 
 use super::failed;
 use super::identity::last_errno;
@@ -12,12 +11,13 @@ use crate::error::{Error, Result};
 /// Where a TCP socket is between being made and being connected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
+    /// Also held, and after a connection that is over.
     Unconnected,
     Connecting,
     Connected,
 }
 
-/// Where this one is; a connection that is over counts as unconnected.
+/// Where this one is.
 pub fn stage(fd: BorrowedFd<'_>) -> Result<Stage> {
     let mut state = 0_u8;
     let mut size = 1;
@@ -31,6 +31,7 @@ pub fn stage(fd: BorrowedFd<'_>) -> Result<Stage> {
     }
     Ok(match state {
         TCP_CLOSE => Stage::Unconnected,
+        TCP_LISTEN if has_filter(fd) => Stage::Unconnected,
         TCP_SYN_SENT => Stage::Connecting,
         _ => Stage::Connected,
     })
@@ -38,17 +39,19 @@ pub fn stage(fd: BorrowedFd<'_>) -> Result<Stage> {
 
 /// Holds an unconnected socket, and takes back an attempt to connect it.
 ///
-/// Both marks stay when it is connected, and hold for every duplicate in every process: after the
-/// shutdown every send fails, and the filter cuts off what comes in, which the shutdown would let
-/// through. The first is lost when an attempt to connect fails.
+/// It listens, and its filter drops whatever comes. Through every duplicate in every process
+/// connect answers EISCONN and send EPIPE, however often it is tried; the filter sees to it that
+/// no stranger's connection comes about either, nor one of the program's own after a shutdown,
+/// which ends the listening.
 pub fn hold(fd: BorrowedFd<'_>) -> Result<()> {
     disconnect(fd)?;
     attach_filter(fd)?;
-    match shutdown(fd, Shutdown::Both) {
-        // The answer for an unconnected socket, which is marked all the same.
-        Ok(()) | Err(Errno::NOTCONN) => Ok(()),
-        Err(errno) => Err(failed("hold the socket")(errno)),
-    }
+    listen(fd, 0).map_err(failed("hold the socket"))
+}
+
+/// Whether [`hold`] has been called last.
+pub fn is_held(fd: BorrowedFd<'_>) -> bool {
+    rustix::net::sockopt::socket_acceptconn(fd) == Ok(true) && has_filter(fd)
 }
 
 /// Undoes [`hold`] on a socket that is still unconnected. It stays bound and keeps its options.
@@ -62,17 +65,32 @@ pub fn let_go(fd: BorrowedFd<'_>) -> Result<()> {
     }
 }
 
-/// The only thing that takes a shutdown back.
+/// Ends listening, too, and takes a shutdown back.
 fn disconnect(fd: BorrowedFd<'_>) -> Result<()> {
     connect_unspec(fd).map_err(failed("prepare the socket for being connected"))
 }
 
-/// Of every segment the header alone is let through: enough to connect.
 fn attach_filter(fd: BorrowedFd<'_>) -> Result<()> {
-    let mut cut = libc::sock_filter { code: BPF_RET_K, jt: 0, jf: 0, k: 1 };
-    let program = libc::sock_fprog { len: 1, filter: &raw mut cut };
+    let mut drop_all = DROP_ALL;
+    let program = libc::sock_fprog { len: 1, filter: &raw mut drop_all };
     set_option(fd, libc::SO_ATTACH_FILTER, &program)
         .map_err(|errno| Error::system("hold the socket", errno))
+}
+
+/// Whether the socket's filter is the one of [`attach_filter`].
+fn has_filter(fd: BorrowedFd<'_>) -> bool {
+    let mut found = libc::sock_filter { code: 0, jt: 0, jf: 0, k: !0 };
+    // Counted in instructions. One that has more answers EINVAL.
+    let mut count = 1;
+    // SAFETY: the kernel writes at most `count` instructions.
+    let outcome = unsafe {
+        let into = (&raw mut found).cast();
+        libc::getsockopt(fd.as_raw_fd(), libc::SOL_SOCKET, libc::SO_GET_FILTER, into, &mut count)
+    };
+    outcome == 0
+        && count == 1
+        && (found.code, found.jt, found.jf, found.k)
+            == (DROP_ALL.code, DROP_ALL.jt, DROP_ALL.jf, DROP_ALL.k)
 }
 
 /// The errno if it fails.
@@ -93,14 +111,18 @@ fn set_option<T>(
 
 const TCP_SYN_SENT: u8 = 2;
 const TCP_CLOSE: u8 = 7;
-/// Return a constant: how many bytes to keep, beside the header.
+const TCP_LISTEN: u8 = 10;
+/// Return a constant: how many bytes to keep. Its other fields are not used, and tell it from a
+/// filter of somebody else's.
 const BPF_RET_K: u16 = 0x6;
+const DROP_ALL: libc::sock_filter = libc::sock_filter { code: BPF_RET_K, jt: 0x55, jf: 0x73, k: 0 };
 
 #[cfg(test)]
 mod tests {
     use std::net::{TcpListener, TcpStream};
     use std::os::fd::{AsFd, OwnedFd};
 
+    use rustix::io::Errno;
     use rustix::net::{
         AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, connect, recv, send,
         socket_with,
@@ -120,15 +142,39 @@ mod tests {
     }
 
     #[test]
-    fn a_held_socket_neither_sends_nor_receives() {
+    fn a_held_socket_is_not_connected_and_does_not_send() {
+        let socket = new_socket();
+        assert!(!is_held(socket.as_fd()));
+        hold(socket.as_fd()).unwrap();
+        assert!(is_held(socket.as_fd()));
+        assert_eq!(stage(socket.as_fd()), Ok(Stage::Unconnected));
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        for _ in 0..3 {
+            let outcome = connect(&socket, &listener.local_addr().unwrap());
+            assert_eq!(outcome, Err(Errno::ISCONN));
+            assert_eq!(send(&socket, b"x", SendFlags::NOSIGNAL), Err(Errno::PIPE));
+        }
+    }
+
+    #[test]
+    fn no_stranger_gets_into_a_held_socket() {
         let socket = new_socket();
         hold(socket.as_fd()).unwrap();
-        assert_eq!(stage(socket.as_fd()), Ok(Stage::Unconnected));
-        let peer = connected(&socket);
-        assert_eq!(stage(socket.as_fd()), Ok(Stage::Connected));
-        send(&peer, b"220 ready", SendFlags::NOSIGNAL).unwrap();
-        assert_eq!(send(&socket, b"x", SendFlags::NOSIGNAL), Err(Errno::PIPE));
-        assert_eq!(recv(&socket, &mut [0; 9], RecvFlags::empty()).unwrap().0, 0);
+        let port = rustix::net::getsockname(&socket).unwrap();
+        let port = std::net::SocketAddr::try_from(port).unwrap().port();
+        let stranger = new_socket();
+        rustix::io::ioctl_fionbio(&stranger, true).unwrap();
+        let outcome = connect(&stranger, &std::net::SocketAddr::from(([127, 0, 0, 1], port)));
+        assert_eq!(outcome, Err(Errno::INPROGRESS));
+        // On loopback whatever the answer is has come by now.
+        assert_eq!(stage(stranger.as_fd()), Ok(Stage::Connecting));
+    }
+
+    #[test]
+    fn a_listener_of_the_program_is_not_taken_for_held() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        assert!(!is_held(listener.as_fd()));
+        assert_eq!(stage(listener.as_fd()), Ok(Stage::Connected));
     }
 
     #[test]
@@ -138,6 +184,7 @@ mod tests {
         hold(socket.as_fd()).unwrap();
         hold(socket.as_fd()).unwrap();
         let_go(socket.as_fd()).unwrap();
+        assert!(!is_held(socket.as_fd()));
         let peer = connected(&socket);
         send(&peer, b"220 ready", SendFlags::NOSIGNAL).unwrap();
         assert_eq!(send(&socket, b"x", SendFlags::NOSIGNAL), Ok(1));

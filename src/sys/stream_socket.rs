@@ -37,7 +37,7 @@ pub fn check_connected_stream(fd: RawFd) -> Result<Family> {
     }
 }
 
-/// Any stream socket, connected or not yet, but not one that listens.
+/// Any stream socket, connected or not yet, but not one that listens (as one does that is held).
 pub fn check_stream(fd: RawFd) -> Result<()> {
     match check_connected_stream(fd) {
         Ok(_) => Ok(()),
@@ -71,8 +71,12 @@ pub fn check_unconnected_tcp(fd: RawFd) -> Result<()> {
 }
 
 fn is_listening(fd: RawFd) -> bool {
-    // SAFETY: not -1, since it has been looked at, and only handed to a system call.
-    fd >= 0 && sockopt::socket_acceptconn(unsafe { BorrowedFd::borrow_raw(fd) }) == Ok(true)
+    if fd < 0 {
+        return false;
+    }
+    // SAFETY: not -1, since it has been looked at, and only handed to system calls.
+    let socket = unsafe { BorrowedFd::borrow_raw(fd) };
+    sockopt::socket_acceptconn(socket) == Ok(true) && !hold::is_held(socket)
 }
 
 /// A socket that answers ENOTCONN to every send, without SIGPIPE.
