@@ -73,11 +73,6 @@ namespace SslSock
             }
             if (library == IntPtr.Zero)
             {
-                // From lib/netstandard2.0 in the package.
-                library = FirstOf(Path.Combine("..", "..", "runtimes", "linux-x64", "native"), tried);
-            }
-            if (library == IntPtr.Zero)
-            {
                 library = TryOpen(FileName, tried);
             }
             if (library == IntPtr.Zero)
@@ -89,7 +84,7 @@ namespace SslSock
             return library;
         }
 
-        /// <summary>Below the assembly's folder and the program's.</summary>
+        /// <summary>Below the folders of the assembly, of its package and of the program.</summary>
         private static IntPtr FirstOf(string subfolder, StringBuilder tried)
         {
             foreach (string folder in Folders())
@@ -121,7 +116,14 @@ namespace SslSock
             // An assembly inside a single file has no place of its own.
             if (!string.IsNullOrEmpty(assembly))
             {
-                yield return Path.GetDirectoryName(assembly);
+                string folder = Path.GetDirectoryName(assembly);
+                yield return folder;
+                // In the package it is in lib/netstandard2.0. Elsewhere a folder that far above may be anybody's.
+                string above = Path.GetDirectoryName(folder);
+                if (Path.GetFileName(above) == "lib")
+                {
+                    yield return Path.GetDirectoryName(above);
+                }
             }
             yield return AppDomain.CurrentDomain.BaseDirectory;
         }

@@ -39,6 +39,7 @@ namespace SslSock.StaticHelper
         private readonly Socket socket;
         private readonly NetworkStream wire;
         private readonly Thread outward;
+        private readonly Task inward;
         private int running = 2;
         private volatile Exception failure;
 
@@ -50,7 +51,7 @@ namespace SslSock.StaticHelper
             // A stream that does asynchronous calls by itself may make only one at a time: writing is done by a thread.
             outward = new Thread(() => CarryOut(new byte[bufferSize])) { IsBackground = true, Name = "SslStream" };
             outward.Start();
-            Task.Run(() => CarryIn(new byte[bufferSize]));
+            inward = Task.Run(() => CarryIn(new byte[bufferSize]));
         }
 
         /// <summary>What the stream has thrown.</summary>
@@ -59,12 +60,16 @@ namespace SslSock.StaticHelper
             get { return failure; }
         }
 
-        /// <summary>
-        /// Waits until everything has been written to the stream, after the other end has been closed.
-        /// </summary>
-        internal void WaitForEnd(int milliseconds)
+        /// <summary>Waits until everything has been written to the stream, after the socket's other end was closed.</summary>
+        internal void WaitForOutward(int milliseconds)
         {
             outward.Join(milliseconds);
+        }
+
+        /// <summary>Then until the stream's end: what is closed with unread input may lose what was sent.</summary>
+        internal void WaitForInward(int milliseconds)
+        {
+            inward.Wait(milliseconds);
         }
 
         private void CarryOut(byte[] buffer)
@@ -90,12 +95,11 @@ namespace SslSock.StaticHelper
             try
             {
                 int count;
+                bool isWanted = true;
                 while ((count = await stream.ReadAsync(buffer, 0, buffer.Length).ConfigureAwait(false)) > 0)
                 {
-                    if (!await WriteWire(buffer, count).ConfigureAwait(false))
-                    {
-                        break;
-                    }
+                    // To the end, also when the library wants no more.
+                    isWanted = isWanted && await WriteWire(buffer, count).ConfigureAwait(false);
                 }
                 EndWire(SocketShutdown.Send);
             }

@@ -15,8 +15,9 @@ namespace SslSock.StaticHelper
     public class SslStream : Stream
     {
         private const int DefaultBufferSize = 8192;
-        // As long as the library itself waits for the peer's last words, and then some.
-        private const int CloseMilliseconds = 10000;
+        private const int DeliveryMilliseconds = 10000;
+        // As long as the library itself waits for the peer's last words.
+        private const int LastWordsMilliseconds = 5000;
 
         private readonly Stream stream;
         private readonly int bufferSize;
@@ -220,7 +221,8 @@ namespace SslSock.StaticHelper
         }
 
         /// <summary>
-        /// Ends the session and closes the stream: what was written is delivered first, and close_notify, for at most 10 s.
+        /// Ends the session and closes the stream: what was written is delivered first, and close_notify, for at most
+        /// 10 s; then the peer has 5 s to end its side.
         /// </summary>
         /// <param name="disposing">False in a finalizer.</param>
         protected override void Dispose(bool disposing)
@@ -230,7 +232,8 @@ namespace SslSock.StaticHelper
                 if (plain != null)
                 {
                     plain.Dispose();
-                    carrier.WaitForEnd(CloseMilliseconds);
+                    carrier.WaitForOutward(DeliveryMilliseconds);
+                    carrier.WaitForInward(LastWordsMilliseconds);
                 }
                 stream.Dispose();
             }
@@ -282,7 +285,7 @@ namespace SslSock.StaticHelper
             catch (Exception)
             {
                 near.Close();
-                carrier.WaitForEnd(CloseMilliseconds);
+                carrier.WaitForOutward(DeliveryMilliseconds);
                 Dispose();
                 throw;
             }

@@ -30,8 +30,8 @@ PROGRAM = runtimes.BUILD / "dotnet-tests" / "unit" / "unit.exe"
 RUN_SECONDS = 900
 COUNTS = re.compile(r"^(\d+) passed, (\d+) failed, (\d+) skipped$")
 FIRST_CALLS = (
-    "Version", "AbiVersion", "FlushAll", "SetLogCallback", "For", "Nested", "FromDescriptor", "SslDefaults", "SslHelper",
-    "StaticHelper", "CompatSocket",
+    "Version", "AbiVersion", "FlushAll", "SetLogCallback", "For", "Nested", "FromDescriptor", "SslDefaults",
+    "SslHelper", "StaticHelper", "CompatSocket",
 )  # fmt: skip
 WRONG_LIBRARY = """
 #include <stdint.h>
@@ -137,7 +137,9 @@ class Tally:
         if not counts or (status and not failed and passed + skipped):
             print(f"FAILED  {runtime.name} ended with {status}")
             failed += 1
-        self.passed, self.failed, self.skipped = self.passed + passed, self.failed + failed, self.skipped + skipped
+        self.passed += passed
+        self.failed += failed
+        self.skipped += skipped
 
 
 class Loading:
@@ -183,9 +185,14 @@ class Loading:
             self.expect(self.printed(program, first), 0, f"found {version()}")
 
     def in_a_package(self):
-        program = self.program_in("lib/netstandard2.0")
+        program = self.program_in("package/lib/netstandard2.0")
         self.library_at(program.parents[2] / "runtimes/linux-x64/native/libsslsock.so.0")
         self.expect(self.printed(program), 0, version())
+
+    def not_far_above(self):
+        program = self.program_in("far/else/where")
+        self.library_at(program.parents[2] / "runtimes/linux-x64/native/libsslsock.so.0")
+        self.expect(self.printed(program), 1, "cannot be loaded")
 
     def by_the_loader(self):
         program = self.program_in("loader")
@@ -221,8 +228,8 @@ class Loading:
 
     def tests(self):
         for test in (
-            self.beside, self.in_runtimes, self.in_a_package, self.by_the_loader, self.already_there, self.nowhere,
-            self.wrong_major, self.too_old, self.something_else,
+            self.beside, self.in_runtimes, self.in_a_package, self.not_far_above, self.by_the_loader,
+            self.already_there, self.nowhere, self.wrong_major, self.too_old, self.something_else,
         ):  # fmt: skip
             yield f"library: {test.__name__.replace('_', ' ')} ({self.runtime.name})", test
 

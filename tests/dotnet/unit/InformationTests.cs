@@ -4,6 +4,7 @@ using System.IO;
 using System.Linq;
 using System.Net;
 using System.Net.Sockets;
+using System.Runtime.InteropServices;
 using SslSock;
 
 /// <summary>What can be asked: session, certificate, addresses, versions, log; and the defaults.</summary>
@@ -201,16 +202,22 @@ static class InformationTests
         SslHelper helper;
         using (Socket socket = Peers.Echo(out helper))
         {
-            string path;
+            int number;
             using (SslTransportDescriptor descriptor = helper.SslSocket.GetTransportDescriptor())
             {
-                path = "/proc/self/fd/" + descriptor.Number;
+                number = descriptor.Number;
                 Expect.True(descriptor.Number >= 0 && descriptor.Number != (int)socket.Handle, "a number of its own");
-                Expect.True(Directory.GetFileSystemEntries("/proc/self/fd").Contains(path), path + " is there");
+                Expect.True(fcntl(number, F_GETFD) >= 0, number + " is open");
             }
+            Expect.Equal(-1, fcntl(number, F_GETFD), number + " is closed");
             Peers.Exchange(socket, "still there");
         }
     }
+
+    private const int F_GETFD = 1;
+
+    [DllImport("libc")]
+    private static extern int fcntl(int descriptor, int command);
 
     private static void Flush()
     {

@@ -15,6 +15,7 @@ static class LifeTests
     internal static void Register(Tests tests)
     {
         tests.Add("socket, stream and reader go on", SocketStreamAndReaderGoOn);
+        tests.Add("a helper that does not defer makes the handshake at once", AtOnce);
         tests.Add("a helper disposed before the handshake still makes it", DisposedBeforeHandshake);
         tests.Add("disposing a helper ends nothing", DisposingEndsNothing);
         tests.Add("the static DoHandshake finds the helper's settings", StaticDoHandshake);
@@ -55,6 +56,19 @@ static class LifeTests
             stream.WriteAsync(two, 0, two.Length).Wait();
             Expect.Equal("two", reader.ReadLineAsync().Result);
             Expect.Equal(true, socket.Connected, "connected");
+        }
+    }
+
+    private static void AtOnce()
+    {
+        SslDefaults.AddTrustFile(Peers.Pki("ca.pem"));
+        using (Socket socket = Peers.AfterStartTls())
+        {
+            using (var helper = new SslHelper(socket, Peers.Name))
+            {
+                Expect.Equal(SslVerdict.Trusted, helper.SslSocket.VerifyReport.Verdict);
+            }
+            ExpectEcho(socket);
         }
     }
 
