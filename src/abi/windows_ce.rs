@@ -87,7 +87,8 @@ pub unsafe extern "C" fn ssl_ioctl(
 /// newer): as always, that ends the connection.
 ///
 /// A held socket is bound to a port, as if it listened, but nobody can connect to it. Bind it
-/// before, or let it go for that. A socket filter of the program's own is lost.
+/// before, or let it go for that; a port that bind was to choose is chosen anew by connect. A
+/// socket filter of the program's own is lost.
 ///
 /// SSL_ERR_STATE if the socket is connected or about to be, or has a live handle; SSL_ERR_INVALID if
 /// `fd` is something else. Free it with ssl_socket_free: a socket that is held stays so. Any thread.

@@ -34,6 +34,13 @@ class Peers:
             found, self.records = self.records, []
             return found
 
+    def recorded_nothing(self):
+        """Whether nobody but this has connected to `plain` since the last call."""
+        host, port = self.plain.rsplit(":", 1)
+        with socket.create_connection((host, int(port)), 30) as connection:
+            connection.sendall(b"the only one")
+        return self.recorded() == [b"the only one"]
+
     def _note(self, tls, name, _context):
         self.names[threading.get_ident()] = name
 

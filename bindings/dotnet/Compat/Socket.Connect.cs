@@ -182,6 +182,34 @@ namespace SslSock.Compat
             return true;
         }
 
+        /// <summary>As the base class's, which a secure socket has to be let go for.</summary>
+        /// <param name="localEP">This side's address.</param>
+        public new void Bind(EndPoint localEP)
+        {
+            if (secure == null || Connected || IsDeferred)
+            {
+                base.Bind(localEP);
+                return;
+            }
+            Claim();
+            try
+            {
+                LetGo();
+                try
+                {
+                    base.Bind(localEP);
+                }
+                finally
+                {
+                    HoldAgain();
+                }
+            }
+            finally
+            {
+                connecting = 0;
+            }
+        }
+
         /// <summary>As the base class's: a socket that is made here is an ordinary one.</summary>
         public static new bool ConnectAsync(SocketType socketType, ProtocolType protocolType, SocketAsyncEventArgs e)
         {
@@ -235,7 +263,7 @@ namespace SslSock.Compat
             IList<IPEndPoint> endPoints = other == null ? target.Resolve(this) : null;
             if (isHeld)
             {
-                secure.Hold(false);
+                LetGo();
             }
             try
             {
@@ -264,6 +292,14 @@ namespace SslSock.Compat
             {
                 // An SslHelper has been made for this socket: it says whose certificate is expected.
                 helped.Handshake();
+            }
+        }
+
+        private void LetGo()
+        {
+            if (!isClosed && !IsDeferred)
+            {
+                secure.Hold(false);
             }
         }
 

@@ -82,9 +82,15 @@ namespace SslSock.Compat
             {
                 try
                 {
-                    Call(Connector.Spoil(socket.Handle.ToInt32(), socket.AddressFamily, () => socket.isClosed));
-                    // The kernel forgets with a failed connect that the socket was held.
-                    socket.HoldAgain();
+                    socket.LetGo();
+                    try
+                    {
+                        Call(Connector.Spoil(socket.Handle.ToInt32(), socket.AddressFamily, () => socket.isClosed));
+                    }
+                    finally
+                    {
+                        socket.HoldAgain();
+                    }
                 }
                 catch (ObjectDisposedException)
                 {

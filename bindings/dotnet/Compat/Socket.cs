@@ -13,11 +13,9 @@ namespace SslSock.Compat
     /// SSL_FLAG_DEFER_HANDSHAKE Connect makes the TCP connection and SO_SSL_PERFORM_HANDSHAKE the handshake; without it
     /// Connect does both, waiting whatever <see cref="System.Net.Sockets.Socket.Blocking"/> says. A program that never
     /// sets SO_SECURE has an ordinary socket.</para>
-    /// <para>A socket that has been made secure and is not deferred sends nothing in clear, not even if it is connected
-    /// through the base type or by a method that this class does not know: such a Connect succeeds and every send
-    /// fails. There is one gap: on Mono an attempt through the base type that fails takes that away, and a second one
-    /// through the base type makes an ordinary connection. (CoreCLR refuses the second.) A failed handshake ends the
-    /// connection. A connect that fails does not, and can be tried again.</para>
+    /// <para>A socket that has been made secure and is not deferred sends nothing in clear: whoever connects it through
+    /// the base type, or by a method that this class does not know, is told that it is connected already, and every
+    /// send fails. A failed handshake ends the connection. A connect that fails does not, and can be tried again.</para>
     /// <para>The name that the certificate must be for is the first of these that is given: the one passed to
     /// SO_SSL_PERFORM_HANDSHAKE (as text, or as the address of a text), the one of SO_SSL_SET_PEERNAME, the one passed
     /// to Connect, <see cref="SslDefaults.PeerName"/>, the name by which the calling thread has last looked up the

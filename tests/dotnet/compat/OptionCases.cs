@@ -153,6 +153,8 @@ namespace SslTest
                 AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp))
             using (Socket s = Program.NewSecure())
             {
+                // Not held, that is.
+                s.IOControl(SET_FLAGS, BitConverter.GetBytes(8), null);
                 Program.Equal(Outcome(() => ordinary.IOControl(FIONREAD, null, new byte[4])),
                     Outcome(() => s.IOControl(FIONREAD, null, new byte[4])), "FIONREAD");
                 Program.Equal(Outcome(() => ordinary.IOControl(IOControlCode.KeepAliveValues, new byte[12], null)),
