@@ -42,7 +42,7 @@ namespace SslSock
         private static SslSocket MakeSecure(System.Net.Sockets.Socket socket)
         {
             IntPtr native;
-            Check(Native.ssl_wce_secure(socket.Handle.ToInt32(), out native));
+            Check(Native.ssl_wce_secure(SocketState.DescriptorOf(socket), out native));
             GC.KeepAlive(socket);
             SslSocket made = Adopt(native);
             SocketState.Of(socket).Adopt(made);
