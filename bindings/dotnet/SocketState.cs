@@ -87,6 +87,12 @@ namespace SslSock
                     return;
                 }
                 ThrowIfClosed(socket);
+                if (IsOpen && sslSocket.HasBegun)
+                {
+                    throw SslSocketException.Of(
+                        SslError.State,
+                        "a handshake with this socket has begun already, or has failed: a new one needs a new connection.");
+                }
                 host = name == null ? null : new AsciiHost(name);
                 hook = callback;
                 isConfigured = true;
@@ -200,6 +206,7 @@ namespace SslSock
                     if (!native.HasBegun && upgrading == 0)
                     {
                         Prepare(native);
+                        RefuseExplicit(native);
                         KeepEndPoints();
                     }
                     upgrading++;
@@ -238,6 +245,17 @@ namespace SslSock
                     "With SslFlags.NonBlocking only SslSocket.PerformHandshake makes the handshake, step by step.");
             }
             GC.KeepAlive(socket);
+        }
+
+        /// <summary>Whoever makes the handshake here goes on with the socket, which in explicit mode sends in clear.</summary>
+        internal static void RefuseExplicit(SslSocket native)
+        {
+            if (!native.HasBegun && (native.Flags & SslFlags.ExplicitIo) != 0)
+            {
+                throw new InvalidOperationException(
+                    "With SslFlags.ExplicitIo the socket itself would send in clear: make the handshake with " +
+                    "SslSocket.PerformHandshake, then use SslSocket.Send and Receive; or take the flag away.");
+            }
         }
 
         /// <summary>Some runtimes keep what they have once asked for; afterwards it is the inner pair's.</summary>

@@ -160,6 +160,13 @@ class CompatTest(harness.ServerTest):
         self.run_case("Unusable", self.peers.plain)
         self.assertEqual(self.peers.recorded(), [b""])
 
+    def test_name_without_blocking(self):
+        self.run_case("NamesWithoutBlocking", self.peers.tls)
+
+    def test_handshake_that_cannot_be_begun_sends_nothing(self):
+        self.run_case("CannotBegin", self.peers.plain)
+        self.assertEqual(self.peers.recorded(2), [b"", b""])
+
     # Connecting.
 
     def test_every_overload_is_hidden(self):

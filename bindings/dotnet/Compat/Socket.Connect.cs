@@ -19,6 +19,7 @@ namespace SslSock.Compat
         {
             if (remoteEP == null || GoesToBase)
             {
+                KeepName(remoteEP, () => Target.Of(remoteEP));
                 base.Connect(remoteEP);
                 return;
             }
@@ -30,6 +31,7 @@ namespace SslSock.Compat
         {
             if (address == null || GoesToBase)
             {
+                KeepName(address, () => Target.Of(address, port));
                 base.Connect(address, port);
                 return;
             }
@@ -192,6 +194,15 @@ namespace SslSock.Compat
         /// Not secure; or deferred and not blocking, when Connect has to come back before the connection is there.
         /// </summary>
         private bool GoesToBase => secure == null || (!Blocking && IsDeferred);
+
+        /// <summary>For the handshake, when the base class makes the connection.</summary>
+        private void KeepName(object peer, Func<Target> target)
+        {
+            if (secure != null && peer != null)
+            {
+                connectName = target().OnlyName;
+            }
+        }
 
         private void Establish(Target target)
         {

@@ -254,6 +254,8 @@ static class ErrorTests
             socket.Connect(endPoint);
             Peers.ExpectDead(socket);
             Expect.Contains("failed", Peers.ExpectCode(SslError.State, helper.DoHandshake).Text);
+            Expect.Contains(
+                "a new connection", Peers.ExpectCode(SslError.State, () => new SslHelper(socket, Peers.Name, true)).Text);
         }
         using (Socket socket = Peers.NewSocket(endPoint))
         {
