@@ -201,6 +201,9 @@ class CompatTest(harness.ServerTest):
     def test_non_blocking(self):
         self.run_case("NonBlocking", self.peers.tls)
 
+    def test_helper_and_defaults(self):
+        self.run_case("HelperAndDefaults", self.peers.tls)
+
     def test_results_and_misuse(self):
         self.run_case("Results", self.peers.tls, self.peers.silent)
 

@@ -315,19 +315,28 @@ namespace SslSock.Compat
                     }
                 });
             }
-            begin(result =>
+            try
             {
+                begin(result =>
+                {
+                    registration.Dispose();
+                    try
+                    {
+                        EndConnect(result);
+                        completion.TrySetResult(true);
+                    }
+                    catch (Exception problem)
+                    {
+                        completion.TrySetException(problem);
+                    }
+                });
+            }
+            catch (Exception)
+            {
+                // Refused: what is under way on the socket is not this call's to cancel.
                 registration.Dispose();
-                try
-                {
-                    EndConnect(result);
-                    completion.TrySetResult(true);
-                }
-                catch (Exception problem)
-                {
-                    completion.TrySetException(problem);
-                }
-            });
+                throw;
+            }
             return completion.Task;
         }
 

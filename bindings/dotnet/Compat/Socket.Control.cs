@@ -120,10 +120,11 @@ namespace SslSock.Compat
             }
         }
 
-        /// <summary>What Connect was told, unless SO_SSL_SET_PEERNAME was.</summary>
+        /// <summary>What Connect was told, unless SO_SSL_SET_PEERNAME was, or SslSocket.PeerName.</summary>
         private void UseConnectName()
         {
-            if (!hasPeerName && connectName != null && !secure.IsSecure)
+            bool isGiven = hasPeerName || secure.PeerName != null && secure.PeerName != SslDefaults.PeerName;
+            if (!isGiven && connectName != null && !secure.HasBegun)
             {
                 secure.PeerName = connectName;
             }

@@ -29,6 +29,7 @@ namespace SslSock
             {
                 // A hook may dispose it, and then there is something to be asked yet.
                 DangerousAddRef(ref added);
+                hasBegun |= code == SecureSockets.PerformHandshake;
                 using (var scope = new HandshakeScope(this))
                 {
                     Check(

@@ -207,6 +207,11 @@ namespace SslTest
                 });
                 Expect("localhost", s =>
                 {
+                    SslSocket.For(s).PeerName = "localhost";
+                    s.Connect("127.0.0.1", port);
+                });
+                Expect("localhost", s =>
+                {
                     s.IOControl(SET_PEERNAME, Encoding.ASCII.GetBytes("mail.test"), null);
                     // Taken back.
                     s.IOControl(SET_PEERNAME, new byte[1], null);
