@@ -1,6 +1,7 @@
 using System;
 using System.Net.Sockets;
 using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 
 namespace SslSock
 {
@@ -22,6 +23,8 @@ namespace SslSock
         private static readonly ConditionalWeakTable<Socket, SocketState> States =
             new ConditionalWeakTable<Socket, SocketState>();
 
+        private const int SHUT_RDWR = 2;
+
         private readonly object changes = new object();
         private readonly Socket socket;
         private SslSocket sslSocket;
@@ -29,6 +32,7 @@ namespace SslSock
         private SslHelper.SSLVALIDATECERTFUNC hook;
         private bool isConfigured;
         private bool isHooked;
+        private bool isHeld;
         private int upgrading;
 
         private SocketState(Socket socket)
@@ -52,16 +56,16 @@ namespace SslSock
             return States.GetValue(socket, key => new SocketState(key));
         }
 
-        /// <summary>The state of a socket for which a helper has been made.</summary>
+        /// <summary>
+        /// The state of a socket for which a helper has been made, for its handshake. Without a helper the socket is dead,
+        /// as after a handshake that has failed.
+        /// </summary>
         internal static SocketState Find(Socket socket)
         {
-            if (socket == null)
+            SocketState state = Of(socket);
+            if (!state.isConfigured && !state.IsSecure)
             {
-                throw new ArgumentNullException(nameof(socket));
-            }
-            SocketState state;
-            if (!States.TryGetValue(socket, out state) || !state.isConfigured)
-            {
+                state.Kill();
                 throw new InvalidOperationException(
                     "No SslHelper has been made for this socket: new SslHelper(socket, host, true) says whose " +
                     "certificate is expected.");
@@ -77,10 +81,17 @@ namespace SslSock
         {
             lock (changes)
             {
-                if (sslSocket != null && sslSocket.IsSecure)
+                if (IsSecure)
                 {
                     CheckName(name);
                     return;
+                }
+                ThrowIfClosed(socket);
+                if (IsOpen && sslSocket.HasBegun)
+                {
+                    throw SslSocketException.Of(
+                        SslError.State,
+                        "a handshake with this socket has begun already, or has failed: a new one needs a new connection.");
                 }
                 host = name == null ? null : new AsciiHost(name);
                 hook = callback;
@@ -94,13 +105,31 @@ namespace SslSock
             }
         }
 
+        /// <summary>
+        /// The same for a handshake that is made later: lets a socket go that <see cref="Begin"/> has held.
+        /// </summary>
+        internal void Defer(string name, SslHelper.SSLVALIDATECERTFUNC callback)
+        {
+            lock (changes)
+            {
+                Configure(name, callback);
+                if (isHeld)
+                {
+                    sslSocket.Flags |= SslFlags.DeferHandshake;
+                    isHeld = false;
+                }
+            }
+        }
+
         /// <summary>The same, and the handshake at once, or as soon as a socket for that connects.</summary>
         internal void Begin(string name, SslHelper.SSLVALIDATECERTFUNC callback)
         {
+            ThrowIfClosed(socket);
             var immediate = socket as IImmediateSocket;
             bool isConnected = socket.Connected;
             if (!isConnected && immediate == null)
             {
+                Hold();
                 throw new InvalidOperationException(
                     "The socket is not connected, and .NET does not let a helper take part in its Connect. Choose one: " +
                     "new SslHelper(socket, host, true), connect, then DoHandshake(); or " +
@@ -135,8 +164,10 @@ namespace SslSock
                 // An upgraded socket keeps a handle that has been disposed: a new one would be TLS within TLS.
                 if (sslSocket == null || sslSocket.IsClosed && !sslSocket.IsSecure)
                 {
-                    sslSocket = SslSocket.FromDescriptor((int)socket.Handle);
-                    GC.KeepAlive(socket);
+                    SslSocket found = SslSocket.FromDescriptor(DescriptorOf(socket));
+                    // Closed meanwhile by another thread: the number may have been another socket's.
+                    ThrowIfClosed(socket);
+                    sslSocket = found;
                 }
                 return sslSocket;
             }
@@ -146,7 +177,7 @@ namespace SslSock
         {
             lock (changes)
             {
-                sslSocket = SslSocket.New((int)socket.Handle);
+                sslSocket = SslSocket.New(DescriptorOf(socket));
                 GC.KeepAlive(socket);
                 return sslSocket;
             }
@@ -171,10 +202,11 @@ namespace SslSock
                 lock (changes)
                 {
                     native = Open();
-                    // Another thread may be making it, with what was prepared there; the library refuses this one.
-                    if (!native.IsSecure && upgrading == 0)
+                    // Once it has begun, here or on another thread, the library refuses this one and says why.
+                    if (!native.HasBegun && upgrading == 0)
                     {
                         Prepare(native);
+                        RefuseExplicit(native);
                         KeepEndPoints();
                     }
                     upgrading++;
@@ -193,6 +225,12 @@ namespace SslSock
                     ? native.PerformHandshake(host?.Name)
                     : native.PerformHandshakeOfWindowsCe();
             }
+            catch (Exception error) when (!(error is SslSocketException) && !native.IsSecure)
+            {
+                // It did not get as far as the library, which kills by itself.
+                Kill();
+                throw;
+            }
             finally
             {
                 lock (changes)
@@ -207,6 +245,17 @@ namespace SslSock
                     "With SslFlags.NonBlocking only SslSocket.PerformHandshake makes the handshake, step by step.");
             }
             GC.KeepAlive(socket);
+        }
+
+        /// <summary>Whoever makes the handshake here goes on with the socket, which in explicit mode sends in clear.</summary>
+        internal static void RefuseExplicit(SslSocket native)
+        {
+            if (!native.HasBegun && (native.Flags & SslFlags.ExplicitIo) != 0)
+            {
+                throw new InvalidOperationException(
+                    "With SslFlags.ExplicitIo the socket itself would send in clear: make the handshake with " +
+                    "SslSocket.PerformHandshake, then use SslSocket.Send and Receive; or take the flag away.");
+            }
         }
 
         /// <summary>Some runtimes keep what they have once asked for; afterwards it is the inner pair's.</summary>
@@ -236,11 +285,49 @@ namespace SslSock
             }
             catch (SocketException)
             {
-                // It is not connected, and nothing can be sent on it.
+                // The runtime does not believe that it is connected. It may be, or may become so: then nothing can be sent.
+                shutdown((int)socket.Handle, SHUT_RDWR);
+                GC.KeepAlive(socket);
             }
             catch (ObjectDisposedException)
             {
             }
+        }
+
+        /// <summary>
+        /// The descriptor of a socket. One that has been closed would answer its old number, which may be another's now.
+        /// </summary>
+        /// <exception cref="ObjectDisposedException">The socket is closed.</exception>
+        internal static int DescriptorOf(Socket socket)
+        {
+            ThrowIfClosed(socket);
+            return (int)socket.Handle;
+        }
+
+        private static void ThrowIfClosed(Socket socket)
+        {
+            // There is no public way to ask.
+            GC.KeepAlive(socket.GetSocketOption(SocketOptionLevel.Socket, SocketOptionName.Type));
+        }
+
+        /// <summary>Whoever passes over the exception that follows, and connects, sends nothing in clear.</summary>
+        private void Hold()
+        {
+            try
+            {
+                SslSocket.Secure(socket);
+                isHeld = true;
+            }
+            catch (SslSocketException)
+            {
+                // It has a handle already, or is about to be connected.
+                Kill();
+            }
+        }
+
+        private bool IsSecure
+        {
+            get { return sslSocket != null && sslSocket.IsSecure; }
         }
 
         private bool IsOpen
@@ -279,12 +366,15 @@ namespace SslSock
 
         private void CheckName(string name)
         {
-            if (name != (host == null ? null : host.Name))
+            string expected = host == null ? null : host.Name;
+            if (!string.Equals(name, expected, StringComparison.OrdinalIgnoreCase))
             {
                 throw new InvalidOperationException(
                     "The handshake with this socket has been made already, for another name: " + sslSocket.PeerName);
             }
         }
 
+        [DllImport("libc")]
+        private static extern int shutdown(int descriptor, int how);
     }
 }

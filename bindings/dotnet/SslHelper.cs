@@ -72,17 +72,25 @@ namespace SslSock
         /// <exception cref="SslSocketException">The handshake has failed, or the name is none.</exception>
         public SslHelper(Socket socket, string host, bool deferHandshake)
         {
-            if (host == null)
-            {
-                throw new ArgumentNullException(nameof(host));
-            }
-            // A library that is not there is better noticed now than after STARTTLS.
-            NativeLoader.Load();
             this.socket = socket;
             state = SocketState.Of(socket);
+            try
+            {
+                if (host == null)
+                {
+                    throw new ArgumentNullException(nameof(host));
+                }
+                // A library that is not there is better noticed now than after STARTTLS.
+                NativeLoader.Load();
+            }
+            catch (Exception) when (!deferHandshake)
+            {
+                state.Kill();
+                throw;
+            }
             if (deferHandshake)
             {
-                state.Configure(host, Override());
+                state.Defer(host, Override());
             }
             else
             {

@@ -34,6 +34,7 @@ namespace SslSock
 
         private string peerName;
         private bool isSecure;
+        private volatile bool hasBegun;
         private bool isExplicit;
         private bool isDisposing;
         private EndPoint remote;
@@ -255,6 +256,12 @@ namespace SslSock
             return code == 0;
         }
 
+        /// <summary>Whether a handshake has been begun by this object, and can be begun no more.</summary>
+        internal bool HasBegun
+        {
+            get { return isSecure || hasBegun; }
+        }
+
         /// <summary>Ends the use of the handle.</summary>
         /// <param name="disposing">False in the finalizer.</param>
         protected override void Dispose(bool disposing)
@@ -384,6 +391,7 @@ namespace SslSock
                 DangerousAddRef(ref added);
                 using (var scope = new HandshakeScope(this))
                 {
+                    hasBegun = true;
                     int code = perform();
                     if (code == (int)SslError.WantRead || code == (int)SslError.WantWrite)
                     {

@@ -61,16 +61,24 @@ namespace SslSock.StaticHelper
         public static void SetSslSocket(
             Socket socket, DRemoteCertificateValidation certificateValidationHook, bool deferHandshake)
         {
-            if (certificateValidationHook == null)
-            {
-                throw new ArgumentNullException(nameof(certificateValidationHook));
-            }
-            NativeLoader.Load();
             SocketState state = SocketState.Of(socket);
+            try
+            {
+                if (certificateValidationHook == null)
+                {
+                    throw new ArgumentNullException(nameof(certificateValidationHook));
+                }
+                NativeLoader.Load();
+            }
+            catch (Exception) when (!deferHandshake)
+            {
+                state.Kill();
+                throw;
+            }
             SslSock.SslHelper.SSLVALIDATECERTFUNC hook = WithHost(certificateValidationHook, null);
             if (deferHandshake)
             {
-                state.Configure(null, hook);
+                state.Defer(null, hook);
             }
             else
             {

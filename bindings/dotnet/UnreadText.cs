@@ -27,6 +27,11 @@ namespace SslSock
             {
                 throw Unknown(reader.GetType());
             }
+            if (streamReader.BaseStream == null || !streamReader.BaseStream.CanRead)
+            {
+                throw new InvalidOperationException(
+                    "A reader has been closed, and what it held cannot be seen any more. Close it after the handshake.");
+            }
             int characters = Number(streamReader, typeof(StreamReader), "charLen") -
                 Number(streamReader, typeof(StreamReader), "charPos");
             if (characters > 0)

@@ -160,6 +160,13 @@ class CompatTest(harness.ServerTest):
         self.run_case("Unusable", self.peers.plain)
         self.assertEqual(self.peers.recorded(), [b""])
 
+    def test_name_without_blocking(self):
+        self.run_case("NamesWithoutBlocking", self.peers.tls)
+
+    def test_handshake_that_cannot_be_begun_sends_nothing(self):
+        self.run_case("CannotBegin", self.peers.plain)
+        self.assertEqual(self.peers.recorded(2), [b"", b""])
+
     # Connecting.
 
     def test_every_overload_is_hidden(self):
@@ -194,6 +201,9 @@ class CompatTest(harness.ServerTest):
 
     def test_non_blocking(self):
         self.run_case("NonBlocking", self.peers.tls)
+
+    def test_helper_and_defaults(self):
+        self.run_case("HelperAndDefaults", self.peers.tls)
 
     def test_results_and_misuse(self):
         self.run_case("Results", self.peers.tls, self.peers.silent)

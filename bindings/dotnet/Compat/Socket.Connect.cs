@@ -19,6 +19,7 @@ namespace SslSock.Compat
         {
             if (remoteEP == null || GoesToBase)
             {
+                KeepName(remoteEP, () => Target.Of(remoteEP));
                 base.Connect(remoteEP);
                 return;
             }
@@ -30,6 +31,7 @@ namespace SslSock.Compat
         {
             if (address == null || GoesToBase)
             {
+                KeepName(address, () => Target.Of(address, port));
                 base.Connect(address, port);
                 return;
             }
@@ -221,6 +223,15 @@ namespace SslSock.Compat
         /// </summary>
         private bool GoesToBase => secure == null || (!Blocking && IsDeferred);
 
+        /// <summary>For the handshake, when the base class makes the connection.</summary>
+        private void KeepName(object peer, Func<Target> target)
+        {
+            if (secure != null && peer != null)
+            {
+                connectName = target().OnlyName;
+            }
+        }
+
         private void Establish(Target target)
         {
             Claim();
@@ -340,19 +351,28 @@ namespace SslSock.Compat
                     }
                 });
             }
-            begin(result =>
+            try
             {
+                begin(result =>
+                {
+                    registration.Dispose();
+                    try
+                    {
+                        EndConnect(result);
+                        completion.TrySetResult(true);
+                    }
+                    catch (Exception problem)
+                    {
+                        completion.TrySetException(problem);
+                    }
+                });
+            }
+            catch (Exception)
+            {
+                // Refused: what is under way on the socket is not this call's to cancel.
                 registration.Dispose();
-                try
-                {
-                    EndConnect(result);
-                    completion.TrySetResult(true);
-                }
-                catch (Exception problem)
-                {
-                    completion.TrySetException(problem);
-                }
-            });
+                throw;
+            }
             return completion.Task;
         }
 

@@ -95,6 +95,7 @@ namespace SslSock.Compat
             try
             {
                 UseConnectName();
+                SocketState.RefuseExplicit(secure);
                 SocketState.Of(this).KeepEndPoints();
             }
             catch (Exception)
@@ -103,15 +104,27 @@ namespace SslSock.Compat
                 SocketState.Of(this).Kill();
                 throw;
             }
-            int returned = secure.Control(SecureSockets.PerformHandshake, input, output);
-            GC.KeepAlive(hookDelegate);
-            return returned;
+            try
+            {
+                return secure.Control(SecureSockets.PerformHandshake, input, output);
+            }
+            catch (Exception error) when (!(error is SslSocketException) && !secure.IsSecure)
+            {
+                // It did not get as far as the library, which kills by itself.
+                SocketState.Of(this).Kill();
+                throw;
+            }
+            finally
+            {
+                GC.KeepAlive(hookDelegate);
+            }
         }
 
-        /// <summary>What Connect was told, unless SO_SSL_SET_PEERNAME was.</summary>
+        /// <summary>What Connect was told, unless SO_SSL_SET_PEERNAME was, or SslSocket.PeerName.</summary>
         private void UseConnectName()
         {
-            if (!hasPeerName && connectName != null && !secure.IsSecure)
+            bool isGiven = hasPeerName || secure.PeerName != null && secure.PeerName != SslDefaults.PeerName;
+            if (!isGiven && connectName != null && !secure.HasBegun)
             {
                 secure.PeerName = connectName;
             }

@@ -17,8 +17,8 @@ namespace SslSock.Compat
     /// the base type, or by a method that this class does not know, is told that it is connected already, and every
     /// send fails. A failed handshake ends the connection. A connect that fails does not, and can be tried again.</para>
     /// <para>The name that the certificate must be for is the first of these that is given: the one passed to
-    /// SO_SSL_PERFORM_HANDSHAKE (as text, or as the address of a text), the one of SO_SSL_SET_PEERNAME, the one passed
-    /// to Connect, <see cref="SslDefaults.PeerName"/>, the name by which the calling thread has last looked up the
+    /// SO_SSL_PERFORM_HANDSHAKE (as text, or as the address of a text), the one of SO_SSL_SET_PEERNAME or
+    /// <see cref="SslSocket.PeerName"/>, the one passed to Connect, <see cref="SslDefaults.PeerName"/>, the name by which the calling thread has last looked up the
     /// address with <see cref="Dns"/>. Without any the handshake goes on only if a hook is set, which then is told
     /// ISSUER_UNKNOWN and decides.</para>
     /// <para>The hook may be the pointer of a delegate to which nothing refers any longer, as programs leave it: it is
@@ -185,6 +185,8 @@ namespace SslSock.Compat
         void IImmediateSocket.Secure(SocketState state)
         {
             SetSecure(SecureSockets.SO_SEC_SSL);
+            // SslDefaults may defer: this helper does not.
+            secure.Flags &= ~SslFlags.DeferHandshake;
             helped = state;
         }
 

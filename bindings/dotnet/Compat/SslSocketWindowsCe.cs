@@ -24,17 +24,31 @@ namespace SslSock
         internal int Control(uint code, byte[] input, byte[] output)
         {
             uint returned;
-            using (var scope = new HandshakeScope(this))
+            bool added = false;
+            try
             {
-                Check(
-                    Native.ssl_ioctl(this, code, input, Length(input), output, Length(output), out returned),
-                    scope.Thrown);
+                // A hook may dispose it, and then there is something to be asked yet.
+                DangerousAddRef(ref added);
+                hasBegun |= code == SecureSockets.PerformHandshake;
+                using (var scope = new HandshakeScope(this))
+                {
+                    Check(
+                        Native.ssl_ioctl(this, code, input, Length(input), output, Length(output), out returned),
+                        scope.Thrown);
+                }
+                if (code == SecureSockets.PerformHandshake)
+                {
+                    Established();
+                }
+                return (int)returned;
             }
-            if (code == SecureSockets.PerformHandshake)
+            finally
             {
-                Established();
+                if (added)
+                {
+                    DangerousRelease();
+                }
             }
-            return (int)returned;
         }
 
         // Mono looks for the library when it compiles a method that calls it: hence after Load.
@@ -42,7 +56,7 @@ namespace SslSock
         private static SslSocket MakeSecure(System.Net.Sockets.Socket socket)
         {
             IntPtr native;
-            Check(Native.ssl_wce_secure(socket.Handle.ToInt32(), out native));
+            Check(Native.ssl_wce_secure(SocketState.DescriptorOf(socket), out native));
             GC.KeepAlive(socket);
             SslSocket made = Adopt(native);
             SocketState.Of(socket).Adopt(made);

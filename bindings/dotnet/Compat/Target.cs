@@ -93,6 +93,9 @@ namespace SslSock.Compat
             return usable;
         }
 
+        /// <summary>The name that was given or looked up, if there is no choice of addresses, or null.</summary>
+        internal string OnlyName => host ?? (names != null && names.Length == 1 ? names[0] : null);
+
         /// <summary>The name that was given or looked up for an address of <see cref="Resolve"/>, or null.</summary>
         internal string NameOf(IPEndPoint endPoint)
         {

@@ -267,6 +267,19 @@ namespace SslTest
             }
         }
 
+        /// <summary>A helper that does not defer makes the handshake in Connect, whatever the defaults say.</summary>
+        public static void HelperAndDefaults(string tls)
+        {
+            SslDefaults.Flags = SslFlags.DeferHandshake;
+            using (Socket s = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp))
+            {
+                SslSock.SslHelper helper = new SslSock.SslHelper(s, "mail.test");
+                s.Connect(Program.Address(tls));
+                Program.Check(helper.SslSocket.IsSecure, "TLS");
+                Program.Equal("sni mail.test", Program.ReadLine(s), "the peer's line");
+            }
+        }
+
         /// <summary>Misuse of the results, and of a socket that is being connected.</summary>
         public static void Results(string tls, string silent)
         {
@@ -299,6 +312,16 @@ namespace SslTest
                 Program.Throws<AggregateException>(connecting.Wait, "a cancelled ConnectAsync");
                 Program.Check(connecting.IsCanceled, "it is cancelled");
                 Program.Throws<Exception>(() => Program.Say(s, "secret"), "Send");
+            }
+            using (Socket s = Program.NewSecure())
+            using (CancellationTokenSource cancel = new CancellationTokenSource())
+            {
+                IAsyncResult result = s.BeginConnect(Program.Address(tls), null, null);
+                Program.Throws<InvalidOperationException>(
+                    () => s.ConnectAsync(Program.Address(tls), cancel.Token), "ConnectAsync meanwhile");
+                cancel.Cancel();
+                s.EndConnect(result);
+                Program.Equal("sni mail.test", Program.ReadLine(s), "what was under way goes on");
             }
             using (Socket s = Program.NewSecure())
             {

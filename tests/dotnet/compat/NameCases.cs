@@ -52,6 +52,40 @@ namespace SslTest
             }
         }
 
+        /// <summary>Also, of an address, when Connect comes back before the connection is there.</summary>
+        public static void NamesWithoutBlocking(string tls)
+        {
+            int port = Program.Address(tls).Port;
+            IPAddress address = V4(Dns.GetHostAddresses("localhost"));
+            Action<Socket>[] ways =
+            {
+                s => s.Connect(address, port),
+                s => s.Connect(new IPEndPoint(address, port)),
+            };
+            foreach (Action<Socket> connect in ways)
+            {
+                using (Socket s = Program.NewSecure())
+                {
+                    Defer(s);
+                    s.Blocking = false;
+                    try
+                    {
+                        connect(s);
+                    }
+                    catch (SocketException pending)
+                    {
+                        Program.Check(
+                            pending.SocketErrorCode == SocketError.WouldBlock
+                            || pending.SocketErrorCode == SocketError.InProgress, "it goes on: " + pending);
+                    }
+                    Program.Check(s.Poll(30000000, SelectMode.SelectWrite), "it is connected");
+                    s.Blocking = true;
+                    s.IOControl(PERFORM_HANDSHAKE, null, null);
+                    Program.Equal("sni localhost", Program.ReadLine(s), "the name that the peer was asked for");
+                }
+            }
+        }
+
         /// <summary>And so does what this thread, or this flow, has looked up.</summary>
         public static void LookedUp(string tls)
         {
@@ -173,6 +207,11 @@ namespace SslTest
                 });
                 Expect("localhost", s =>
                 {
+                    SslSocket.For(s).PeerName = "localhost";
+                    s.Connect("127.0.0.1", port);
+                });
+                Expect("localhost", s =>
+                {
                     s.IOControl(SET_PEERNAME, Encoding.ASCII.GetBytes("mail.test"), null);
                     // Taken back.
                     s.IOControl(SET_PEERNAME, new byte[1], null);
@@ -249,6 +288,26 @@ namespace SslTest
                     Program.Throws<SocketException>(() => Program.Say(s, "secret"), "Send");
                 }
             });
+        }
+
+        /// <summary>A handshake that cannot be begun ends the connection.</summary>
+        public static void CannotBegin(string plain)
+        {
+            using (Socket s = Program.NewSecure())
+            {
+                Defer(s);
+                s.Connect(Program.Address(plain));
+                SslSocket.For(s).Dispose();
+                Program.Throws<ObjectDisposedException>(() => s.IOControl(PERFORM_HANDSHAKE, null, null), "disposed");
+                Program.Throws<SocketException>(() => Program.Say(s, "secret"), "Send");
+            }
+            SslDefaults.PeerName = "mail.test";
+            SslDefaults.Flags = SslFlags.ExplicitIo;
+            using (Socket s = Program.NewSecure())
+            {
+                Program.Throws<InvalidOperationException>(() => s.Connect(Program.Address(plain)), "explicit mode");
+                Program.Throws<SocketException>(() => Program.Say(s, "secret"), "Send");
+            }
         }
 
         private static Type Names => typeof(Socket).Assembly.GetType("SslSock.Compat.LookedUpNames", true);

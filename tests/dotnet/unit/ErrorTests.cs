@@ -30,6 +30,10 @@ static class ErrorTests
         tests.Add("failure at once", FailureAtOnce);
         tests.Add("failure in Connect", FailureInConnect);
         tests.Add("no connection", NoConnection);
+        tests.Add("a handshake that cannot be begun ends the connection", CannotBegin);
+        tests.Add("a helper that comes before Connect holds the socket", HeldBeforeConnect);
+        tests.Add("a handshake before Connect holds the socket", HandshakeBeforeConnect);
+        tests.Add("a closed socket's number is another's", ClosedSocketsNumber);
         tests.Add("second handshake leaves the connection alone", SecondHandshake);
         tests.Add("sticky error of the handle", StickyError);
         tests.Add("arguments", Arguments);
@@ -196,6 +200,92 @@ static class ErrorTests
         }
     }
 
+    private static void CannotBegin()
+    {
+        DeadAfter<ArgumentNullException>(socket => new SslHelper(socket, null));
+        DeadAfter<ArgumentException>(socket => new SslHelper(socket, "mail\0.test"));
+        DeadAfter<InvalidOperationException>(SslHelper.DoHandshake);
+        DeadAfter<InvalidOperationException>(SslSock.StaticHelper.SslHelper.DoHandshake);
+        DeadAfter<ArgumentNullException>(socket => SslSock.StaticHelper.SslHelper.SetSslSocket(socket, null, false));
+    }
+
+    private static void DeadAfter<T>(Action<Socket> upgrade) where T : Exception
+    {
+        using (Socket socket = Peers.AfterStartTls())
+        {
+            Expect.Throws<T>(() => upgrade(socket));
+            Peers.ExpectDead(socket);
+        }
+    }
+
+    private static void HeldBeforeConnect()
+    {
+        EndPoint endPoint = Peers.Address("SSLSOCK_PEER");
+        using (Socket socket = Peers.NewSocket(endPoint))
+        {
+            Expect.Throws<InvalidOperationException>(() => new SslHelper(socket, Peers.Name));
+            socket.Connect(endPoint);
+            Peers.ExpectDead(socket);
+            // Too late for what the exception says to do.
+            Expect.Throws<SslSocketException>(() => new SslHelper(socket, Peers.Name, true));
+            Peers.ExpectDead(socket);
+        }
+        using (Socket socket = Peers.NewSocket(endPoint))
+        {
+            Expect.Throws<InvalidOperationException>(() => new SslHelper(socket, Peers.Name));
+            // What the exception says to do.
+            SslHelper helper = Peers.Helper(socket);
+            socket.Connect(endPoint);
+            Peers.Send(socket, "STARTTLS " + Peers.NewTicket() + "\n");
+            Expect.Equal("220 go ahead", Peers.ReadLine(socket));
+            helper.DoHandshake();
+            Peers.Send(socket, "echo\n");
+            Peers.Exchange(socket, "let go");
+        }
+    }
+
+    private static void HandshakeBeforeConnect()
+    {
+        EndPoint endPoint = Peers.Address("SSLSOCK_PEER");
+        using (Socket socket = Peers.NewSocket(endPoint))
+        {
+            var helper = new SslHelper(socket, Peers.Name, true);
+            Expect.Contains("not connected", Peers.ExpectCode(SslError.State, helper.DoHandshake).Text);
+            socket.Connect(endPoint);
+            Peers.ExpectDead(socket);
+            Expect.Contains("failed", Peers.ExpectCode(SslError.State, helper.DoHandshake).Text);
+            Expect.Contains(
+                "a new connection", Peers.ExpectCode(SslError.State, () => new SslHelper(socket, Peers.Name, true)).Text);
+        }
+        using (Socket socket = Peers.NewSocket(endPoint))
+        {
+            var helper = new SslHelper(socket, "not a name", true);
+            Peers.ExpectCode(SslError.Invalid, helper.DoHandshake);
+            socket.Connect(endPoint);
+            Peers.ExpectDead(socket);
+        }
+    }
+
+    private static void ClosedSocketsNumber()
+    {
+        EndPoint endPoint = Peers.Address("SSLSOCK_PEER");
+        Socket closed = Peers.NewSocket(endPoint);
+        var helper = new SslHelper(closed, Peers.Name, true);
+        closed.Close();
+        using (Socket other = Peers.Connect("SSLSOCK_PEER"))
+        {
+            Expect.Equal(closed.Handle, other.Handle, "the number");
+            Expect.Throws<ObjectDisposedException>(helper.DoHandshake);
+            Expect.Throws<ObjectDisposedException>(() => SslHelper.DoHandshake(closed));
+            Expect.Throws<ObjectDisposedException>(() => new SslHelper(closed, Peers.Name));
+            Expect.Throws<ObjectDisposedException>(() => new SslHelper(closed, Peers.Name, true));
+            Expect.Throws<ObjectDisposedException>(() => SslSocket.For(closed));
+            Expect.Throws<ObjectDisposedException>(() => SslSocket.Nested(closed));
+            Peers.Send(other, "STARTTLS " + Peers.NewTicket() + "\n");
+            Expect.Equal("220 go ahead", Peers.ReadLine(other));
+        }
+    }
+
     private static void SecondHandshake()
     {
         SslHelper helper;
@@ -203,6 +293,9 @@ static class ErrorTests
         {
             Peers.ExpectCode(SslError.State, helper.DoHandshake);
             Expect.Throws<SslSocketException>(() => SslHelper.DoHandshake(socket));
+            Peers.Exchange(socket, "still there");
+            helper.SslSocket.Dispose();
+            Expect.Throws<ObjectDisposedException>(helper.DoHandshake);
             Peers.Exchange(socket, "still there");
         }
     }
@@ -229,7 +322,6 @@ static class ErrorTests
         using (Socket socket = Peers.Connect("SSLSOCK_PEER"))
         {
             Expect.Throws<ArgumentNullException>(() => new SslHelper(null, Peers.Name));
-            Expect.Throws<ArgumentNullException>(() => new SslHelper(socket, null));
             Expect.Throws<ArgumentNullException>(() => new SslHelper(socket, null, true));
             Expect.Throws<ArgumentException>(() => new SslHelper(socket, "mail\0.test", true));
             Expect.Throws<ArgumentNullException>(() => SslHelper.DoHandshake((Socket)null));
@@ -239,7 +331,6 @@ static class ErrorTests
         }
         using (Socket socket = Peers.Connect("SSLSOCK_PEER"))
         {
-            Expect.Throws<InvalidOperationException>(() => SslHelper.DoHandshake(socket));
             SslSocket handle = SslSocket.For(socket);
             // There is a handle, but nobody has said whose certificate is expected.
             Expect.Throws<InvalidOperationException>(() => SslHelper.DoHandshake(socket));

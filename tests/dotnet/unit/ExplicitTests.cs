@@ -19,7 +19,8 @@ static class ExplicitTests
         tests.Add("explicit: a handshake that does not block", NonBlockingHandshake);
         tests.Add("explicit: disposing ends the session", () => EndOfSession(false));
         tests.Add("explicit: so does the collector", () => EndOfSession(true));
-        tests.Add("helper with the flag NonBlocking", HelperWithNonBlocking);
+        tests.Add("helper with the flag NonBlocking", () => HelperRefuses(SslFlags.NonBlocking));
+        tests.Add("helper with the flag ExplicitIo", () => HelperRefuses(SslFlags.ExplicitIo));
         tests.Add("server role", ServerRole);
         tests.Add("identity of a client", ClientIdentity);
         tests.Add("TLS within TLS", Nested);
@@ -167,14 +168,14 @@ static class ExplicitTests
         }
     }
 
-    private static void HelperWithNonBlocking()
+    private static void HelperRefuses(SslFlags flags)
     {
         using (Socket socket = Peers.AfterStartTls())
         {
             var helper = new SslHelper(socket, Peers.Name, true);
-            helper.SslSocket.Flags = SslFlags.NonBlocking;
-            Expect.Throws<InvalidOperationException>(helper.DoHandshake);
-            Expect.Throws<SocketException>(() => Peers.Send(socket, "PASS secret\n"));
+            helper.SslSocket.Flags = flags;
+            Expect.Contains("SslSocket.PerformHandshake", Expect.Throws<InvalidOperationException>(helper.DoHandshake).Message);
+            Peers.ExpectDead(socket);
         }
     }
 

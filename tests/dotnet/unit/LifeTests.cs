@@ -149,6 +149,7 @@ static class LifeTests
         {
             var error = Expect.Throws<InvalidOperationException>(() => new SslHelper(socket, "other.test", true));
             Expect.Contains(Peers.Name, error.Message);
+            GC.KeepAlive(new SslHelper(socket, Peers.Name.ToUpperInvariant(), true));
             Peers.Exchange(socket, "it works");
         }
     }
@@ -393,6 +394,10 @@ static class LifeTests
             Expect.Throws<NotSupportedException>(() => helper.DoHandshake(new StreamReader(new MemoryStream())));
             Expect.Throws<ArgumentNullException>(() => helper.DoHandshake((TextReader)null));
             Expect.Throws<ArgumentNullException>(() => helper.DoHandshake((TextReader[])null));
+            var closed = new StreamReader(new NetworkStream(socket));
+            closed.Close();
+            Expect.Contains(
+                "has been closed", Expect.Throws<InvalidOperationException>(() => helper.DoHandshake(closed)).Message);
             helper.DoHandshake(new StreamReader(new NetworkStream(socket)), new StreamReader(new NetworkStream(socket)));
             ExpectEcho(socket);
         }
