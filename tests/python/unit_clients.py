@@ -1,5 +1,6 @@
 """The mail and FTP clients of the standard library, upgraded in place against scripted servers."""
 
+import contextlib
 import ftplib
 import imaplib
 import poplib
@@ -35,6 +36,13 @@ class Clients:
             self.upgrade(client)
         self.assertEqual(raised.exception.code, sslsock.SSL_ERR_EARLY_DATA)
         self.assert_closed(client)
+
+    def test_the_refusal_leaves_a_with_block(self):
+        client = self.open("injecting")
+        if not hasattr(client, "__enter__"):
+            client = contextlib.closing(client)
+        with self.assertRaises(sslsock.SslHeldDataError), client as entered:
+            self.upgrade(entered)
 
     def test_a_server_that_does_not_offer_it(self):
         client = self.open("not_offering")
