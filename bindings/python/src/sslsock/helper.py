@@ -120,7 +120,7 @@ class SslHelper:
         if timeout is not None:
             self._socket.set_timeout(SSL_TIMEOUT_HANDSHAKE, timeout)
         with held.nothing_held(readers, writers, self._socket):
-            await streams.run_handshake(self._socket, self.host)
+            await streams.run_handshake(self._socket, self.host, self._sock)
 
     def connect(self, address: Any, *, timeout: Optional[float] = None) -> None:
         """Connects the socket and makes the handshake; the helper has been made with defer=True.
