@@ -12,6 +12,7 @@ from unit_abi import *  # noqa: E402,F403
 from unit_asyncio import *  # noqa: E402,F403
 from unit_clients import *  # noqa: E402,F403
 from unit_held import *  # noqa: E402,F403
+from unit_misuse import *  # noqa: E402,F403
 from unit_process import *  # noqa: E402,F403
 from unit_upgrade import *  # noqa: E402,F403
 from unit_versions import *  # noqa: E402,F403

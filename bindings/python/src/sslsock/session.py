@@ -179,6 +179,12 @@ class SslSocket(Settings):
         known = registry.known(handle.value or 0)
         if isinstance(known, cls):
             return known
+        if known is not None:
+            # One object for a handle, for it keeps the hook that the library calls.
+            raise TypeError(
+                f"the socket has a {type(known).__qualname__} already, which is no {cls.__qualname__}: make the {cls.__qualname__} "
+                "before anything else asks for the socket's handle"
+            )
         # Somebody else's, who frees it.
         found = cls.__new__(cls)
         found._adopt(handle.value or 0)
@@ -219,6 +225,9 @@ class SslSocket(Settings):
         made = Hook(Look(lambda: _certificate(handle, 0), lambda: _report(handle).verdict), hook, arg)
         check(lib.ssl_set_validate_cert_hook(handle, ctypes.cast(made.pointer, ctypes.c_void_p), None))
         self._hook = made
+        if self._freeing is None:
+            # Somebody else frees the handle, at a time that is not told.
+            registry.keep_for_good(made)
 
     def perform_handshake(self, host: Optional[str] = None) -> None:
         """Turns the connected socket into TLS, now; see ssl_perform_handshake.
@@ -247,7 +256,10 @@ class SslSocket(Settings):
             if hook is not None and hook.decision.error is not None:
                 raise error from hook.decision.error
             raise error
-        if hook is None or hook.decision.accepted or not self._is_checked():
+        if hook is None or not self._is_checked():
+            return
+        if hook.decision.accepted:
+            hook.let_go()
             return
         # The hook was cut short before it could say anything.
         lib.ssl_shutdown(self._handle, socket.SHUT_RDWR)
@@ -440,6 +452,9 @@ def descriptor(sock: SocketLike) -> int:
     number = sock if isinstance(sock, int) and not isinstance(sock, bool) else _fileno(sock)
     if number < 0:
         raise ValueError("the socket is closed")
+    if number >= 2**31:
+        # ctypes would cut it down to that of another file.
+        raise ValueError(f"{number} is no descriptor's number")
     return int(number)
 
 
@@ -447,7 +462,10 @@ def _fileno(sock: Any) -> int:
     fileno = getattr(sock, "fileno", None)
     if fileno is None:
         raise TypeError(f"a socket, an object with fileno() or a descriptor's number is needed, not {type(sock).__name__}")
-    return int(fileno())
+    number = fileno()
+    if not isinstance(number, int):
+        raise TypeError(f"fileno() of a {type(sock).__name__} answers {number!r} and not a descriptor's number")
+    return number
 
 
 def milliseconds(seconds: Optional[float]) -> int:
@@ -463,6 +481,8 @@ def text(value: Optional[str]) -> Optional[bytes]:
     """A string as the library takes it."""
     if value is None:
         return None
+    if not isinstance(value, str):
+        raise TypeError(f"a name is a str, as \"mail.example\", not {value!r}")
     encoded = value.encode()
     if b"\0" in encoded:
         raise ValueError("a NUL character in the name")
