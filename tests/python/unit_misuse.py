@@ -189,6 +189,25 @@ class Sockets(unittest.TestCase):
         self.assertIsNone(gone())
 
 
+class Ends(unittest.TestCase):
+    def test_ctrl_c_and_sys_exit_in_a_hook_refuse_and_are_no_errors_to_catch(self):
+        for kind in (KeyboardInterrupt, SystemExit):
+
+            class Ending(SslHelper):
+                def validate_cert(self, type, arg, chain, flags):
+                    raise kind
+
+            for begin in (lambda made: made.do_handshake(), lambda made: asyncio.run(made.do_handshake_async())):
+                recorded = support.Recorded("serve known")
+                with closing(recorded.sock):
+                    with self.assertRaises(kind) as raised:
+                        begin(Ending(recorded.sock, NAME, True, trust_file=authority()))
+                    self.assertIsInstance(raised.exception.__cause__, sslsock.SslCertificateError)
+                    with self.assertRaises(OSError):
+                        recorded.sock.sendall(b"secret")
+                self.assertEqual(recorded.record()[2], b"")
+
+
 class Tasks(unittest.TestCase):
     def test_cancelled_before_the_thread_has_begun_nothing_leaves_in_clear(self):
         begin = threading.Event()

@@ -43,6 +43,15 @@ class Hook:
         self._asked[:] = [_late, None]
 
 
+def raise_refusal(error: Exception, hook: Optional[Hook]) -> None:
+    """Raises the error of a handshake with what the hook raised in it, if it did."""
+    cause = hook.decision.error if hook is not None else None
+    if isinstance(cause, (KeyboardInterrupt, SystemExit)):
+        # A program that catches OSError, to try again, has to end all the same.
+        raise cause from error
+    raise error from cause
+
+
 def _late(*_arguments: Any) -> int:
     raise RuntimeError("the certificate hook was called after the handshake")
 

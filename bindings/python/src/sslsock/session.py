@@ -22,7 +22,7 @@ from .constants import (
     Category,
 )
 from .errors import SslError, check, copy_bytes, copy_text, last_error, make
-from .hooks import Hook, Look, ValidateCertHook
+from .hooks import Hook, Look, ValidateCertHook, raise_refusal
 
 SocketLike = Union[int, "socket.socket", Any]
 _S = TypeVar("_S", bound="Settings")
@@ -214,8 +214,9 @@ class SslSocket(Settings):
         It is called as hook(type, arg, chain, flags) on the thread that makes the handshake: type is SSL_CERT_X509,
         chain a list with the peer's own certificate in DER, and flags has SSL_CERT_FLAG_ISSUER_UNKNOWN set if anything
         is wrong with it. It answers SSL_ERR_OKAY to accept, whatever is wrong, and another number to refuse. An
-        exception refuses, and becomes the `__cause__` of the SslError of the handshake. Inside the hook only the get_
-        methods may be called for this socket. Before the handshake, any thread.
+        exception refuses, and becomes the `__cause__` of the SslError of the handshake; KeyboardInterrupt and SystemExit
+        refuse and go on as they are. Inside the hook only the get_ methods may be called for this socket. Before the
+        handshake, any thread.
         """
         if hook is None:
             check(lib.ssl_set_validate_cert_hook(self._handle, None, None))
@@ -253,9 +254,7 @@ class SslSocket(Settings):
         hook = self._hook
         if code != SSL_ERR_OKAY:
             error = last_error(code)
-            if hook is not None and hook.decision.error is not None:
-                raise error from hook.decision.error
-            raise error
+            raise_refusal(error, hook)
         if hook is None or not self._is_checked():
             return
         if hook.decision.accepted:
@@ -264,7 +263,7 @@ class SslSocket(Settings):
         # The hook was cut short before it could say anything.
         lib.ssl_shutdown(self._handle, socket.SHUT_RDWR)
         error = make(SSL_ERR_STATE, "the certificate hook was interrupted before it had decided: the connection is over")
-        raise error from hook.decision.error
+        raise_refusal(error, hook)
 
     def _is_checked(self) -> bool:
         """Whether a handshake has been made in which a certificate had to be looked at."""
