@@ -160,6 +160,25 @@ class Sockets(unittest.TestCase):
                 SslHelper(sock.fileno() + 2**32, NAME, trust_file=authority())
             self.assertIsNone(SslSocket.find(sock))
 
+    def test_a_negative_size_is_not_taken_for_a_large_one(self):
+        with closing(connect()) as sock:
+            sock.setblocking(True)
+            ssl_socket = SslSocket(sock)
+            ssl_socket.set_flags(sslsock.SSL_FLAG_EXPLICIT_IO)
+            ssl_socket.add_trust_file(authority())
+            ssl_socket.perform_handshake(NAME)
+            ssl_socket.send(b"echo\nx")
+            calls = (
+                lambda: ssl_socket.recv(-1),
+                lambda: ssl_socket.recv_into(bytearray(8), -1),
+                lambda: ssl_socket.ioctl(0, capacity=-1),
+            )
+            for call in calls:
+                with self.assertRaises(ValueError) as raised:
+                    call()
+                self.assertNotIsInstance(raised.exception, OSError)
+            self.assertEqual(ssl_socket.recv(8), b"x")
+
     def test_fileno_has_to_answer_a_number(self):
         class Odd:
             def fileno(self):

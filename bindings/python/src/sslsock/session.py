@@ -121,6 +121,9 @@ class SslSocket(Settings):
     The handle is freed when this object goes, or by free(). That does not end a connection that was upgraded
     transparently. In explicit mode it ends the session and may wait for the peer, as ssl_socket_free does.
 
+    In explicit mode a socket with a timeout (settimeout, create_connection with one) counts as non-blocking, for that is
+    how Python has it: the handshake, send() and recv() raise SslWouldBlockError instead of waiting.
+
     Failures raise SslError. In a forked child the methods of an object from before the fork raise SslError with
     SSL_ERR_FORKED. Any thread may call any method; one may send while another receives, everything else takes turns.
     """
@@ -288,14 +291,14 @@ class SslSocket(Settings):
 
     def recv(self, size: int, flags: int = 0) -> bytes:
         """Receives like socket.recv(). flags: MSG_DONTWAIT, MSG_PEEK, MSG_WAITALL. See ssl_recv."""
-        buffer = ctypes.create_string_buffer(max(size, 1))
+        buffer = ctypes.create_string_buffer(max(_size(size), 1))
         received = self._receive(buffer, size, flags)
         return buffer.raw[:received]
 
     def recv_into(self, buffer: Any, size: int = 0, flags: int = 0) -> int:
         """Receives like socket.recv_into()."""
         with memoryview(buffer).cast("B") as view:
-            size = size or view.nbytes
+            size = _size(size) or view.nbytes
             if size > view.nbytes:
                 raise ValueError("the buffer is smaller than the size asked for")
             if not size:
@@ -422,7 +425,7 @@ class SslSocket(Settings):
 
     def ioctl(self, code: int, data: bytes = b"", capacity: int = 0) -> bytes:
         """Windows CE's WSAIoctl on this socket: `data` goes in, at most `capacity` bytes come out. See ssl_ioctl."""
-        out = ctypes.create_string_buffer(max(capacity, 1))
+        out = ctypes.create_string_buffer(max(_size(capacity), 1))
         returned = ctypes.c_uint32()
         space = out if capacity else None
         with exiting.Handshake(self._handle):
@@ -498,6 +501,13 @@ def path(value: Union[str, bytes, "os.PathLike[str]"]) -> bytes:
 def _word(what: str, value: int) -> int:
     if not 0 <= value < 2**32:
         raise ValueError(f"{what} are a number of 32 bits, not {value!r}")
+    return value
+
+
+def _size(value: int) -> int:
+    # C would take it for an enormous one, of a buffer that is small.
+    if value < 0:
+        raise ValueError(f"a size is 0 or more, not {value!r}")
     return value
 
 
