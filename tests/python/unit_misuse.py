@@ -208,6 +208,25 @@ class Sockets(unittest.TestCase):
         self.assertIsNone(gone())
 
 
+class Judges(unittest.TestCase):
+    def test_a_helper_whose_hook_was_not_asked_is_refused(self):
+        class Refusing(SslHelper):
+            def validate_cert(self, type, arg, chain, flags):
+                return sslsock.SSL_ERR_CERT_UNKNOWN
+
+        for first in (SslHelper, Judge):
+            with closing(connect()) as sock:
+                helper = first(sock, NAME, trust_file=authority())
+                for defer in (False, True):
+                    with self.assertRaises(sslsock.SslUsageError) as raised:
+                        Refusing(sock, NAME, defer)
+                    self.assertIn("Refusing.validate_cert was not asked", raised.exception.text)
+                self.assertIs(first(sock, NAME).socket, helper.socket)
+                self.assertIs(SslHelper(sock, NAME).socket, helper.socket)
+                sock.sendall(b"echo\nx")
+                self.assertEqual(sock.recv(1), b"x")
+
+
 class Ends(unittest.TestCase):
     def test_ctrl_c_and_sys_exit_in_a_hook_refuse_and_are_no_errors_to_catch(self):
         for kind in (KeyboardInterrupt, SystemExit):

@@ -57,5 +57,5 @@ class Versions(unittest.TestCase):
 # What depends on the version: the inside of files, streams, clients and hooks.
 MODULES = (
     "Look", "Refusal", "Streams", "Loop", "Smtp", "Imap", "Pop3", "Ftp", "Hooks", "Interrupt", "End", "Helper", "Addresses",
-    "Files", "Sockets", "Tasks", "Ends",
+    "Files", "Sockets", "Tasks", "Ends", "Judges",
 )  # fmt: skip

@@ -130,6 +130,8 @@ class SslSocket(Settings):
 
     # Frees the handle with this object, if it is ours to free.
     _freeing: Any = None
+    # The function of a SslHelper's class that had the last word, for a later helper of the same class.
+    judge: Any = None
 
     def __init__(self, sock: SocketLike) -> None:
         handle = lib.ssl_socket_new(descriptor(sock))
