@@ -11,7 +11,9 @@ import harness  # noqa: E402
 from unit_abi import *  # noqa: E402,F403
 from unit_asyncio import *  # noqa: E402,F403
 from unit_clients import *  # noqa: E402,F403
+from unit_explicit import *  # noqa: E402,F403
 from unit_held import *  # noqa: E402,F403
+from unit_misuse import *  # noqa: E402,F403
 from unit_process import *  # noqa: E402,F403
 from unit_upgrade import *  # noqa: E402,F403
 from unit_versions import *  # noqa: E402,F403

@@ -62,6 +62,13 @@ class Clients:
             self.upgrade(client, "other.test")
         self.assert_closed(client)
 
+    def test_a_name_that_is_none_is_refused_before_the_server_is_asked(self):
+        client = self.open("good")
+        with self.assertRaises(TypeError):
+            self.upgrade(client, b"localhost")
+        client.noop()
+        self.upgrade(client)
+
     def test_a_helper_of_one_s_own_decides(self):
         class Trusting(sslsock.SslHelper):
             def validate_cert(self, type, arg, chain, flags):
@@ -185,6 +192,22 @@ class Ftp(Clients, unittest.TestCase):
         self.upgrade(client)
         self.assertEqual((client.sock.getpeername(), client.sock.getsockname()), before)
         self.assertEqual(before[0], support.address("FTP_good"))
+
+    def test_a_second_time_is_refused_and_harms_nothing(self):
+        client = self.open("good")
+        self.upgrade(client)
+        with self.assertRaises(ValueError):
+            self.upgrade(client)
+        client.noop()
+
+    def test_it_is_upgraded_anew_after_another_connect(self):
+        client = self.open("good")
+        with self.assertRaises(sslsock.SslCertificateError):
+            self.upgrade(client, "other.test")
+        for _ in range(2):
+            client.connect(*support.address("FTP_good"))
+            self.upgrade(client)
+            client.noop()
 
     def test_private_data_is_refused_before_anything_is_sent(self):
         client = self.open("good")

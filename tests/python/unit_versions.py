@@ -55,4 +55,7 @@ class Versions(unittest.TestCase):
 
 
 # What depends on the version: the inside of files, streams, clients and hooks.
-MODULES = ("Look", "Refusal", "Streams", "Loop", "Smtp", "Imap", "Pop3", "Ftp", "Hooks", "Interrupt", "End", "Helper", "Addresses")
+MODULES = (
+    "Look", "Refusal", "Streams", "Loop", "Smtp", "Imap", "Pop3", "Ftp", "Hooks", "Interrupt", "End", "Helper", "Addresses",
+    "Files", "Sockets", "Tasks", "Ends", "Judges",
+)  # fmt: skip

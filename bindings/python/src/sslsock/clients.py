@@ -154,6 +154,8 @@ def auth_tls_ftp(
     if isinstance(client, getattr(ftplib, "FTP_TLS", ())):
         raise TypeError("an ftplib.FTP is needed; FTP_TLS makes its own TLS by the ssl module")
     name = _host(host, client.host)
+    if isinstance(client.sock, _RealAddresses):
+        raise ValueError("the control connection speaks TLS already")
     client.voidcmd("AUTH TLS")
     trust = _Trust(timeout, trust_file, trust_pem, system_trust)
     made = _upgrade(client.sock, name, [client.file], helper, trust, client.close)
@@ -204,7 +206,9 @@ def _host(given: Optional[str], known: Any) -> str:
     host = given or known
     if not host:
         raise ValueError("the client does not know the server's name: give it as host")
-    return str(host)
+    if not isinstance(host, str):
+        raise TypeError(f"host is a str, not {host!r}")
+    return host
 
 
 def _upgrade(

@@ -38,7 +38,7 @@ class SslError(OSError):
     alert: the number of the TLS alert that the peer sent, or None.
     from_hook: whether the certificate hook chose the code.
 
-    If a certificate hook raised an exception, that is the `__cause__`.
+    If a certificate hook raised an exception, that is the `__cause__`. KeyboardInterrupt and SystemExit go on as they are.
     """
 
     def __init__(

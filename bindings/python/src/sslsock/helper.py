@@ -55,6 +55,7 @@ class SslHelper:
         self._socket = SslSocket.of(sock)
         if self._is_established():
             self._check_host()
+            self._check_judge()
             return
         if not defer and not self._is_connected():
             raise make(
@@ -80,8 +81,9 @@ class SslHelper:
             self._socket.use_system_trust()
         if self.host is not None:
             self._socket.set_peername(self.host)
-        if getattr(self.validate_cert, "__func__", None) is not SslHelper.validate_cert:
+        if self._judges():
             self._socket.set_validate_cert_hook(self.validate_cert, self.host)
+            self._socket.judge = type(self).validate_cert
 
     def do_handshake(
         self, readers: Iterable[Any] = (), writers: Iterable[Any] = (), *, timeout: Optional[float] = None
@@ -120,7 +122,7 @@ class SslHelper:
         if timeout is not None:
             self._socket.set_timeout(SSL_TIMEOUT_HANDSHAKE, timeout)
         with held.nothing_held(readers, writers, self._socket):
-            await streams.run_handshake(self._socket, self.host)
+            await streams.run_handshake(self._socket, self.host, self._sock)
 
     def connect(self, address: Any, *, timeout: Optional[float] = None) -> None:
         """Connects the socket and makes the handshake; the helper has been made with defer=True.
@@ -179,6 +181,18 @@ class SslHelper:
         except SslError:
             return False
         return True
+
+    def _judges(self) -> bool:
+        return getattr(self.validate_cert, "__func__", None) is not SslHelper.validate_cert
+
+    def _check_judge(self) -> None:
+        """One that would have had the last word on the certificate has not been asked."""
+        if self._judges() and self._socket.judge is not type(self).validate_cert:
+            raise make(
+                SSL_ERR_STATE,
+                f"this connection has been upgraded already, and {type(self).__qualname__}.validate_cert was not asked: make "
+                "this helper before the handshake",
+            )
 
     def _check_host(self) -> None:
         """A helper for a connection that has been upgraded for another name is a mistake."""

@@ -31,9 +31,29 @@ class Hook:
 
     def __init__(self, look: "Look", function: ValidateCertHook, arg: Any) -> None:
         self.decision = Decision()
-        answers = _answer(self.decision, look, function, arg)
+        self._asked: List[Any] = [function, arg]
+        answers = _answer(self.decision, look, self._asked)
         next(answers)
         self.pointer = _native.ValidateCert(answers.send)
+
+
+    def let_go(self) -> None:
+        """The handshake is made and there is no other. What the hook refers to may be the socket, which would never be
+        collected while its hook is kept with it."""
+        self._asked[:] = [_late, None]
+
+
+def raise_refusal(error: Exception, hook: Optional[Hook]) -> None:
+    """Raises the error of a handshake with what the hook raised in it, if it did."""
+    cause = hook.decision.error if hook is not None else None
+    if isinstance(cause, (KeyboardInterrupt, SystemExit)):
+        # A program that catches OSError, to try again, has to end all the same.
+        raise cause from error
+    raise error from cause
+
+
+def _late(*_arguments: Any) -> int:
+    raise RuntimeError("the certificate hook was called after the handshake")
 
 
 class Look:
@@ -43,7 +63,7 @@ class Look:
         self.leaf, self.verdict = leaf, verdict
 
 
-def _answer(decision: Decision, look: Look, function: ValidateCertHook, arg: Any) -> Generator[int, int, None]:
+def _answer(decision: Decision, look: Look, asked: List[Any]) -> Generator[int, int, None]:
     answer, called = SSL_ERR_FAILED, False
     while True:
         try:
@@ -51,7 +71,7 @@ def _answer(decision: Decision, look: Look, function: ValidateCertHook, arg: Any
             called = True
             decision.accepted, decision.error, answer = False, None, SSL_ERR_FAILED
             flags = 0 if look.verdict() == SSL_VERDICT_TRUSTED else SSL_CERT_FLAG_ISSUER_UNKNOWN
-            answer = _checked(function(kind, arg, [look.leaf()], flags))
+            answer = _checked(asked[0](kind, asked[1], [look.leaf()], flags))
             decision.accepted = answer == SSL_ERR_OKAY
             called = False
         except BaseException as error:

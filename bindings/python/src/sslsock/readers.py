@@ -6,14 +6,16 @@ what is below it answers that there is nothing to be had just now.
 
 import codecs
 import contextlib
+import ctypes
 import gc
 import io
 import socket
 import sys
+import threading
 from typing import Any, Callable, Iterable, Iterator, List, Tuple
 
 from .constants import SSL_ERR_EARLY_DATA, SSL_ERR_STATE
-from .errors import SslHeldDataError
+from .errors import SslHeldDataError, make
 
 # Decoding with these loses nothing that encoding could not give back.
 _REVERSIBLE = ("strict", "surrogateescape", "ignore", "backslashreplace")
@@ -27,9 +29,9 @@ class _Nothing(Exception):
 def nothing_held(readers: Iterable[Any], writers: Iterable[Any], ssl_socket: Any = None) -> Iterator[None]:
     """The block runs while none of them holds anything: SslHeldDataError before it otherwise, and after it if something
     came into one of them meanwhile; then the connection has been ended. asyncio streams are paused during the block."""
-    files, readers, writers = [], list(readers), list(writers)
+    files: List[Any] = []
     asynchronous: List[Any] = []
-    for given, role in [(reader, "reader") for reader in readers] + [(writer, "writer") for writer in writers]:
+    for given, role in [(reader, "reader") for reader in _each(readers)] + [(writer, "writer") for writer in _each(writers)]:
         if is_stream(given):
             asynchronous.append(given)
         else:
@@ -43,6 +45,11 @@ def nothing_held(readers: Iterable[Any], writers: Iterable[Any], ssl_socket: Any
 
     with streams.paused(asynchronous, ssl_socket):
         yield
+
+
+def _each(given: Any) -> List[Any]:
+    """A list, or what should have been in one: to go through the lines of a file would read it."""
+    return [given] if isinstance(given, io.IOBase) or is_stream(given) else list(given)
 
 
 def is_stream(given: Any) -> bool:
@@ -79,12 +86,13 @@ def refusal_to_write(given: Any) -> SslHeldDataError:
 
 def held(file: Any) -> Tuple[bytes, bool]:
     """The bytes of a file object that were read ahead, and whether it holds bytes to be written."""
+    if isinstance(file, io.BufferedRWPair):
+        reader, writer = _halves(file)
+        return held(reader)[0], held(writer)[1]
     if getattr(file, "closed", False):
         return b"", False
     if isinstance(file, io.TextIOWrapper):
         return _held_by_text(file)
-    if isinstance(file, io.BufferedRWPair):
-        return _held_by_reader(file, _below(file, "readable")), _held_by_writer(file, _below(file, "writable"))
     if isinstance(file, io.BufferedReader):
         return _held_by_reader(file, file.raw), False
     if isinstance(file, io.BufferedWriter):
@@ -103,37 +111,54 @@ def _is_handlers(file: Any) -> bool:
 
 
 def _held_by_reader(reader: Any, raw: Any) -> bytes:
+    _refuse_busy(raw)
     with _replaced(raw, readinto=lambda buffer: None, read=lambda size=-1: None, readall=lambda: None):
-        # Without anything read ahead it asks below, which has nothing.
-        return bytes(reader.peek(1))
+        # Without anything read ahead it asks below, which has nothing. A subclass may answer otherwise.
+        return bytes(io.BufferedReader.peek(reader, 1))
 
 
 def _held_by_writer(writer: Any, raw: Any) -> bool:
+    _refuse_busy(raw)
     with _replaced(raw, write=_nothing):
         try:
-            writer.flush()
+            io.BufferedWriter.flush(writer)
         except _Nothing:
             return True
     return False
 
 
-def _below(pair: io.BufferedRWPair, question: str) -> Any:
-    """What one half of a pair reads or writes, which the pair does not tell: it is what answers the question."""
-    found: List[Any] = []
+def _refuse_busy(raw: Any) -> None:
+    """A file whose socket another thread is waiting for is locked, and the look would wait with it, perhaps for ever."""
+    for thread, frame in sys._current_frames().items():
+        if thread != threading.get_ident() and frame.f_code in _WAITING and frame.f_locals.get("self") is raw:
+            raise make(
+                SSL_ERR_STATE,
+                "another thread is inside a call on the reader or writer: let it return before the upgrade (nothing was "
+                "changed)",
+            )
 
-    def see(frame: Any, event: str, _arg: Any) -> None:
-        if event == "call" and frame.f_code.co_name == question and "self" in frame.f_locals:
-            found.append(frame.f_locals["self"])
 
-    before = sys.getprofile()
-    sys.setprofile(see)
-    try:
-        getattr(pair, question)()
-    finally:
-        sys.setprofile(before)
-    if len(found) != 1 or not isinstance(found[0], socket.SocketIO):
-        raise TypeError("cannot see what a BufferedRWPair holds that is not made by socket.makefile()")
-    return found[0]
+_WAITING = (socket.SocketIO.readinto.__code__, socket.SocketIO.write.__code__)
+
+
+def _halves(pair: io.BufferedRWPair) -> Tuple[Any, Any]:
+    """The reader and the writer that a pair is made of. It does not tell, but the garbage collector does."""
+    parts = gc.get_referents(pair) if sys.version_info >= (3, 12) else _first_fields(pair, 2)
+    readers = [part for part in parts if type(part) is io.BufferedReader]
+    writers = [part for part in parts if type(part) is io.BufferedWriter]
+    if len(readers) != 1 or len(writers) != 1:
+        raise TypeError(f"cannot see what a {type(pair).__module__}.{type(pair).__qualname__} is made of")
+    return readers[0], writers[0]
+
+
+def _first_fields(thing: Any, count: int) -> List[Any]:
+    """The first fields of a C object that are objects. Up to 3.11 the collector is told of neither half of a pair; these
+    versions change no more."""
+    if sys.implementation.name != "cpython":
+        return []
+    start, size = id(thing) + object.__basicsize__, ctypes.sizeof(ctypes.c_void_p)
+    fields = (ctypes.c_void_p * count).from_address(start)
+    return [ctypes.py_object.from_address(start + size * place).value for place in range(count) if fields[place]]
 
 
 def _held_by_text(text: io.TextIOWrapper) -> Tuple[bytes, bool]:

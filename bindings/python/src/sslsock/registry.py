@@ -3,7 +3,7 @@
 import os
 import threading
 import weakref
-from typing import TYPE_CHECKING, Any, Dict, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, Tuple
 
 if TYPE_CHECKING:
     from .hooks import ValidateCertHook
@@ -12,8 +12,10 @@ if TYPE_CHECKING:
 # By handle: all that live.
 _by_handle: "weakref.WeakValueDictionary[int, SslSocket]" = weakref.WeakValueDictionary()
 # What keeps them alive: the socket object, or where that cannot be told, the number for as long as it is the same socket.
-_by_socket: "weakref.WeakKeyDictionary[Any, SslSocket]" = weakref.WeakKeyDictionary()
+# By identity, for a class of the caller's may have two sockets compare equal.
+_by_socket: "Dict[int, Tuple[weakref.ref[Any], SslSocket]]" = {}
 _by_number: Dict[int, "SslSocket"] = {}
+_for_good: List[Any] = []
 _lock = threading.RLock()
 _defaults_hook: Optional[Tuple["ValidateCertHook", Any]] = None
 _prune_at = 64
@@ -34,10 +36,20 @@ def known(handle: int) -> Optional["SslSocket"]:
 def keep(sock: Any, number: int, ssl_socket: "SslSocket") -> None:
     """Under the lock."""
     _prune()
+    key = id(sock)
+
+    def forget(gone: Any, entries: Any = _by_socket) -> None:
+        if key in entries and entries[key][0] is gone:
+            del entries[key]
+
     try:
-        _by_socket[sock] = ssl_socket
+        _by_socket[key] = weakref.ref(sock, forget), ssl_socket
     except TypeError:
         _by_number[number] = ssl_socket
+
+
+def keep_for_good(thing: Any) -> None:
+    _for_good.append(thing)
 
 
 def defaults_hook() -> Optional[Tuple["ValidateCertHook", Any]]:
@@ -54,9 +66,10 @@ def _prune() -> None:
     global _prune_at
     if len(_by_socket) + len(_by_number) < _prune_at:
         return
-    for sock in list(_by_socket.keys()):
-        if _is_closed(sock):
-            _by_socket.pop(sock, None)
+    for key, (reference, _) in list(_by_socket.items()):
+        sock = reference()
+        if sock is None or _is_closed(sock):
+            _by_socket.pop(key, None)
     for number, ssl_socket in list(_by_number.items()):
         if type(ssl_socket)._find(number) is not ssl_socket:
             del _by_number[number]

@@ -22,7 +22,7 @@ from .constants import (
     Category,
 )
 from .errors import SslError, check, copy_bytes, copy_text, last_error, make
-from .hooks import Hook, Look, ValidateCertHook
+from .hooks import Hook, Look, ValidateCertHook, raise_refusal
 
 SocketLike = Union[int, "socket.socket", Any]
 _S = TypeVar("_S", bound="Settings")
@@ -121,12 +121,17 @@ class SslSocket(Settings):
     The handle is freed when this object goes, or by free(). That does not end a connection that was upgraded
     transparently. In explicit mode it ends the session and may wait for the peer, as ssl_socket_free does.
 
+    In explicit mode a socket with a timeout (settimeout, create_connection with one) counts as non-blocking, for that is
+    how Python has it: the handshake, send() and recv() raise SslWouldBlockError instead of waiting.
+
     Failures raise SslError. In a forked child the methods of an object from before the fork raise SslError with
     SSL_ERR_FORKED. Any thread may call any method; one may send while another receives, everything else takes turns.
     """
 
     # Frees the handle with this object, if it is ours to free.
     _freeing: Any = None
+    # The function of a SslHelper's class that had the last word, for a later helper of the same class.
+    judge: Any = None
 
     def __init__(self, sock: SocketLike) -> None:
         handle = lib.ssl_socket_new(descriptor(sock))
@@ -179,6 +184,12 @@ class SslSocket(Settings):
         known = registry.known(handle.value or 0)
         if isinstance(known, cls):
             return known
+        if known is not None:
+            # One object for a handle, for it keeps the hook that the library calls.
+            raise TypeError(
+                f"the socket has a {type(known).__qualname__} already, which is no {cls.__qualname__}: make the {cls.__qualname__} "
+                "before anything else asks for the socket's handle"
+            )
         # Somebody else's, who frees it.
         found = cls.__new__(cls)
         found._adopt(handle.value or 0)
@@ -208,8 +219,9 @@ class SslSocket(Settings):
         It is called as hook(type, arg, chain, flags) on the thread that makes the handshake: type is SSL_CERT_X509,
         chain a list with the peer's own certificate in DER, and flags has SSL_CERT_FLAG_ISSUER_UNKNOWN set if anything
         is wrong with it. It answers SSL_ERR_OKAY to accept, whatever is wrong, and another number to refuse. An
-        exception refuses, and becomes the `__cause__` of the SslError of the handshake. Inside the hook only the get_
-        methods may be called for this socket. Before the handshake, any thread.
+        exception refuses, and becomes the `__cause__` of the SslError of the handshake; KeyboardInterrupt and SystemExit
+        refuse and go on as they are. Inside the hook only the get_ methods may be called for this socket. Before the
+        handshake, any thread.
         """
         if hook is None:
             check(lib.ssl_set_validate_cert_hook(self._handle, None, None))
@@ -219,6 +231,9 @@ class SslSocket(Settings):
         made = Hook(Look(lambda: _certificate(handle, 0), lambda: _report(handle).verdict), hook, arg)
         check(lib.ssl_set_validate_cert_hook(handle, ctypes.cast(made.pointer, ctypes.c_void_p), None))
         self._hook = made
+        if self._freeing is None:
+            # Somebody else frees the handle, at a time that is not told.
+            registry.keep_for_good(made)
 
     def perform_handshake(self, host: Optional[str] = None) -> None:
         """Turns the connected socket into TLS, now; see ssl_perform_handshake.
@@ -244,15 +259,16 @@ class SslSocket(Settings):
         hook = self._hook
         if code != SSL_ERR_OKAY:
             error = last_error(code)
-            if hook is not None and hook.decision.error is not None:
-                raise error from hook.decision.error
-            raise error
-        if hook is None or hook.decision.accepted or not self._is_checked():
+            raise_refusal(error, hook)
+        if hook is None or not self._is_checked():
+            return
+        if hook.decision.accepted:
+            hook.let_go()
             return
         # The hook was cut short before it could say anything.
         lib.ssl_shutdown(self._handle, socket.SHUT_RDWR)
         error = make(SSL_ERR_STATE, "the certificate hook was interrupted before it had decided: the connection is over")
-        raise error from hook.decision.error
+        raise_refusal(error, hook)
 
     def _is_checked(self) -> bool:
         """Whether a handshake has been made in which a certificate had to be looked at."""
@@ -277,14 +293,14 @@ class SslSocket(Settings):
 
     def recv(self, size: int, flags: int = 0) -> bytes:
         """Receives like socket.recv(). flags: MSG_DONTWAIT, MSG_PEEK, MSG_WAITALL. See ssl_recv."""
-        buffer = ctypes.create_string_buffer(max(size, 1))
+        buffer = ctypes.create_string_buffer(max(_size(size), 1))
         received = self._receive(buffer, size, flags)
         return buffer.raw[:received]
 
     def recv_into(self, buffer: Any, size: int = 0, flags: int = 0) -> int:
         """Receives like socket.recv_into()."""
         with memoryview(buffer).cast("B") as view:
-            size = size or view.nbytes
+            size = _size(size) or view.nbytes
             if size > view.nbytes:
                 raise ValueError("the buffer is smaller than the size asked for")
             if not size:
@@ -411,7 +427,7 @@ class SslSocket(Settings):
 
     def ioctl(self, code: int, data: bytes = b"", capacity: int = 0) -> bytes:
         """Windows CE's WSAIoctl on this socket: `data` goes in, at most `capacity` bytes come out. See ssl_ioctl."""
-        out = ctypes.create_string_buffer(max(capacity, 1))
+        out = ctypes.create_string_buffer(max(_size(capacity), 1))
         returned = ctypes.c_uint32()
         space = out if capacity else None
         with exiting.Handshake(self._handle):
@@ -440,6 +456,9 @@ def descriptor(sock: SocketLike) -> int:
     number = sock if isinstance(sock, int) and not isinstance(sock, bool) else _fileno(sock)
     if number < 0:
         raise ValueError("the socket is closed")
+    if number >= 2**31:
+        # ctypes would cut it down to that of another file.
+        raise ValueError(f"{number} is no descriptor's number")
     return int(number)
 
 
@@ -447,7 +466,10 @@ def _fileno(sock: Any) -> int:
     fileno = getattr(sock, "fileno", None)
     if fileno is None:
         raise TypeError(f"a socket, an object with fileno() or a descriptor's number is needed, not {type(sock).__name__}")
-    return int(fileno())
+    number = fileno()
+    if not isinstance(number, int):
+        raise TypeError(f"fileno() of a {type(sock).__name__} answers {number!r} and not a descriptor's number")
+    return number
 
 
 def milliseconds(seconds: Optional[float]) -> int:
@@ -463,6 +485,8 @@ def text(value: Optional[str]) -> Optional[bytes]:
     """A string as the library takes it."""
     if value is None:
         return None
+    if not isinstance(value, str):
+        raise TypeError(f"a name is a str, as \"mail.example\", not {value!r}")
     encoded = value.encode()
     if b"\0" in encoded:
         raise ValueError("a NUL character in the name")
@@ -479,6 +503,13 @@ def path(value: Union[str, bytes, "os.PathLike[str]"]) -> bytes:
 def _word(what: str, value: int) -> int:
     if not 0 <= value < 2**32:
         raise ValueError(f"{what} are a number of 32 bits, not {value!r}")
+    return value
+
+
+def _size(value: int) -> int:
+    # C would take it for an enormous one, of a buffer that is small.
+    if value < 0:
+        raise ValueError(f"a size is 0 or more, not {value!r}")
     return value
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import socket
 import threading
 from typing import Any, Iterable, Iterator, List, Optional
@@ -9,10 +10,10 @@ from typing import Any, Iterable, Iterator, List, Optional
 from .constants import SSL_ERR_STATE, SSL_ERR_TRUNCATED
 from .errors import make
 from .readers import refusal_to_read, refusal_to_write
-from .session import SslSocket
+from .session import SocketLike, SslSocket, descriptor
 
 
-async def run_handshake(ssl_socket: SslSocket, host: Optional[str]) -> None:
+async def run_handshake(ssl_socket: SslSocket, host: Optional[str], sock: SocketLike) -> None:
     """perform_handshake() in a thread of its own. Cancelled, it ends the handshake first, and with it the connection."""
     loop = asyncio.get_running_loop()
     done: "asyncio.Future[None]" = loop.create_future()
@@ -43,6 +44,8 @@ async def run_handshake(ssl_socket: SslSocket, host: Optional[str]) -> None:
     try:
         await asyncio.shield(done)
     except asyncio.CancelledError:
+        # Before the handle goes, for the thread may not have begun: it would leave the connection in clear.
+        _shut_down(ssl_socket, sock)
         ssl_socket.free()
         while not done.done():
             try:
@@ -54,6 +57,15 @@ async def run_handshake(ssl_socket: SslSocket, host: Optional[str]) -> None:
         # It has nothing left to do.
         thread.join()
         raise
+
+
+def _shut_down(ssl_socket: SslSocket, sock: SocketLike) -> None:
+    with contextlib.suppress(OSError, ValueError):
+        number = descriptor(sock)
+        # Another socket may have got the number.
+        if SslSocket.find(number) is ssl_socket:
+            with socket.socket(fileno=os.dup(number)) as same:
+                same.shutdown(socket.SHUT_RDWR)
 
 
 @contextlib.contextmanager
@@ -83,7 +95,7 @@ def paused(streams: Iterable[Any], ssl_socket: Optional[SslSocket]) -> Iterator[
             raise
     finally:
         for transport in resumed:
-            if not transport.is_closing():
+            if not transport.is_closing() and not _has_ended(transport):
                 transport.resume_reading()
 
 
@@ -122,6 +134,12 @@ def _on_the_loop(stream: Any) -> None:
         running = None
     if loop is not None and loop is not running and loop.is_running():
         raise RuntimeError("streams are upgraded on the thread of their loop: use do_handshake_async() there")
+
+
+def _has_ended(transport: Any) -> bool:
+    """Whether its loop has been closed, and this task with it."""
+    loop = getattr(transport, "_loop", None)
+    return loop is not None and bool(loop.is_closed())
 
 
 def _end(transports: Iterable[Any], ssl_socket: Optional[SslSocket]) -> None:
