@@ -1,6 +1,7 @@
 """The binding has what the header has, loads the right library, and keeps to its promises about imports and types."""
 
 import ast
+import os
 import pathlib
 import re
 import shutil
@@ -18,6 +19,33 @@ from sslsock import _native
 PACKAGE = SOURCES / "sslsock"
 MYPY = "mypy==1.14.1"
 VERMIN = "vermin==1.6.0"
+TYPED = """\
+import smtplib
+import socket
+from typing import List
+
+import sslsock
+import sslsock.clients
+from sslsock import SSL_FLAG_STRICT, Category, SslError, SslHelper
+
+
+class Pinned(SslHelper):
+    def validate_cert(self, type: int, arg: object, chain: List[bytes], flags: int) -> int:
+        return sslsock.SSL_ERR_OKAY
+
+
+async def upgrade(sock: socket.socket, smtp: smtplib.SMTP) -> int:
+    try:
+        with Pinned(sock, "mail.test", defer=True, flags=SSL_FLAG_STRICT) as helper:
+            await helper.do_handshake_async()
+        helper.do_handshake([sock.makefile("rb")])
+    except SslError as error:
+        return error.code if error.category is Category.CERTIFICATE else 0
+    sslsock.defaults.add_trust_file("ca.pem")
+    sslsock.set_log_callback(sslsock.SSL_LOG_INFO, lambda level, message: None)
+    sslsock.SslSocket(sock).set_validate_cert_hook(lambda type, arg, chain, flags: 0)
+    return sslsock.clients.starttls_smtp(smtp).socket.get_session_info().protocol
+"""
 
 
 class Header(unittest.TestCase):
@@ -182,6 +210,16 @@ class Promises(unittest.TestCase):
             )  # fmt: skip
         self.assertEqual(done.returncode, 0, done.stdout)
         self.assertTrue((PACKAGE / "py.typed").exists())
+
+    def test_a_strict_program_over_it_is_typed(self):
+        with tempfile.TemporaryDirectory() as folder:
+            program = pathlib.Path(folder, "program.py")
+            program.write_text(TYPED)
+            done = subprocess.run(
+                [self.tool(MYPY), "--strict", "--python-version", "3.8", "--cache-dir", folder, str(program)],
+                env={**os.environ, "MYPYPATH": str(SOURCES)}, stdout=subprocess.PIPE, universal_newlines=True,
+            )  # fmt: skip
+        self.assertEqual(done.returncode, 0, done.stdout)
 
     def test_nothing_of_a_newer_library_is_used(self):
         done = subprocess.run(

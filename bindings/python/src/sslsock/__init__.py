@@ -14,27 +14,31 @@ whole C ABI of sslsock.h, sslsock.defaults the settings that sockets start with.
 import ctypes
 from typing import Optional, Tuple
 
-from . import clients
+# "as" tells type checkers that the name is for everybody.
+from . import clients as clients
 from ._native import lib
 from .constants import *  # noqa: F403
-from .constants import Category
-from .defaults import Defaults, defaults
-from .errors import (
-    SslCertificateError,
-    SslError,
-    SslHeldDataError,
-    SslResetError,
-    SslTimeoutError,
-    SslTruncatedError,
-    SslUsageError,
-    SslWouldBlockError,
-    error_category,
-    error_name,
-    last_error,
-)
-from .helper import SslHelper
-from .hooks import set_log_callback
-from .session import ErrorInfo, SessionInfo, SslSocket, VerifyReport, milliseconds
+from .constants import Category as Category
+from .defaults import Defaults as Defaults
+from .defaults import defaults as defaults
+from .errors import SslCertificateError as SslCertificateError
+from .errors import SslError as SslError
+from .errors import SslHeldDataError as SslHeldDataError
+from .errors import SslResetError as SslResetError
+from .errors import SslTimeoutError as SslTimeoutError
+from .errors import SslTruncatedError as SslTruncatedError
+from .errors import SslUsageError as SslUsageError
+from .errors import SslWouldBlockError as SslWouldBlockError
+from .errors import error_category as error_category
+from .errors import error_name as error_name
+from .errors import last_error
+from .helper import SslHelper as SslHelper
+from .hooks import set_log_callback as set_log_callback
+from .session import ErrorInfo as ErrorInfo
+from .session import SessionInfo as SessionInfo
+from .session import SslSocket as SslSocket
+from .session import VerifyReport as VerifyReport
+from .session import milliseconds
 
 __version__ = "0.1.0"
 

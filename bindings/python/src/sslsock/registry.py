@@ -33,10 +33,11 @@ def known(handle: int) -> Optional["SslSocket"]:
     return _by_handle.get(handle)
 
 
-def keep(sock: Any, number: int, ssl_socket: "SslSocket") -> None:
-    """Under the lock."""
-    _prune()
+def keep(sock: Any, number: int, ssl_socket: "SslSocket") -> List[Any]:
+    """Under the lock. Answers what is not kept any more: to free a session of explicit mode may take a while, which is
+    for after the lock."""
     key = id(sock)
+    over = [*_prune(), _by_socket.get(key), _by_number.get(number)]
 
     def forget(gone: Any, entries: Any = _by_socket) -> None:
         if key in entries and entries[key][0] is gone:
@@ -46,6 +47,7 @@ def keep(sock: Any, number: int, ssl_socket: "SslSocket") -> None:
         _by_socket[key] = weakref.ref(sock, forget), ssl_socket
     except TypeError:
         _by_number[number] = ssl_socket
+    return over
 
 
 def keep_for_good(thing: Any) -> None:
@@ -61,19 +63,21 @@ def set_defaults_hook(hook: Optional[Tuple["ValidateCertHook", Any]]) -> None:
     _defaults_hook = hook
 
 
-def _prune() -> None:
+def _prune() -> List[Any]:
     """Lets go of what belongs to closed sockets, now and then: a hook may refer to its socket, which then keeps both."""
     global _prune_at
+    over: List[Any] = []
     if len(_by_socket) + len(_by_number) < _prune_at:
-        return
+        return over
     for key, (reference, _) in list(_by_socket.items()):
         sock = reference()
         if sock is None or _is_closed(sock):
-            _by_socket.pop(key, None)
+            over.append(_by_socket.pop(key, None))
     for number, ssl_socket in list(_by_number.items()):
         if type(ssl_socket)._find(number) is not ssl_socket:
-            del _by_number[number]
+            over.append(_by_number.pop(number))
     _prune_at = 2 * (len(_by_socket) + len(_by_number)) + 64
+    return over
 
 
 def _is_closed(sock: Any) -> bool:

@@ -166,8 +166,9 @@ class SslSocket(Settings):
             found = cls._find(number)
             if found is None:
                 found = cls(sock)
-            registry.keep(sock, number, found)
-            return found
+            over = registry.keep(sock, number, found)
+        del over
+        return found
 
     @classmethod
     def find(cls: Type[_T], sock: SocketLike) -> Optional[_T]:
