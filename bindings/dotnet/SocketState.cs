@@ -57,8 +57,8 @@ namespace SslSock
         }
 
         /// <summary>
-        /// The state of a socket for which a helper has been made, for its handshake. Without a helper the socket is dead,
-        /// as after a handshake that has failed.
+        /// The state of a socket for which a helper has been made, for its handshake. Without a helper the socket is
+        /// dead, as after a handshake that has failed.
         /// </summary>
         internal static SocketState Find(Socket socket)
         {
@@ -71,6 +71,25 @@ namespace SslSock
                     "certificate is expected.");
             }
             return state;
+        }
+
+        /// <summary>What has to be there for any helper. Without it nothing leaves in clear, unless that is asked for.</summary>
+        internal void Require(object argument, string parameter, bool deferHandshake)
+        {
+            try
+            {
+                if (argument == null)
+                {
+                    throw new ArgumentNullException(parameter);
+                }
+                // A library that is not there is better noticed now than after STARTTLS.
+                NativeLoader.Load();
+            }
+            catch (Exception) when (!deferHandshake)
+            {
+                Kill();
+                throw;
+            }
         }
 
         /// <summary>
@@ -91,7 +110,8 @@ namespace SslSock
                 {
                     throw SslSocketException.Of(
                         SslError.State,
-                        "a handshake with this socket has begun already, or has failed: a new one needs a new connection.");
+                        "a handshake with this socket has begun already, or has failed: a new one needs a new " +
+                        "connection.");
                 }
                 host = name == null ? null : new AsciiHost(name);
                 hook = callback;
@@ -247,7 +267,7 @@ namespace SslSock
             GC.KeepAlive(socket);
         }
 
-        /// <summary>Whoever makes the handshake here goes on with the socket, which in explicit mode sends in clear.</summary>
+        /// <summary>Whoever goes on with the socket after the handshake would send in clear in explicit mode.</summary>
         internal static void RefuseExplicit(SslSocket native)
         {
             if (!native.HasBegun && (native.Flags & SslFlags.ExplicitIo) != 0)
@@ -285,7 +305,7 @@ namespace SslSock
             }
             catch (SocketException)
             {
-                // The runtime does not believe that it is connected. It may be, or may become so: then nothing can be sent.
+                // The runtime does not believe that it is connected. It may be, or become so: then nothing can be sent.
                 shutdown((int)socket.Handle, SHUT_RDWR);
                 GC.KeepAlive(socket);
             }
@@ -295,7 +315,7 @@ namespace SslSock
         }
 
         /// <summary>
-        /// The descriptor of a socket. One that has been closed would answer its old number, which may be another's now.
+        /// The descriptor of a socket. One that has been closed answers its old number, which may be another's now.
         /// </summary>
         /// <exception cref="ObjectDisposedException">The socket is closed.</exception>
         internal static int DescriptorOf(Socket socket)

@@ -17,7 +17,8 @@ namespace SslSock
     /// <see cref="ValidateCert"/> decides otherwise.</para>
     /// <para>The TLS state belongs to the Socket: a helper can be disposed or forgotten at any time, and a further one
     /// for the same socket finds it.</para>
-    /// <para>A handshake that fails leaves the socket dead: nothing that is sent afterwards leaves in clear.</para>
+    /// <para>A handshake that fails, or cannot be begun, leaves the socket dead: nothing that is sent afterwards leaves in
+    /// clear. Only <see cref="DoHandshake(TextReader[])"/> changes nothing when it refuses a reader.</para>
     /// <para>Any thread may call any method. During the handshake no other thread may be inside Receive, Poll or Select
     /// on the socket; asynchronous receives may be pending.</para>
     /// </remarks>
@@ -74,20 +75,7 @@ namespace SslSock
         {
             this.socket = socket;
             state = SocketState.Of(socket);
-            try
-            {
-                if (host == null)
-                {
-                    throw new ArgumentNullException(nameof(host));
-                }
-                // A library that is not there is better noticed now than after STARTTLS.
-                NativeLoader.Load();
-            }
-            catch (Exception) when (!deferHandshake)
-            {
-                state.Kill();
-                throw;
-            }
+            state.Require(host, nameof(host), deferHandshake);
             if (deferHandshake)
             {
                 state.Defer(host, Override());
@@ -153,7 +141,7 @@ namespace SslSock
 
         /// <summary><see cref="DoHandshake()"/> of the helper that has been made for a socket.</summary>
         /// <param name="socket">A connected socket.</param>
-        /// <exception cref="InvalidOperationException">No helper has been made for it.</exception>
+        /// <exception cref="InvalidOperationException">No helper has been made for it, and it is dead.</exception>
         /// <exception cref="SslSocketException">The handshake has failed, and the socket is dead.</exception>
         public static void DoHandshake(Socket socket)
         {
@@ -161,14 +149,18 @@ namespace SslSock
         }
 
         /// <summary>
-        /// <see cref="DoHandshake()"/> on a thread of the pool, where the certificate is validated too.
+        /// <see cref="DoHandshake()"/> on a thread of its own, where the certificate is validated too.
         /// </summary>
         /// <returns>
         /// A task that fails as the method would. It cannot be cancelled; SslTimeout.Handshake bounds it.
         /// </returns>
         public Task DoHandshakeAsync()
         {
-            return Task.Run(() => state.Handshake());
+            return SslSock.SslSocket.OnThread(() =>
+            {
+                state.Handshake();
+                return SslError.Okay;
+            });
         }
 
         /// <summary>Connects the socket and makes the handshake.</summary>

@@ -138,12 +138,12 @@ namespace SslSock
             return Handshake(() => Native.ssl_perform_handshake(this, name));
         }
 
-        /// <summary><see cref="PerformHandshake"/> on a thread of the pool.</summary>
+        /// <summary><see cref="PerformHandshake"/> on a thread of its own.</summary>
         /// <param name="host">The peer's name, as there.</param>
         /// <returns>A task with its answer. It cannot be cancelled; SslTimeout.Handshake bounds it.</returns>
         public Task<SslError> PerformHandshakeAsync(string host = null)
         {
-            return Task.Run(() => PerformHandshake(host));
+            return OnThread(() => PerformHandshake(host));
         }
 
         /// <summary>
@@ -294,6 +294,16 @@ namespace SslSock
         {
             uint returned;
             return Handshake(() => Native.ssl_ioctl(this, WindowsCePerformHandshake, null, 0, null, 0, out returned));
+        }
+
+        /// <summary>
+        /// A silent peer and a hook may take minutes: a few such handshakes in the pool would stop everything else there.
+        /// </summary>
+        internal static Task<SslError> OnThread(Func<SslError> handshake)
+        {
+            return Task.Factory.StartNew(
+                handshake, CancellationToken.None, TaskCreationOptions.LongRunning | TaskCreationOptions.DenyChildAttach,
+                TaskScheduler.Default);
         }
 
         internal static void Check(int code, Exception thrown = null)

@@ -62,19 +62,7 @@ namespace SslSock.StaticHelper
             Socket socket, DRemoteCertificateValidation certificateValidationHook, bool deferHandshake)
         {
             SocketState state = SocketState.Of(socket);
-            try
-            {
-                if (certificateValidationHook == null)
-                {
-                    throw new ArgumentNullException(nameof(certificateValidationHook));
-                }
-                NativeLoader.Load();
-            }
-            catch (Exception) when (!deferHandshake)
-            {
-                state.Kill();
-                throw;
-            }
+            state.Require(certificateValidationHook, nameof(certificateValidationHook), deferHandshake);
             SslSock.SslHelper.SSLVALIDATECERTFUNC hook = WithHost(certificateValidationHook, null);
             if (deferHandshake)
             {
@@ -89,7 +77,9 @@ namespace SslSock.StaticHelper
         /// <summary>Turns the connected socket into TLS, now, and returns when that is done.</summary>
         /// <param name="socket">A socket for which SetSslSocket has been called.</param>
         /// <exception cref="ArgumentNullException"><paramref name="socket"/> is null.</exception>
-        /// <exception cref="InvalidOperationException">SetSslSocket has not been called.</exception>
+        /// <exception cref="InvalidOperationException">
+        /// SetSslSocket has not been called, and the socket is dead.
+        /// </exception>
         /// <exception cref="SslSocketException">The handshake has failed, and the socket is dead.</exception>
         public static void DoHandshake(Socket socket)
         {

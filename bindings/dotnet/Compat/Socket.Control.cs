@@ -43,7 +43,7 @@ namespace SslSock.Compat
         {
             bool isWhole = input != null && input.Length >= 2 * IntPtr.Size;
             Delegate found = isWhole ? FindDelegate(ReadPointer(input, 0)) : null;
-            SslHelper.SSLVALIDATECERTFUNC called = found == null ? null : ToHook(found);
+            SslHelper.SSLVALIDATECERTFUNC called = found == null ? null : HookDelegate.Of(found);
             if (called != null)
             {
                 // So that what it throws does not unwind the library, but comes out of the handshake.
@@ -68,15 +68,6 @@ namespace SslSock.Compat
             // For a native function the runtimes make a delegate of the type that they are asked for.
             Delegate found = Marshal.GetDelegateForFunctionPointer(function, typeof(NativeFunction));
             return found is NativeFunction ? null : found;
-        }
-
-        /// <summary>Null if its arguments have to be converted, which is left to the pointer.</summary>
-        private static SslHelper.SSLVALIDATECERTFUNC ToHook(Delegate found)
-        {
-            return found.GetInvocationList().Length != 1
-                ? null
-                : (SslHelper.SSLVALIDATECERTFUNC)Delegate.CreateDelegate(
-                    typeof(SslHelper.SSLVALIDATECERTFUNC), found.Target, found.Method, false);
         }
 
         private int GetHook(byte[] output)

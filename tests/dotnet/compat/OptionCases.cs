@@ -180,6 +180,7 @@ namespace SslTest
         }
 
         private delegate int HookWithText(uint type, string host, uint length, IntPtr chain, uint flags);
+        private delegate int HookWithSigns(int type, IntPtr argument, int length, IntPtr chain, int flags);
 
         /// <summary>A hook whose arguments the runtime has to convert; and one that throws.</summary>
         public static void Hooks(string tls)
@@ -193,10 +194,24 @@ namespace SslTest
                 s.Connect(Program.Address(tls));
                 Program.Equal("mail.test", seen, "what the hook was given");
             }
-            SslSock.SslHelper.SSLVALIDATECERTFUNC throws = (type, argument, length, chain, flags) =>
+            ThrowingHook(tls, (SslSock.SslHelper.SSLVALIDATECERTFUNC)((type, argument, length, chain, flags) =>
             {
                 throw new InvalidTimeZoneException("no reason");
-            };
+            }));
+            // Of another type: what is thrown must not unwind the library either.
+            ThrowingHook(tls, (HookWithText)((type, host, length, chain, flags) =>
+            {
+                throw new InvalidTimeZoneException(host);
+            }));
+            ThrowingHook(tls, (HookWithSigns)((type, argument, length, chain, flags) =>
+            {
+                throw new InvalidTimeZoneException("no reason");
+            }));
+            GC.KeepAlive(function);
+        }
+
+        private static void ThrowingHook(string tls, Delegate throws)
+        {
             using (Socket s = Program.NewSecure())
             {
                 SetHook(s, throws, IntPtr.Zero);
@@ -205,7 +220,6 @@ namespace SslTest
                 Program.Check(failure.HookException is InvalidTimeZoneException, "what it threw comes out");
                 Program.Throws<SocketException>(() => Program.Say(s, "secret"), "Send");
             }
-            GC.KeepAlive(function);
         }
 
         private static void SetHook(Socket s, Delegate function, IntPtr argument)

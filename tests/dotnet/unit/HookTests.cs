@@ -234,9 +234,15 @@ static class HookTests
     {
         using (Socket socket = Unknown())
         {
-            var helper = new HookedHelper(socket, Peers.Name, it => 0);
+            bool isOfThePool = true;
+            var helper = new HookedHelper(socket, Peers.Name, it =>
+            {
+                isOfThePool = Thread.CurrentThread.IsThreadPoolThread;
+                return 0;
+            });
             helper.DoHandshakeAsync().Wait();
             Expect.True(helper.Thread != Thread.CurrentThread.ManagedThreadId, "it was another thread");
+            Expect.Equal(false, isOfThePool, "a thread of the pool");
             Expect.Equal(1, helper.Calls, "calls");
         }
     }
