@@ -99,10 +99,13 @@ fn sending_fails_after_a_break_although_what_came_before_is_unread() {
 
 /// Closing the real connection with the peer's words unread would reset it and destroy what is on
 /// its way: the kernel takes megabytes at once, the peer reads them later.
+///
+/// Not on a TCP pair: as on any TCP socket, what comes in for one that is closed resets it, and what
+/// the library has not taken by then is lost.
 #[test]
 fn what_was_sent_arrives_although_the_peer_talks_all_the_while() {
     const SENT: usize = 3_000_000;
-    for flags in [0, SSL_FLAG_UNIX_PAIR, SSL_FLAG_EXPLICIT_IO] {
+    for flags in [SSL_FLAG_UNIX_PAIR, SSL_FLAG_EXPLICIT_IO] {
         let (closed, wait) = std::sync::mpsc::channel::<()>();
         let (socket, handle, peer) = upgraded(flags, move |mut stream| {
             stream.conn.complete_io(&mut stream.sock).unwrap();

@@ -14,7 +14,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "tests" / folder) for folder in (".", "servers", "dotnet", "python")]

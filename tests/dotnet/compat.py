@@ -7,7 +7,6 @@ Each case is one of compat/*.cs, run on Mono and on CoreCLR; what can be seen fr
 import os
 import pathlib
 import secrets
-import subprocess
 import sys
 import tempfile
 import unittest
