@@ -262,13 +262,20 @@ def the_header_defines_only_what_it_may():
 def the_header_declares_exactly_the_listed_names():
     text = re.sub(r"//[^\n]*|/\*.*?\*/", "", (ROOT / "include" / "sslsock.h").read_text(), flags=re.S)
     declared = set(re.findall(r"\b(ssl_\w+)\(", text))
+    declared |= names_of_shims()
     if declared != listed_names():
-        raise Failed(f"the header and symbols.list differ in {sorted(declared ^ listed_names())}")
+        raise Failed(f"the headers and symbols.list differ in {sorted(declared ^ listed_names())}")
+
+
+def names_of_shims():
+    """The names to which the headers for Windows CE sources bind their functions."""
+    texts = [path.read_text() for path in sorted((ROOT / "include" / "wince").rglob("*.h")) if not path.is_symlink()]
+    return {f"ssl_wce_{name}" for text in texts for name in re.findall(r"\bSSLSOCK_WCE\((\w+)\)\s*[;,]", text)}
 
 
 def every_listed_name_has_a_test_of_its_arguments():
     text = (ROOT / "c-tests" / "handle.c").read_text()
-    missing = sorted(name for name in listed_names() if not re.search(rf"\b{name}\b", text))
+    missing = sorted(name for name in listed_names() - names_of_shims() if not re.search(rf"\b{name}\b", text))
     if missing:
         raise Failed(f"c-tests/handle.c does not call {missing}")
 

@@ -28,5 +28,8 @@ pub mod windows_ce;
 
 pub mod process;
 
+/// cbindgen:ignore
+pub mod shims;
+
 #[cfg(feature = "panic-injection")]
 pub use boundary::injection;

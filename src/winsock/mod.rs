@@ -2,6 +2,7 @@
 
 mod buffers;
 mod codes;
+pub mod error;
 
 use codes::Operation;
 

@@ -1,0 +1,9 @@
+//! What the headers of `include/wince` bind to, by assembler labels: Windows's functions for
+//! Windows CE sources. The program's compiler knows them under Windows's names alone.
+//!
+//! None of it is in `include/sslsock.h`, and nothing but argument handling stands here: the
+//! functions are those of [`crate::winsock`].
+
+mod boundary;
+
+pub mod last_error;

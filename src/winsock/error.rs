@@ -1,0 +1,139 @@
+//! Winsock's error numbers: what `WSAGetLastError` answers.
+
+use std::cell::Cell;
+
+use crate::error::{Code, Error};
+
+pub(crate) const WSAEINTR: i32 = 10004;
+pub(crate) const WSAEACCES: i32 = 10013;
+pub(crate) const WSAEFAULT: i32 = 10014;
+pub(crate) const WSAEINVAL: i32 = 10022;
+pub(crate) const WSAEMFILE: i32 = 10024;
+pub(crate) const WSAEWOULDBLOCK: i32 = 10035;
+pub(crate) const WSAEINPROGRESS: i32 = 10036;
+pub(crate) const WSAEALREADY: i32 = 10037;
+pub(crate) const WSAENOTSOCK: i32 = 10038;
+pub(crate) const WSAEDESTADDRREQ: i32 = 10039;
+pub(crate) const WSAEMSGSIZE: i32 = 10040;
+pub(crate) const WSAEPROTOTYPE: i32 = 10041;
+pub(crate) const WSAENOPROTOOPT: i32 = 10042;
+pub(crate) const WSAEPROTONOSUPPORT: i32 = 10043;
+pub(crate) const WSAESOCKTNOSUPPORT: i32 = 10044;
+pub(crate) const WSAEOPNOTSUPP: i32 = 10045;
+pub(crate) const WSAEPFNOSUPPORT: i32 = 10046;
+pub(crate) const WSAEAFNOSUPPORT: i32 = 10047;
+pub(crate) const WSAEADDRINUSE: i32 = 10048;
+pub(crate) const WSAEADDRNOTAVAIL: i32 = 10049;
+pub(crate) const WSAENETDOWN: i32 = 10050;
+pub(crate) const WSAENETUNREACH: i32 = 10051;
+pub(crate) const WSAENETRESET: i32 = 10052;
+pub(crate) const WSAECONNABORTED: i32 = 10053;
+pub(crate) const WSAECONNRESET: i32 = 10054;
+pub(crate) const WSAENOBUFS: i32 = 10055;
+pub(crate) const WSAEISCONN: i32 = 10056;
+pub(crate) const WSAENOTCONN: i32 = 10057;
+pub(crate) const WSAESHUTDOWN: i32 = 10058;
+pub(crate) const WSAETIMEDOUT: i32 = 10060;
+pub(crate) const WSAECONNREFUSED: i32 = 10061;
+pub(crate) const WSAEHOSTDOWN: i32 = 10064;
+pub(crate) const WSAEHOSTUNREACH: i32 = 10065;
+
+/// The number that stands for a failure: the column WSA of docs/errors.md.
+pub fn number(error: &Error) -> i32 {
+    match error.code {
+        // Windows CE passes the certificate codes on, and what a hook has chosen.
+        code if code.0 <= Code::SIGNATURE.0 => code.0,
+        Code::NAME => Code::CERT_UNKNOWN.0,
+        Code::NOT_YET_VALID => Code::CERT_EXPIRED.0,
+        Code::BAD_HANDLE | Code::FORKED => WSAENOTSOCK,
+        Code::UNSUPPORTED => WSAEOPNOTSUPP,
+        Code::BUFFER => WSAEFAULT,
+        Code::INVALID | Code::STATE | Code::NO_NAME | Code::REENTRANT => WSAEINVAL,
+        Code::WANT_READ | Code::WANT_WRITE | Code::WANT_VALIDATION => WSAEWOULDBLOCK,
+        Code::TIMEOUT => WSAETIMEDOUT,
+        Code::RESET | Code::TRUNCATED => WSAECONNRESET,
+        Code::IO if error.sys_errno != 0 => of_errno(error.sys_errno),
+        _ => WSAECONNABORTED,
+    }
+}
+
+/// The number that stands for an errno.
+pub fn of_errno(errno: i32) -> i32 {
+    let found = ERRNOS.iter().find(|&&(listed, _)| listed == errno);
+    found.map_or(WSAECONNABORTED, |&(_, number)| number)
+}
+
+/// This thread's last error; 0 at first. Success leaves it alone.
+pub fn last() -> i32 {
+    LAST.get()
+}
+
+pub fn set_last(number: i32) {
+    LAST.set(number);
+}
+
+const ERRNOS: &[(i32, i32)] = &[
+    (libc::EPERM, WSAEACCES),
+    (libc::EINTR, WSAEINTR),
+    (libc::EBADF, WSAENOTSOCK),
+    (libc::EAGAIN, WSAEWOULDBLOCK),
+    (libc::ENOMEM, WSAENOBUFS),
+    (libc::EACCES, WSAEACCES),
+    (libc::EFAULT, WSAEFAULT),
+    (libc::EINVAL, WSAEINVAL),
+    (libc::ENFILE, WSAEMFILE),
+    (libc::EMFILE, WSAEMFILE),
+    (libc::EPIPE, WSAESHUTDOWN),
+    (libc::ENOTSOCK, WSAENOTSOCK),
+    (libc::EDESTADDRREQ, WSAEDESTADDRREQ),
+    (libc::EMSGSIZE, WSAEMSGSIZE),
+    (libc::EPROTOTYPE, WSAEPROTOTYPE),
+    (libc::ENOPROTOOPT, WSAENOPROTOOPT),
+    (libc::EPROTONOSUPPORT, WSAEPROTONOSUPPORT),
+    (libc::ESOCKTNOSUPPORT, WSAESOCKTNOSUPPORT),
+    (libc::EOPNOTSUPP, WSAEOPNOTSUPP),
+    (libc::EPFNOSUPPORT, WSAEPFNOSUPPORT),
+    (libc::EAFNOSUPPORT, WSAEAFNOSUPPORT),
+    (libc::EADDRINUSE, WSAEADDRINUSE),
+    (libc::EADDRNOTAVAIL, WSAEADDRNOTAVAIL),
+    (libc::ENETDOWN, WSAENETDOWN),
+    (libc::ENETUNREACH, WSAENETUNREACH),
+    (libc::ENETRESET, WSAENETRESET),
+    (libc::ECONNABORTED, WSAECONNABORTED),
+    (libc::ECONNRESET, WSAECONNRESET),
+    (libc::ENOBUFS, WSAENOBUFS),
+    (libc::EISCONN, WSAEISCONN),
+    (libc::ENOTCONN, WSAENOTCONN),
+    (libc::ETIMEDOUT, WSAETIMEDOUT),
+    (libc::ECONNREFUSED, WSAECONNREFUSED),
+    (libc::EHOSTDOWN, WSAEHOSTDOWN),
+    (libc::EHOSTUNREACH, WSAEHOSTUNREACH),
+    (libc::EALREADY, WSAEALREADY),
+    (libc::EINPROGRESS, WSAEINPROGRESS),
+];
+
+thread_local! {
+    static LAST: Cell<i32> = const { Cell::new(0) };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hooks_value_and_the_certificate_codes_are_passed_on() {
+        for value in [-7, 2, 10, 11] {
+            assert_eq!(number(&Error::new(Code(value), "")), value);
+        }
+        assert_eq!(number(&Error::new(Code::NAME, "")), 10);
+        assert_eq!(number(&Error::new(Code::NOT_YET_VALID, "")), 8);
+    }
+
+    #[test]
+    fn what_the_system_says_keeps_its_meaning() {
+        assert_eq!(number(&Error::system("connect", libc::ECONNREFUSED)), WSAECONNREFUSED);
+        assert_eq!(number(&Error::system("connect", libc::EPIPE)), WSAECONNRESET);
+        assert_eq!(number(&Error::new(Code::IO, "")), WSAECONNABORTED);
+        assert_eq!(of_errno(libc::ENOTTY), WSAECONNABORTED);
+    }
+}
