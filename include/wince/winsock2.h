@@ -161,10 +161,6 @@ typedef LPWSAPROTOCOL_INFOW LPWSAPROTOCOL_INFO;
 typedef LPWSAPROTOCOL_INFOA LPWSAPROTOCOL_INFO;
 #endif
 
-#ifndef h_errno
-#define h_errno WSAGetLastError()
-#endif
-
 #include "sslsock_wce/hosts.h"
 #include "sslsock_wce/select.h"
 
