@@ -4,6 +4,7 @@ mod buffers;
 mod codes;
 pub mod error;
 pub mod names;
+pub mod select;
 
 use codes::Operation;
 
