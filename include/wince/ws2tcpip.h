@@ -4,31 +4,6 @@
 
 #include "winsock2.h"
 
-/* <unistd.h> has an unsigned one, but the functions of Winsock take pointers to int. */
-#define socklen_t sslsock_wce_socklen_t
-typedef int socklen_t;
-
-struct in6_addr {
-    union {
-        unsigned char Byte[16];
-        uint16_t Word[8];
-    } u;
-};
-#define s6_addr u.Byte
-#define s6_bytes u.Byte
-#define s6_words u.Word
-
-struct sockaddr_in6 {
-    uint16_t sin6_family;
-    uint16_t sin6_port;
-    uint32_t sin6_flowinfo;
-    struct in6_addr sin6_addr;
-    uint32_t sin6_scope_id;
-};
-
-typedef struct in6_addr IN6_ADDR, *PIN6_ADDR, *LPIN6_ADDR;
-typedef struct sockaddr_in6 SOCKADDR_IN6, *PSOCKADDR_IN6, *LPSOCKADDR_IN6;
-
 #define IN6ADDR_ANY_INIT {{{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}}}
 #define IN6ADDR_LOOPBACK_INIT {{{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1}}}
 static const struct in6_addr in6addr_any __attribute__((unused)) = IN6ADDR_ANY_INIT;
