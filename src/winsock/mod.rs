@@ -3,6 +3,7 @@
 mod buffers;
 mod codes;
 pub mod error;
+pub mod look_up;
 pub mod names;
 pub mod select;
 
