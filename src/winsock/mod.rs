@@ -1,7 +1,10 @@
 //! Windows CE's secure sockets: `WSAIoctl` with the SO_SSL_* codes.
 
 mod buffers;
+pub mod certificate;
 mod codes;
+pub mod crack;
+pub mod distinguished_name;
 pub mod error;
 pub mod names;
 
