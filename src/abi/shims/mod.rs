@@ -4,6 +4,8 @@
 //! None of it is in `include/sslsock.h`, and nothing but argument handling stands here: the
 //! functions are those of [`crate::winsock`].
 
+mod blocks;
 mod boundary;
 
+pub mod crack;
 pub mod last_error;
