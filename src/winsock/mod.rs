@@ -2,6 +2,7 @@
 
 mod buffers;
 pub mod certificate;
+pub mod chains;
 mod ciphers;
 mod codes;
 mod connection_info;
@@ -12,6 +13,7 @@ mod hooks;
 pub mod names;
 mod options;
 mod protocols;
+pub mod stores;
 
 use std::sync::Arc;
 
