@@ -13,6 +13,8 @@ pub mod identity;
 pub mod own_memory;
 pub mod private_fd;
 pub mod process;
+pub mod program_memory;
+pub mod socket_calls;
 pub mod socket_options;
 pub mod stream_socket;
 pub mod tcp_table;

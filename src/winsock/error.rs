@@ -46,6 +46,8 @@ pub(crate) const WSAETIMEDOUT: i32 = 10060;
 pub(crate) const WSAECONNREFUSED: i32 = 10061;
 pub(crate) const WSAEHOSTDOWN: i32 = 10064;
 pub(crate) const WSAEHOSTUNREACH: i32 = 10065;
+pub(crate) const WSAVERNOTSUPPORTED: i32 = 10092;
+pub(crate) const WSANOTINITIALISED: i32 = 10093;
 
 /// A failed call of the program's with this number of Windows's, Winsock's or another.
 pub fn failure(number: i32, text: impl Into<String>) -> Error {

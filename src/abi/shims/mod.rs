@@ -5,5 +5,10 @@
 //! functions are those of [`crate::winsock`].
 
 mod boundary;
+mod memory;
 
 pub mod last_error;
+pub mod socket_options;
+pub mod sockets;
+pub mod startup;
+pub mod transfer;
