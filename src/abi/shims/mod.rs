@@ -6,6 +6,7 @@
 
 mod blocks;
 mod boundary;
+mod memory;
 mod strings;
 
 pub mod address_info;
@@ -14,3 +15,7 @@ pub mod hosts;
 pub mod last_error;
 pub mod select;
 pub mod services;
+pub mod socket_options;
+pub mod sockets;
+pub mod startup;
+pub mod transfer;
