@@ -47,6 +47,8 @@ pub(crate) const WSAETIMEDOUT: i32 = 10060;
 pub(crate) const WSAECONNREFUSED: i32 = 10061;
 pub(crate) const WSAEHOSTDOWN: i32 = 10064;
 pub(crate) const WSAEHOSTUNREACH: i32 = 10065;
+pub(crate) const WSAVERNOTSUPPORTED: i32 = 10092;
+pub(crate) const WSANOTINITIALISED: i32 = 10093;
 pub(crate) const WSATYPE_NOT_FOUND: i32 = 10109;
 pub(crate) const WSAHOST_NOT_FOUND: i32 = 11001;
 pub(crate) const WSATRY_AGAIN: i32 = 11002;
@@ -69,6 +71,7 @@ pub fn number(error: &Error) -> i32 {
         Code::BAD_HANDLE | Code::FORKED => WSAENOTSOCK,
         Code::UNSUPPORTED => WSAEOPNOTSUPP,
         Code::BUFFER => WSAEFAULT,
+        Code::INVALID if error.sys_errno == libc::EFAULT => WSAEFAULT,
         Code::INVALID | Code::STATE | Code::NO_NAME | Code::REENTRANT => WSAEINVAL,
         Code::WANT_READ | Code::WANT_WRITE | Code::WANT_VALIDATION => WSAEWOULDBLOCK,
         Code::TIMEOUT => WSAETIMEDOUT,
@@ -182,5 +185,13 @@ mod tests {
         assert_eq!(number(&Error::system("connect", libc::EPIPE)), WSAECONNRESET);
         assert_eq!(number(&Error::new(Code::IO, "")), WSAECONNABORTED);
         assert_eq!(of_errno(libc::ENOTTY), WSAECONNABORTED);
+    }
+
+    #[test]
+    fn a_bad_buffer_is_told_from_a_bad_argument() {
+        let bad = |errno| Error { sys_errno: errno, ..Error::new(Code::INVALID, "") };
+        assert_eq!(number(&bad(libc::EFAULT)), WSAEFAULT);
+        assert_eq!(number(&bad(libc::EINVAL)), WSAEINVAL);
+        assert_eq!(number(&Error::new(Code::BUFFER, "")), WSAEFAULT);
     }
 }
