@@ -4,10 +4,19 @@ mod buffers;
 mod ciphers;
 mod codes;
 mod connection_info;
+pub mod control;
 pub mod error;
 mod hooks;
+pub mod look_up;
+pub mod names;
 mod options;
 mod protocols;
+mod secure;
+pub mod select;
+pub mod socket_options;
+pub mod sockets;
+pub mod startup;
+pub mod transfer;
 
 use std::sync::Arc;
 
@@ -29,6 +38,11 @@ pub struct Request<'a> {
 /// Whether this code asks for the upgrade, whose refusal has to end the connection.
 pub fn is_upgrade(code: u32) -> bool {
     codes::find(code).is_ok_and(|(_, operation)| operation == Operation::PerformHandshake)
+}
+
+/// Whether this is one of the SO_SSL_* codes.
+pub fn is_known(code: u32) -> bool {
+    codes::find(code).is_ok()
 }
 
 /// Does what the code says. The answer is for the output buffer: empty for everything but a GET.
@@ -107,6 +121,11 @@ pub fn control(socket: &Socket, request: &Request<'_>) -> Result<Vec<u8>> {
         Operation::PerformHandshake => {
             // Programs have been seen to pass what is no name, where Windows CE did not look at it.
             let name = buffers::name(input);
+            if socket.derived_name().is_none()
+                && let Ok(peer) = socket.address(true)
+            {
+                socket.set_derived_name(names::find(&peer));
+            }
             socket.perform_handshake(Whom::WindowsCe(name.as_ref()))?;
         }
         Operation::GetConnectionInfo => {

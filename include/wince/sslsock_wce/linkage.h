@@ -20,7 +20,11 @@
 #ifdef __cplusplus
 #define SSLSOCK_WCE_BEGIN extern "C" {
 #define SSLSOCK_WCE_END }
+#if __cplusplus >= 201103L
 #define SSLSOCK_WCE_ASSERT(condition, text) static_assert(condition, text)
+#else
+#define SSLSOCK_WCE_ASSERT(condition, text) extern char sslsock_wce_assert[(condition) ? 1 : -1]
+#endif
 #else
 #define SSLSOCK_WCE_BEGIN
 #define SSLSOCK_WCE_END
