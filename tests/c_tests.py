@@ -56,7 +56,9 @@ PROGRAMS = (
     "slow_reader",
     "stream",
     "surroundings",
+    "wince_lookup",
     "wince_select",
+    "wince_lookup-c++",
     "wince_select-c++",
     "loading/names",
     "loading/openssl",
@@ -84,6 +86,7 @@ ASAN_PROGRAMS = (
     "slow_reader",
     "stream",
     "surroundings",
+    "wince_lookup",
     "wince_select",
     "loading/rounds",
 )
