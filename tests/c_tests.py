@@ -58,7 +58,9 @@ PROGRAMS = (
     "slow_reader",
     "stream",
     "surroundings",
+    "wince_lookup",
     "wince_select",
+    "wince_lookup-c++",
     "wince_select-c++",
     "loading/names",
     "loading/openssl",
@@ -88,6 +90,7 @@ ASAN_PROGRAMS = (
     "slow_reader",
     "stream",
     "surroundings",
+    "wince_lookup",
     "wince_select",
     "loading/rounds",
 )
