@@ -7,5 +7,10 @@
 mod blocks;
 mod boundary;
 
+pub mod certificate_names;
+pub mod chains;
+pub mod contexts;
 pub mod crack;
 pub mod last_error;
+pub mod random;
+pub mod stores;
