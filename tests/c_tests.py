@@ -59,6 +59,8 @@ PROGRAMS = (
     "stream",
     "surroundings",
     "wince_lookup",
+    "wince_ioctl",
+    "wince_ioctl-c++",
     "wince_select",
     "wince_lookup-c++",
     "wince_select-c++",
@@ -91,6 +93,7 @@ ASAN_PROGRAMS = (
     "stream",
     "surroundings",
     "wince_lookup",
+    "wince_ioctl",
     "wince_select",
     "loading/rounds",
 )
