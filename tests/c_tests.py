@@ -56,6 +56,7 @@ PROGRAMS = (
     "slow_reader",
     "stream",
     "surroundings",
+    "winsock",
     "loading/names",
     "loading/openssl",
     "loading/rounds",
@@ -82,6 +83,7 @@ ASAN_PROGRAMS = (
     "slow_reader",
     "stream",
     "surroundings",
+    "winsock",
     "loading/rounds",
 )
 # Programs, and which of their tests. Left out is what closes a descriptor under a thread that is inside a call on it,
