@@ -64,6 +64,7 @@ PROGRAMS = (
     "wince_select",
     "wince_lookup-c++",
     "wince_select-c++",
+    "winsock",
     "loading/names",
     "loading/openssl",
     "loading/rounds",
@@ -95,6 +96,7 @@ ASAN_PROGRAMS = (
     "wince_lookup",
     "wince_ioctl",
     "wince_select",
+    "winsock",
     "loading/rounds",
 )
 # Programs, and which of their tests. Left out is what closes a descriptor under a thread that is inside a call on it,
