@@ -61,6 +61,8 @@ PROGRAMS = (
     "wince_lookup",
     "wince_ioctl",
     "wince_ioctl-c++",
+    "wince_certificates",
+    "wince_certificates-c++",
     "wince_select",
     "wince_lookup-c++",
     "wince_select-c++",
@@ -95,6 +97,7 @@ ASAN_PROGRAMS = (
     "surroundings",
     "wince_lookup",
     "wince_ioctl",
+    "wince_certificates",
     "wince_select",
     "winsock",
     "loading/rounds",
@@ -366,6 +369,8 @@ def start_peers(folder):
     """Makes keys in the folder and starts what the programs talk to. The variables that tell them."""
     keys, strangers = pathlib.Path(folder, "pki"), pathlib.Path(folder, "strangers")
     pki.make(keys)
+    pki.make_expired(keys)
+    pki.make_nameless(keys)
     pki.make(strangers)
     return {**peer.Peer(keys, folder).variables, **recording_peer.RecordingPeer(keys, strangers, folder).variables}
 
