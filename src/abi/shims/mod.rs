@@ -4,10 +4,10 @@
 //! None of it is in `include/sslsock.h`, and nothing but argument handling stands here: the
 //! functions are those of [`crate::winsock`].
 
+mod answers;
 mod blocks;
 mod boundary;
 mod memory;
-mod strings;
 
 pub mod address_info;
 pub mod certificate_names;
