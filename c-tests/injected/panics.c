@@ -87,6 +87,7 @@ CASE(ssl_use_system_trust, ssl_use_system_trust(s))
 CASE(ssl_version, IF(ssl_version() != NULL && ssl_version()[0] == '\0'))
 CASE(ssl_wce_hold, ssl_wce_hold(s, 0))
 CASE(ssl_wce_secure, ssl_wce_secure(fd, (ssl_socket **)(void *)out))
+CASE(ssl_wce_set_message_box, ssl_wce_set_message_box(NULL, NULL))
 
 struct entry {
     const char *name;
@@ -134,6 +135,7 @@ static const struct entry entries[] = {
     {"ssl_version", case_ssl_version, 0},
     {"ssl_wce_hold", case_ssl_wce_hold, 1},
     {"ssl_wce_secure", case_ssl_wce_secure, 0},
+    {"ssl_wce_set_message_box", case_ssl_wce_set_message_box, 0},
     {NULL, NULL, 0},
 };
 

@@ -4,12 +4,14 @@
 
 pub mod address;
 pub mod blocked_thread;
+pub mod clock;
 pub mod epoll_registration;
 pub mod errno;
 pub mod fd_table;
 pub mod file;
 pub mod hold;
 pub mod identity;
+pub mod number_text;
 pub mod own_memory;
 pub mod private_fd;
 pub mod process;

@@ -4,6 +4,7 @@ use std::cell::Cell;
 
 use crate::error::{Code, Error};
 
+pub(crate) const ERROR_INVALID_HANDLE: i32 = 6;
 pub(crate) const ERROR_NOT_ENOUGH_MEMORY: i32 = 8;
 pub(crate) const ERROR_INVALID_PARAMETER: i32 = 87;
 pub(crate) const ERROR_INSUFFICIENT_BUFFER: i32 = 122;

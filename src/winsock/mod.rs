@@ -3,6 +3,13 @@
 mod buffers;
 mod codes;
 pub mod error;
+pub mod format;
+pub mod library;
+pub mod message_box;
+pub mod messages;
+pub mod scan;
+pub mod text;
+pub mod time;
 
 use codes::Operation;
 

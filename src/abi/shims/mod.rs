@@ -5,5 +5,13 @@
 //! functions are those of [`crate::winsock`].
 
 mod boundary;
+mod strings;
 
+pub mod format;
 pub mod last_error;
+pub mod library;
+pub mod message_box;
+pub mod messages;
+pub mod system;
+pub mod text;
+pub mod time;
