@@ -38,7 +38,8 @@ use crate::verify::verifier::Mode;
 pub enum Whom<'a> {
     /// This name or that of the settings. They must not differ, and there has to be one.
     Named(Option<&'a str>),
-    /// This name, or else that of the settings, or else whomever the hook accepts.
+    /// This name, or else that of the settings, or else the derived one, or else whomever the hook
+    /// accepts.
     WindowsCe(Option<&'a PeerName>),
 }
 
@@ -99,7 +100,7 @@ impl Socket {
     }
 
     /// TCP connect, then the handshake unless it is deferred.
-    pub fn connect(&self, address: &Address) -> Result<()> {
+    pub fn connect(&self, address: &Address, whom: Whom<'_>) -> Result<()> {
         let (settings, is_plain) = {
             let state = self.state();
             (state.settings.clone(), matches!(state.phase, Phase::Plain))
@@ -119,7 +120,7 @@ impl Socket {
         if settings.has(super::settings::SSL_FLAG_DEFER_HANDSHAKE) {
             return Ok(());
         }
-        self.perform_handshake(Whom::Named(None))
+        self.perform_handshake(whom)
     }
 
     /// Claims the handshake for this thread. What is refused here changes nothing.
@@ -190,7 +191,7 @@ impl Socket {
         let (engine, client) = if is_server {
             (Engine::server(config::server(settings.identity.as_ref())?)?, None)
         } else {
-            let name = whom.name(&settings)?;
+            let name = whom.name(&settings, self.derived_name())?;
             let mode = match (&name, &settings.hook) {
                 (_, None) => Mode::Reject,
                 (Some(_), Some(_)) => Mode::Provisional,
@@ -429,11 +430,12 @@ pub(crate) const SSL_CERT_FLAG_ISSUER_UNKNOWN: u32 = 0x1;
 
 impl Whom<'_> {
     /// `None`: nobody has named the peer, and the hook decides about it.
-    fn name(self, settings: &Settings) -> Result<Option<PeerName>> {
+    fn name(self, settings: &Settings, derived: Option<PeerName>) -> Result<Option<PeerName>> {
         let (given, may_be_nameless) = match self {
             Self::Named(host) => (host.map(PeerName::parse).transpose()?, false),
             Self::WindowsCe(name) => (name.cloned(), settings.hook.is_some()),
         };
+        let derived = derived.filter(|_| matches!(self, Self::WindowsCe(_)));
         match (given, &settings.peer_name) {
             (Some(given), Some(set)) if given != *set && matches!(self, Self::Named(_)) => {
                 Err(Error::new(
@@ -448,6 +450,7 @@ impl Whom<'_> {
             }
             (Some(given), _) => Ok(Some(given)),
             (None, Some(set)) => Ok(Some(set.clone())),
+            (None, None) if derived.is_some() => Ok(derived),
             (None, None) if may_be_nameless => Ok(None),
             (None, None) if matches!(self, Self::WindowsCe(_)) => Err(Error::new(
                 Code::NO_NAME,

@@ -3,6 +3,7 @@
 mod buffers;
 mod codes;
 pub mod error;
+pub mod names;
 
 use codes::Operation;
 
@@ -58,6 +59,11 @@ pub fn control(socket: &Socket, request: &Request<'_>) -> Result<Vec<u8>> {
         Operation::PerformHandshake => {
             // Programs have been seen to pass what is no name, where Windows CE did not look at it.
             let name = buffers::name(input);
+            if socket.derived_name().is_none()
+                && let Ok(peer) = socket.address(true)
+            {
+                socket.set_derived_name(names::find(&peer));
+            }
             socket.perform_handshake(Whom::WindowsCe(name.as_ref()))?;
         }
         Operation::Unsupported => {
