@@ -20,13 +20,22 @@ pub struct Error {
     pub tls_alert: i32,
     /// Whether the certificate hook chose `code`.
     pub from_hook: bool,
+    /// Windows's number, where the others do not say enough (see `winsock::error`), or 0.
+    pub windows: i32,
 }
 
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
     pub fn new(code: Code, text: impl Into<String>) -> Self {
-        Self { code, text: text.into(), sys_errno: 0, tls_alert: NO_ALERT, from_hook: false }
+        Self {
+            code,
+            text: text.into(),
+            sys_errno: 0,
+            tls_alert: NO_ALERT,
+            from_hook: false,
+            windows: 0,
+        }
     }
 
     /// A system call failed: `what` names the attempt, as in "connect the inner pair".

@@ -4,6 +4,15 @@ use std::cell::Cell;
 
 use crate::error::{Code, Error};
 
+pub(crate) const ERROR_NOT_ENOUGH_MEMORY: i32 = 8;
+pub(crate) const ERROR_INVALID_PARAMETER: i32 = 87;
+pub(crate) const ERROR_INSUFFICIENT_BUFFER: i32 = 122;
+pub(crate) const ERROR_MOD_NOT_FOUND: i32 = 126;
+pub(crate) const ERROR_PROC_NOT_FOUND: i32 = 127;
+pub(crate) const ERROR_MR_MID_NOT_FOUND: i32 = 317;
+pub(crate) const ERROR_INVALID_FLAGS: i32 = 1004;
+pub(crate) const ERROR_NO_UNICODE_TRANSLATION: i32 = 1113;
+
 pub(crate) const WSAEINTR: i32 = 10004;
 pub(crate) const WSAEACCES: i32 = 10013;
 pub(crate) const WSAEFAULT: i32 = 10014;
@@ -38,9 +47,15 @@ pub(crate) const WSAECONNREFUSED: i32 = 10061;
 pub(crate) const WSAEHOSTDOWN: i32 = 10064;
 pub(crate) const WSAEHOSTUNREACH: i32 = 10065;
 
+/// A failed call of the program's with this number of Windows's, Winsock's or another.
+pub fn failure(number: i32, text: impl Into<String>) -> Error {
+    Error { windows: number, ..Error::new(Code::INVALID, text) }
+}
+
 /// The number that stands for a failure: the column WSA of docs/errors.md.
 pub fn number(error: &Error) -> i32 {
     match error.code {
+        _ if error.windows != 0 => error.windows,
         // Windows CE passes the certificate codes on, and what a hook has chosen.
         code if code.0 <= Code::SIGNATURE.0 => code.0,
         Code::NAME => Code::CERT_UNKNOWN.0,
@@ -127,6 +142,13 @@ mod tests {
         }
         assert_eq!(number(&Error::new(Code::NAME, "")), 10);
         assert_eq!(number(&Error::new(Code::NOT_YET_VALID, "")), 8);
+    }
+
+    #[test]
+    fn a_number_that_was_given_goes_before_all_others() {
+        let error = failure(ERROR_MOD_NOT_FOUND, "no such library");
+        assert_eq!(number(&error), ERROR_MOD_NOT_FOUND);
+        assert_eq!(number(&Error { windows: 11001, ..Error::new(Code::IO, "") }), 11001);
     }
 
     #[test]
