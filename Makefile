@@ -53,15 +53,20 @@ lib: $(RELEASE)/libsslsock.so
 	    $(INSTALL) -m 644 $(RELEASE)/libsslsock.a build/lib/libsslsock.a
 	cmp -s include/sslsock.h build/include/sslsock.h || \
 	    $(INSTALL) -m 644 include/sslsock.h build/include/sslsock.h
+	mkdir -p build/include/sslsock
+	ln -sfn ../../../include/wince build/include/sslsock/wince
 	$(call pkg_config,$(CURDIR)/build/lib,$(CURDIR)/build/include) > build/lib/sslsock.pc
+	$(call pkg_config_wince,$(CURDIR)/build/lib,$(CURDIR)/build/include) > build/lib/sslsock-wince.pc
 
-# $(1) the folder of the library, $(2) the one of the header.
-define pkg_config
-printf '%s\n' 'libdir=$(1)' 'includedir=$(2)' '' 'Name: sslsock' \
-    'Description: Turn a live TCP socket into TLS and go on using plain send and recv' \
-    'Version: $(VERSION)' 'Cflags: -I$${includedir}' 'Libs: -L$${libdir} -lsslsock' \
+# $(1) the folder of the library, $(2) the one of the header, $(3) the package, $(4) what it is for, $(5) the folder of its
+# headers below $(2).
+define pkg_config_of
+printf '%s\n' 'libdir=$(1)' 'includedir=$(2)' '' 'Name: $(3)' 'Description: $(4)' \
+    'Version: $(VERSION)' 'Cflags: -I$${includedir}$(5)' 'Libs: -L$${libdir} -lsslsock' \
     'Libs.private: -lpthread -lm -ldl -lc'
 endef
+pkg_config = $(call pkg_config_of,$(1),$(2),sslsock,Turn a live TCP socket into TLS and go on using plain send and recv,)
+pkg_config_wince = $(call pkg_config_of,$(1),$(2),sslsock-wince,Headers with which Windows CE sources compile on Linux,/sslsock/wince)
 
 examples: build/examples/smtp_starttls
 
@@ -197,12 +202,22 @@ install: lib
 	ln -sf libsslsock.so.$(SOVERSION) $(DESTDIR)$(LIBDIR)/libsslsock.so
 	$(INSTALL) -m 644 $(RELEASE)/libsslsock.a $(DESTDIR)$(LIBDIR)/libsslsock.a
 	$(INSTALL) -m 644 include/sslsock.h $(DESTDIR)$(INCLUDEDIR)/sslsock.h
+	# Anew, and with the links that are other spellings of a name.
+	rm -rf $(WINCE_HEADERS)
+	$(INSTALL) -d $(WINCE_HEADERS)
+	cp -RP include/wince/. $(WINCE_HEADERS)
+	chmod -R u=rwX,go=rX $(WINCE_HEADERS)
 	$(call pkg_config,$(LIBDIR),$(INCLUDEDIR)) > $(DESTDIR)$(LIBDIR)/pkgconfig/sslsock.pc
+	$(call pkg_config_wince,$(LIBDIR),$(INCLUDEDIR)) > $(DESTDIR)$(LIBDIR)/pkgconfig/sslsock-wince.pc
+
+WINCE_HEADERS = $(DESTDIR)$(INCLUDEDIR)/sslsock/wince
 
 uninstall:
 	rm -f $(DESTDIR)$(LIBDIR)/libsslsock.so.$(VERSION) $(DESTDIR)$(LIBDIR)/libsslsock.so.$(SOVERSION) \
 	    $(DESTDIR)$(LIBDIR)/libsslsock.so $(DESTDIR)$(LIBDIR)/libsslsock.a \
-	    $(DESTDIR)$(LIBDIR)/pkgconfig/sslsock.pc $(DESTDIR)$(INCLUDEDIR)/sslsock.h
+	    $(addprefix $(DESTDIR)$(LIBDIR)/pkgconfig/,sslsock.pc sslsock-wince.pc) $(DESTDIR)$(INCLUDEDIR)/sslsock.h
+	rm -rf $(WINCE_HEADERS)
+	[ ! -d $(dir $(WINCE_HEADERS)) ] || rmdir --ignore-fail-on-non-empty $(dir $(WINCE_HEADERS))
 
 clean:
 	rm -rf build

@@ -280,6 +280,15 @@ def every_listed_name_has_a_test_of_its_arguments():
         raise Failed(f"c-tests/handle.c does not call {missing}")
 
 
+def shape(folder):
+    """What is in a folder: every name, with a link's target or a file's contents."""
+
+    def content(path):
+        return os.readlink(path) if path.is_symlink() else path.is_dir() or path.read_bytes()
+
+    return {str(path.relative_to(folder)): content(path) for path in folder.rglob("*")}
+
+
 def install_and_use(variables):
     need("make", "pkg-config", "cc")
     with tempfile.TemporaryDirectory() as folder:
@@ -294,11 +303,12 @@ def install_and_use(variables):
             "PKG_CONFIG_ALLOW_SYSTEM_LIBS": "1",
         }
 
-        def flags(*options):
-            return run("pkg-config", *options, "sslsock", env=environment).split()
+        def flags(*options, package="sslsock", environment=environment):
+            return run("pkg-config", *options, package, env=environment).split()
 
-        if run("pkg-config", "--modversion", "sslsock", env=environment) not in (version() + "\n",):
-            raise Failed("pkg-config knows another version")
+        for package in ("sslsock", "sslsock-wince"):
+            if run("pkg-config", "--modversion", package, env=environment) != version() + "\n":
+                raise Failed(f"pkg-config knows another version of {package}")
         source = ROOT / "c-tests" / "installed" / "program.c"
         common = ["cc", "-std=c11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Wpedantic", "-Werror"]
         arguments = [variables["SSLSOCK_PEER"].rpartition(":")[2], f"{variables['SSLSOCK_PKI']}/ca.pem"]
@@ -327,10 +337,24 @@ def install_and_use(variables):
         run(*common, "-static", "-o", static, source, *flags("--cflags", "--libs", "--static"))
         check(static)
 
-        for program in (dynamic, archived, static):
+        # What a Windows CE source needs, here and in the tree. Links are other spellings of a header's name.
+        installed = pathlib.Path(folder, "usr/include/sslsock/wince")
+        if shape(installed) != shape(ROOT / "include" / "wince"):
+            raise Failed("the headers for Windows CE sources are not installed as they are")
+        in_tree = {**os.environ, "PKG_CONFIG_PATH": str(BUILD / "lib")}
+        wince = pathlib.Path(folder, "wince")
+        for where_from, libraries in ((environment, f"{folder}/usr/lib"), (in_tree, BUILD / "lib")):
+            wanted = flags("--cflags", "--libs", package="sslsock-wince", environment=where_from)
+            run("cc", "-DUNICODE", "-D_UNICODE", "-DUNDER_CE", "-o", wince, source.with_name("wince.c"), *wanted)
+            got = run(wince, arguments[0], env={**os.environ, "LD_LIBRARY_PATH": str(libraries)})
+            if got != "hello\n":
+                raise Failed(f"the Windows CE program says {got!r}")
+
+        for program in (dynamic, archived, static, wince):
             program.unlink()
         run("make", "-C", ROOT, "uninstall", *where, env=make)
         left = [str(path.relative_to(folder)) for path in pathlib.Path(folder).rglob("*") if not path.is_dir()]
+        left += [str(path) for path in pathlib.Path(folder, "usr/include").iterdir()]
         if left:
             raise Failed(f"make uninstall leaves {left}")
 
