@@ -122,9 +122,9 @@ lib-tsan:
 	    $(CARGO) build -Zbuild-std --lib --target $(ASAN_TARGET) --target-dir build/tsan
 	$(call link_variant,build/tsan,$(ASAN_TARGET)/debug)
 
-# The library that can be told to panic, and the program that tells it.
+# The library that can be told to panic, and the programs that tell it.
 c-tests-panics:
-	$(MAKE) build/panics/c-tests/injected/panics TREE=build/panics TREE_LIB=lib-panics
+	$(MAKE) $(addprefix build/panics/c-tests/injected/,panics shim_panics) TREE=build/panics TREE_LIB=lib-panics
 
 lib-panics:
 	$(CARGO) build --lib --features panic-injection --target-dir build/panics

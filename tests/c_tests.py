@@ -53,6 +53,7 @@ PROGRAMS = (
     "readiness",
     "scarcity",
     "secure",
+    "shim_arguments",
     "slow_reader",
     "stream",
     "surroundings",
@@ -79,6 +80,7 @@ ASAN_PROGRAMS = (
     "process",
     "readiness",
     "secure",
+    "shim_arguments",
     "slow_reader",
     "stream",
     "surroundings",
@@ -269,7 +271,8 @@ def the_header_declares_exactly_the_listed_names():
 
 def names_of_shims():
     """The names to which the headers for Windows CE sources bind their functions."""
-    texts = [path.read_text() for path in sorted((ROOT / "include" / "wince").rglob("*.h")) if not path.is_symlink()]
+    paths = [path for path in sorted((ROOT / "include" / "wince").rglob("*.h")) if not path.is_symlink()]
+    texts = [re.sub(r"//[^\n]*|/\*.*?\*/", "", path.read_text(), flags=re.S) for path in paths]
     return {f"ssl_wce_{name}" for text in texts for name in re.findall(r"\bSSLSOCK_WCE\((\w+)\)\s*[;,]", text)}
 
 
@@ -278,6 +281,10 @@ def every_listed_name_has_a_test_of_its_arguments():
     missing = sorted(name for name in listed_names() - names_of_shims() if not re.search(rf"\b{name}\b", text))
     if missing:
         raise Failed(f"c-tests/handle.c does not call {missing}")
+    # What c-tests/shim_arguments.c calls.
+    rows = re.findall(r'^    \{"(\w+)", [A-Z_]+, "(\w*)"\},$', (ROOT / "c-tests" / "common" / "shims.c").read_text(), re.M)
+    if sorted(name for name, _ in rows) != sorted(names_of_shims()):
+        raise Failed(f"c-tests/common/shims.c has other rows: {sorted(names_of_shims() ^ {name for name, _ in rows})}")
 
 
 def shape(folder):
@@ -408,7 +415,8 @@ def main():
             variables["SSLSOCK_LONG"] = "1"
         jobs = []
         if options.panics:
-            jobs.append(pool.submit(tally.add_program, BUILD / "panics" / "c-tests" / "injected" / "panics", variables))
+            for name in ("panics", "shim_panics"):
+                jobs.append(pool.submit(tally.add_program, BUILD / "panics" / "c-tests" / "injected" / name, variables))
         elif options.asan:
             for name in ASAN_PROGRAMS:
                 # And whoever may start no thread, or whose main thread has ended, cannot look for leaks.

@@ -1,0 +1,86 @@
+#define _GNU_SOURCE
+
+#include "shims.h"
+
+#include <dlfcn.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <sslsock.h>
+
+#include "check.h"
+
+#define MOST_EXPORTS 1024
+
+const struct shim shims[] = {
+    {"ssl_wce_get_last_error", THE_ERROR, ""},
+    {"ssl_wce_set_last_error", NOTHING, "i"},
+    {NULL, NOTHING, NULL},
+};
+
+const struct shim *find_shim(const char *name)
+{
+    for (const struct shim *shim = shims; shim->name != NULL; shim++) {
+        if (strcmp(shim->name, name) == 0) {
+            return shim;
+        }
+    }
+    return NULL;
+}
+
+intptr_t call_shim(const struct shim *shim, const intptr_t *a)
+{
+    /* Numbers and pointers are passed alike, and more of them than there are do no harm, on the processors that we test on. */
+    typedef intptr_t (*any)(intptr_t, intptr_t, intptr_t, intptr_t, intptr_t, intptr_t, intptr_t, intptr_t, intptr_t,
+                            intptr_t, intptr_t, intptr_t);
+    void *found = dlsym(RTLD_DEFAULT, shim->name);
+    any function;
+
+    if (found == NULL) {
+        FAIL("the library has no %s", shim->name);
+    }
+    memcpy(&function, &found, sizeof function);
+    return function(a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7], a[8], a[9], a[10], a[11]);
+}
+
+int has_failed(const struct shim *shim, intptr_t answer)
+{
+    switch (shim->failed) {
+    case ZERO:
+        return (int32_t)answer == 0;
+    case NO_POINTER:
+        return answer == 0;
+    case MINUS_ONE:
+        return (int32_t)answer == -1;
+    case MINUS_ONE_POINTER:
+        return answer == -1;
+    case THE_ERROR:
+        return (int32_t)answer != 0;
+    default:
+        return 1;
+    }
+}
+
+const struct way *exported_names(void)
+{
+    static struct way names[MOST_EXPORTS + 1];
+    Dl_info library;
+    char command[4200];
+    char line[256];
+    size_t count = 0;
+    FILE *listing;
+
+    CHECK(dladdr((void *)(uintptr_t)&ssl_abi_version, &library) != 0);
+    snprintf(command, sizeof command, "nm -D --defined-only '%s'", library.dli_fname);
+    listing = popen(command, "r");
+    CHECK(listing != NULL);
+    while (fgets(line, sizeof line, listing) != NULL) {
+        char name[256];
+        if (sscanf(line, "%*s %*s %255s", name) == 1 && strcmp(name, "ssl_test_panic_in") != 0) {
+            CHECK(count < MOST_EXPORTS);
+            names[count++].name = strdup(name);
+        }
+    }
+    CHECK(pclose(listing) == 0 && count > 0);
+    return names;
+}
