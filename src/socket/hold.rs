@@ -78,10 +78,15 @@ impl Socket {
         })
     }
 
-    /// A socket that is not connected yet could be, after all.
+    /// What is not connected yet could be after all: a program that does not look at the result of
+    /// its handshake connects next, and sends.
     pub(super) fn hold_what_was_killed(&self, transport: &PrivateFd) {
         let fd = transport.as_fd();
-        if self.state().secure.is_held && hold::stage(fd) == Ok(Stage::Unconnected) {
+        let was_never_connected = {
+            let state = self.state();
+            state.secure.is_held || state.addresses.is_none()
+        };
+        if was_never_connected && hold::stage(fd) == Ok(Stage::Unconnected) {
             // If that fails: its filter still lets no connection come about.
             let _ = hold::hold(fd);
         }
