@@ -4,9 +4,13 @@ compile without a warning, declare only what they may and only what is there, an
 
 With SSLSOCK_LONG set, every pair of headers and every header beside every system header in each language; else in one
 standard of C and one of C++.
+
+    wince_headers.py            everything, or what is named
+    wince_headers.py --write    writes the list of functions in docs/porting-from-windows-ce.md anew
 """
 
 import concurrent.futures
+import functools
 import itertools
 import os
 import pathlib
@@ -28,6 +32,8 @@ import pki  # noqa: E402
 HEADERS = ROOT / "include" / "wince"
 SOURCES = ROOT / "c-tests" / "wince_headers"
 LIBRARY = ROOT / "build" / "lib"
+DOCUMENT = ROOT / "docs" / "porting-from-windows-ce.md"
+WRITE = "--write" in sys.argv
 LONG = bool(os.environ.get("SSLSOCK_LONG"))
 
 C = ("gnu89", "gnu99", "c11", "gnu17")
@@ -291,8 +297,9 @@ class Names(HeaderTest):
 class Functions(HeaderTest):
     """What is declared is there, and what is not there is not declared."""
 
+    @functools.cache
     def declared(self):
-        """Name and storage of each function that our headers declare, as the compiler tells."""
+        """Each function that our headers declare, as the compiler tells: its storage and the header."""
         path = self.compiler.path("gnu17")
         path.write_text(include(*headers()))
         listing = path.with_suffix(".aux")
@@ -304,8 +311,41 @@ class Functions(HeaderTest):
             if str(HEADERS) in where:
                 name = re.search(r"(\w+) \(", re.sub(r"\(\*.*", "", what) if "(*" in what.split(" (")[0] else what)
                 if name:
-                    found[name[1]] = "static" if re.match(r" static\b", what) else "extern"
+                    header = re.search(re.escape(str(HEADERS)) + r"/(.*?):\d", where)[1].replace("sslsock_wce/../", "")
+                    found[name[1]] = ("static" if re.match(r" static\b", what) else "extern", header)
         return found
+
+    def test_the_document_lists_every_function(self):
+        """tests/wince_headers.py --write brings it up to date."""
+        page = DOCUMENT.read_text()
+        before, begin, rest = page.partition("<!-- functions -->\n")
+        written, end, after = rest.partition("<!-- end of functions -->")
+        self.assertTrue(begin and end)
+        if WRITE:
+            DOCUMENT.write_text(before + begin + self.listing() + end + after)
+        else:
+            self.assertEqual(written, self.listing())
+
+    def listing(self):
+        """The functions of each header that a program includes, those of internal headers with it, as a table."""
+        owners = {}
+        for name in headers():
+            for inner in re.findall(r'^#include "(sslsock_wce/\w+\.h)"', (HEADERS / name).read_text(), re.M):
+                owners.setdefault(inner, name)
+        table = {}
+        for name, (_, where) in self.declared().items():
+            name = name.removeprefix("sslsock_wce_") if name in self.declared_names("extern") else name
+            if not name.startswith("sslsock_wce_"):
+                table.setdefault(owners.get(where, where), set()).add(name)
+        rows = []
+        for header, names in sorted(table.items()):
+            both = {name[:-1] for name in names if name[-1] == "W" and name[:-1] + "A" in names}
+            names = sorted((names | both) - {name + form for name in both for form in "AW"}, key=str.lower)
+            rows.append(f"| `{header}` | {', '.join(f'`{name}`' for name in names)} |\n")
+        return "| header | functions |\n|---|---|\n" + "".join(rows)
+
+    def declared_names(self, storage):
+        return {name for name, (found, _) in self.declared().items() if found == storage}
 
     def addresses(self, standard):
         names = sorted(self.declared())
@@ -340,8 +380,7 @@ class Functions(HeaderTest):
         text = "".join(path.read_text() for path in sorted(HEADERS.rglob("*.h")) if not path.is_symlink())
         bound = set(re.findall(r"\b(\w+)\([^;{}]*?\)\s*SSLSOCK_WCE\w*\(", text))
         # In C a few have the name that Windows knows by a macro, since a system header has a function of that name.
-        external = {name for name, storage in self.declared().items() if storage == "extern"}
-        missing = {name for name in external if name.removeprefix("sslsock_wce_") not in bound and name not in bound}
+        missing = {name for name in self.declared_names("extern") if name.removeprefix("sslsock_wce_") not in bound and name not in bound}
         self.assertEqual(missing, set())
 
     # What network code may try to use and is not there: what stands for it would not do the same.
@@ -480,4 +519,6 @@ class Programs(HeaderTest):
 
 
 if __name__ == "__main__":
+    if WRITE:
+        sys.argv[1:] = ["Functions.test_the_document_lists_every_function"]
     harness.run_and_count()
