@@ -11,6 +11,7 @@ pub mod file;
 pub mod hold;
 pub mod identity;
 pub mod own_memory;
+pub mod poll;
 pub mod private_fd;
 pub mod process;
 pub mod socket_options;

@@ -9,6 +9,7 @@ mod hooks;
 pub mod names;
 mod options;
 mod protocols;
+pub mod select;
 
 use std::sync::Arc;
 

@@ -7,3 +7,4 @@
 mod boundary;
 
 pub mod last_error;
+pub mod select;
