@@ -1,0 +1,2 @@
+/* The same header in another spelling: Windows does not tell them apart. */
+#include "winbase.h"
