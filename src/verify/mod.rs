@@ -2,6 +2,7 @@
 
 mod chain;
 mod facts;
+pub mod judged;
 pub mod name;
 pub mod report;
 mod signature;
@@ -10,4 +11,4 @@ pub mod trust;
 pub mod verifier;
 
 #[cfg(test)]
-mod tests;
+pub mod tests;
