@@ -190,7 +190,8 @@ impl Socket {
         socket_options::hold_nothing_back(transport.as_fd());
         let deadline = Deadline::after(settings.handshake_timeout);
         let (engine, client) = if is_server {
-            (Engine::server(config::server(settings.identity.as_ref())?)?, None)
+            let config = config::server(settings.identity.as_ref(), &settings.suites)?;
+            (Engine::server(config)?, None)
         } else {
             let name = whom.name(&settings, self.derived_name())?;
             let mode = match (&name, &settings.hook) {
@@ -198,7 +199,8 @@ impl Socket {
                 (Some(_), Some(_)) => Mode::Provisional,
                 (None, Some(_)) => Mode::Nameless,
             };
-            let setup = config::client(&settings.trust, mode, settings.identity.as_ref())?;
+            let identity = settings.identity.as_ref();
+            let setup = config::client(&settings.trust, mode, identity, &settings.suites)?;
             let engine = Engine::client(&setup, name.as_ref().map(PeerName::server_name))?;
             (engine, Some(Client { setup, name }))
         };

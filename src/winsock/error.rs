@@ -63,6 +63,7 @@ pub fn number(error: &Error) -> i32 {
         Code::BAD_HANDLE | Code::FORKED => WSAENOTSOCK,
         Code::UNSUPPORTED => WSAEOPNOTSUPP,
         Code::BUFFER => WSAEFAULT,
+        Code::INVALID if error.sys_errno == libc::EFAULT => WSAEFAULT,
         Code::INVALID | Code::STATE | Code::NO_NAME | Code::REENTRANT => WSAEINVAL,
         Code::WANT_READ | Code::WANT_WRITE | Code::WANT_VALIDATION => WSAEWOULDBLOCK,
         Code::TIMEOUT => WSAETIMEDOUT,
@@ -157,5 +158,13 @@ mod tests {
         assert_eq!(number(&Error::system("connect", libc::EPIPE)), WSAECONNRESET);
         assert_eq!(number(&Error::new(Code::IO, "")), WSAECONNABORTED);
         assert_eq!(of_errno(libc::ENOTTY), WSAECONNABORTED);
+    }
+
+    #[test]
+    fn a_bad_buffer_is_told_from_a_bad_argument() {
+        let bad = |errno| Error { sys_errno: errno, ..Error::new(Code::INVALID, "") };
+        assert_eq!(number(&bad(libc::EFAULT)), WSAEFAULT);
+        assert_eq!(number(&bad(libc::EINVAL)), WSAEINVAL);
+        assert_eq!(number(&Error::new(Code::BUFFER, "")), WSAEFAULT);
     }
 }

@@ -1,15 +1,23 @@
 //! Windows CE's secure sockets: `WSAIoctl` with the SO_SSL_* codes.
 
 mod buffers;
+mod ciphers;
 mod codes;
+mod connection_info;
 pub mod error;
+mod hooks;
 pub mod names;
+mod options;
+mod protocols;
 pub mod select;
 
-use codes::Operation;
+use std::sync::Arc;
 
-use crate::error::{Code, Error, Result};
-use crate::socket::settings::Hook;
+use codes::Operation;
+pub use codes::takes_input;
+
+use crate::error::Result;
+use crate::socket::settings::{Hook, Kept, SSL_FLAG_SERVER};
 use crate::socket::{Socket, Whom};
 
 /// One call of ssl_ioctl.
@@ -30,12 +38,47 @@ pub fn control(socket: &Socket, request: &Request<'_>) -> Result<Vec<u8>> {
     let input = request.input;
     let (name, operation) = codes::find(request.code)?;
     match operation {
+        Operation::GetCapabilities => return Ok(buffers::to_bytes(&[SSL_CAP_CLIENT])),
         Operation::SetFlags => socket.set_flags(buffers::dword(input, name)?)?,
-        Operation::GetFlags => {
-            return Ok(socket.settings().flags().to_ne_bytes().to_vec());
+        Operation::GetFlags => return Ok(buffers::to_bytes(&[socket.settings().flags()])),
+        Operation::SetProtocols => {
+            keep(socket, protocols::accepted(input)?, |kept| &mut kept.protocols)?;
+        }
+        Operation::GetProtocols => {
+            return Ok(kept(socket, protocols::default, |kept| &kept.protocols));
+        }
+        Operation::SetCiphers => {
+            let (list, suites) = ciphers::accepted(input)?;
+            socket.configure(|settings| {
+                settings.kept.ciphers = Some(list.into());
+                settings.suites = suites;
+                Ok(())
+            })?;
+        }
+        Operation::GetCiphers => {
+            ciphers::check_asked(input)?;
+            return Ok(kept(socket, ciphers::default, |kept| &kept.ciphers));
+        }
+        Operation::SetClientOpts => {
+            keep(socket, options::cache(input)?, |kept| &mut kept.client_opts)?;
+        }
+        Operation::GetClientOpts => {
+            return Ok(kept(socket, options::default_cache, |kept| &kept.client_opts));
+        }
+        Operation::SetServerOpts => {
+            keep(socket, options::cache(input)?, |kept| &mut kept.server_opts)?;
+        }
+        Operation::GetServerOpts => {
+            return Ok(kept(socket, options::default_cache, |kept| &kept.server_opts));
+        }
+        Operation::SetClientAuthOpts => {
+            keep(socket, options::client_auth(input)?, |kept| &mut kept.client_auth_opts)?;
+        }
+        Operation::GetClientAuthOpts => {
+            return Ok(kept(socket, options::default_client_auth, |kept| &kept.client_auth_opts));
         }
         Operation::SetValidateCertHook => {
-            let (function, argument) = buffers::hook(input)?;
+            let (function, argument) = buffers::hook(input, "SSLVALIDATECERTHOOK")?;
             let hook = (request.hook_from)(function, argument);
             socket.configure(|settings| {
                 settings.hook = hook;
@@ -47,6 +90,11 @@ pub fn control(socket: &Socket, request: &Request<'_>) -> Result<Vec<u8>> {
             let (function, argument) = hook.map_or((0, 0), |hook| (hook.function, hook.argument));
             return Ok([function.to_ne_bytes(), argument.to_ne_bytes()].concat());
         }
+        Operation::SetUnusedHook(hook) => {
+            hook.set(input)?;
+            socket.configure(|_| Ok(()))?;
+        }
+        Operation::GetUnusedHook => return Ok(vec![0; buffers::HOOK_SIZE]),
         Operation::SetPeerName => {
             let name = match input {
                 [] | [0] => None,
@@ -67,15 +115,28 @@ pub fn control(socket: &Socket, request: &Request<'_>) -> Result<Vec<u8>> {
             }
             socket.perform_handshake(Whom::WindowsCe(name.as_ref()))?;
         }
-        Operation::Unsupported => {
-            return Err(Error::new(
-                Code::UNSUPPORTED,
-                format!(
-                    "{name} ({:#010x}) is not supported yet: nothing was changed",
-                    request.code
-                ),
-            ));
+        Operation::GetConnectionInfo => {
+            let (session, _) = socket.session()?;
+            let is_server = socket.settings().has(SSL_FLAG_SERVER);
+            return Ok(connection_info::describe(&session, is_server));
         }
     }
     Ok(Vec::new())
+}
+
+/// The client role alone: client certificates and accepting do not go through these codes.
+const SSL_CAP_CLIENT: u32 = 1;
+
+/// One of the settings that are kept as they came.
+type Place = Option<Arc<[u8]>>;
+
+fn keep(socket: &Socket, structure: &[u8], place: fn(&mut Kept) -> &mut Place) -> Result<()> {
+    socket.configure(|settings| {
+        *place(&mut settings.kept) = Some(structure.into());
+        Ok(())
+    })
+}
+
+fn kept(socket: &Socket, default: fn() -> Vec<u8>, place: fn(&Kept) -> &Place) -> Vec<u8> {
+    place(&socket.settings().kept).as_deref().map_or_else(default, <[u8]>::to_vec)
 }
