@@ -334,7 +334,8 @@ class Functions(HeaderTest):
                 owners.setdefault(inner, name)
         table = {}
         for name, (_, where) in self.declared().items():
-            name = name.removeprefix("sslsock_wce_") if name in self.declared_names("extern") else name
+            renamed = re.search(rf"^#define (\w+) {name}$", (HEADERS / where).read_text(), re.M)
+            name = renamed[1] if renamed else name
             if not name.startswith("sslsock_wce_"):
                 table.setdefault(owners.get(where, where), set()).add(name)
         rows = []
