@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <unistd.h>
 #include <wchar.h>
 
@@ -22,6 +23,8 @@
 #define MOST_CALLS 4000
 #define LONGEST 5000
 #define ROOM 64
+/* No structure is longer. */
+#define STRUCTURE 256
 
 /* A buffer of exactly so many bytes, so that AddressSanitizer sees one more. */
 struct memory {
@@ -85,6 +88,27 @@ static intptr_t wide(struct memory *memory, unsigned choice)
     return (intptr_t)text;
 }
 
+/* Winsock's fd_set. */
+struct set {
+    uint32_t count;
+    uintptr_t sockets[1024];
+};
+
+static intptr_t set_of_sockets(struct memory *memory, unsigned choice)
+{
+    const uintptr_t members[] = {(uintptr_t)file, (uintptr_t)plain, (uintptr_t)-1};
+    struct set *set;
+
+    if (choice == 0) {
+        return 0;
+    }
+    set = memset(take(memory, sizeof *set), 0xff, sizeof *set);
+    /* Empty, one that is no socket, one that is, or more than there can be. */
+    set->count = choice == 1 ? 0 : choice == 4 ? 5000 : 1;
+    set->sockets[0] = members[choice % 3];
+    return (intptr_t)set;
+}
+
 static unsigned choices_of(char kind)
 {
     switch (kind) {
@@ -96,6 +120,7 @@ static unsigned choices_of(char kind)
         return 3;
     case 'n':
     case 'w':
+    case 'd':
         return 4;
     case 'v':
         return 5;
@@ -103,6 +128,13 @@ static unsigned choices_of(char kind)
         return 7;
     case 'Z':
         return 6;
+    case 'q':
+    case 'T':
+        return 3;
+    case 'S':
+        return 5;
+    case 'N':
+    case 'W':
     case 'm':
         return 2;
     default:
@@ -141,6 +173,24 @@ static intptr_t argument(struct memory *memory, char kind, unsigned choice)
         }
         /* Eight bytes, as there may be a number of 64 bits. */
         return (intptr_t)memcpy(memset(take(memory, 8), 0, 8), &values[choice - 1], 4);
+    }
+    case 'N':
+    case 'W': {
+        const intptr_t most = kind == 'N' ? extent : extent / sizeof(wchar_t);
+        return choice == 1 ? 0 : extent == 0 ? -1 : most;
+    }
+    case 'q':
+        return choice == 0 ? 0 : (intptr_t)memset(take(memory, STRUCTURE), choice == 1 ? 0 : 0xff, STRUCTURE);
+    case 'S':
+        return set_of_sockets(memory, choice);
+    case 'T': {
+        const struct timeval times[] = {{0, 0}, {0, 1}, {-1, -1}};
+        return (intptr_t)memcpy(take(memory, sizeof times[0]), &times[choice], sizeof times[0]);
+    }
+    case 'd': {
+        /* NULL, "", an address, what is too long to be a name. */
+        const unsigned texts[] = {0, 1, 2, 6};
+        return narrow(memory, texts[choice]);
     }
     case 'z':
         return narrow(memory, choice);

@@ -13,7 +13,22 @@
 #define MOST_EXPORTS 1024
 
 const struct shim shims[] = {
+    {"ssl_wce_freeaddrinfo", NOTHING, "h"},
+    {"ssl_wce_gai_strerror_a", NO_POINTER, "i"},
+    {"ssl_wce_gai_strerror_w", NO_POINTER, "i"},
     {"ssl_wce_get_last_error", THE_ERROR, ""},
+    {"ssl_wce_getaddrinfo", THE_ERROR, "dzqq"},
+    {"ssl_wce_gethostbyaddr", NO_POINTER, "pni"},
+    {"ssl_wce_gethostbyname", NO_POINTER, "d"},
+    {"ssl_wce_gethostname", MINUS_ONE, "on"},
+    {"ssl_wce_getnameinfo", THE_ERROR, "pnoNoNi"},
+    {"ssl_wce_getprotobyname", NO_POINTER, "z"},
+    {"ssl_wce_getprotobynumber", NO_POINTER, "i"},
+    {"ssl_wce_getservbyname", NO_POINTER, "zz"},
+    {"ssl_wce_getservbyport", NO_POINTER, "iz"},
+    {"ssl_wce_inet_addr", MINUS_ONE, "z"},
+    {"ssl_wce_inet_ntoa", NO_POINTER, "i"},
+    {"ssl_wce_select", MINUS_ONE, "iSSST"},
     {"ssl_wce_set_last_error", NOTHING, "i"},
     {NULL, NOTHING, NULL},
 };

@@ -30,8 +30,11 @@ struct shim {
      *   s  a socket                 i  any number
      *   p  a buffer to read from    o  a buffer to write to      n  the length in bytes of the buffer before it, as an int
      *   w  the length in wide characters of the buffer before it
+     *   N, W  the same for lengths that have no sign: of a buffer that there is, never more than it has
+     *   q  a structure              S  a set of sockets    T  a time, which is short
+     *   m  a time in milliseconds, which is short
      *   v  a pointer to a number, which is read and written; at first it is the size of a buffer
-     *   z  a narrow string          Z  a wide string
+     *   z  a narrow string          Z  a wide string     d  the name of a host, none that a name server would be asked for
      *   h  something opaque, which only NULL may stand for
      *   f  a function, which may be NULL
      */
