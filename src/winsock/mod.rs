@@ -7,6 +7,7 @@ mod codes;
 mod connection_info;
 pub mod crack;
 pub mod distinguished_name;
+pub mod control;
 pub mod error;
 mod hooks;
 pub mod look_up;
@@ -14,6 +15,12 @@ pub mod names;
 mod options;
 mod protocols;
 pub mod select;
+mod secure;
+pub mod select;
+pub mod socket_options;
+pub mod sockets;
+pub mod startup;
+pub mod transfer;
 
 use std::sync::Arc;
 
@@ -35,6 +42,11 @@ pub struct Request<'a> {
 /// Whether this code asks for the upgrade, whose refusal has to end the connection.
 pub fn is_upgrade(code: u32) -> bool {
     codes::find(code).is_ok_and(|(_, operation)| operation == Operation::PerformHandshake)
+}
+
+/// Whether this is one of the SO_SSL_* codes.
+pub fn is_known(code: u32) -> bool {
+    codes::find(code).is_ok()
 }
 
 /// Does what the code says. The answer is for the output buffer: empty for everything but a GET.

@@ -5,6 +5,7 @@
 //! functions are those of [`crate::winsock`].
 
 mod boundary;
+mod memory;
 mod strings;
 
 pub mod address_info;
@@ -12,3 +13,7 @@ pub mod hosts;
 pub mod last_error;
 pub mod select;
 pub mod services;
+pub mod socket_options;
+pub mod sockets;
+pub mod startup;
+pub mod transfer;
