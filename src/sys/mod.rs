@@ -10,6 +10,7 @@ pub mod fd_table;
 pub mod file;
 pub mod hold;
 pub mod identity;
+pub mod look_up;
 pub mod own_memory;
 pub mod poll;
 pub mod private_fd;

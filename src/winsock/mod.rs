@@ -6,6 +6,7 @@ mod codes;
 mod connection_info;
 pub mod error;
 mod hooks;
+pub mod look_up;
 pub mod names;
 mod options;
 mod protocols;

@@ -5,6 +5,10 @@
 //! functions are those of [`crate::winsock`].
 
 mod boundary;
+mod strings;
 
+pub mod address_info;
+pub mod hosts;
 pub mod last_error;
 pub mod select;
+pub mod services;
