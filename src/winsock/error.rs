@@ -14,6 +14,13 @@ pub(crate) const ERROR_MR_MID_NOT_FOUND: i32 = 317;
 pub(crate) const ERROR_INVALID_FLAGS: i32 = 1004;
 pub(crate) const ERROR_NO_UNICODE_TRANSLATION: i32 = 1113;
 
+pub(crate) const NTE_BAD_UID: i32 = 0x8009_0001_u32 as i32;
+pub(crate) const NTE_BAD_FLAGS: i32 = 0x8009_0009_u32 as i32;
+pub(crate) const CRYPT_E_NOT_FOUND: i32 = 0x8009_2004_u32 as i32;
+pub(crate) const CRYPT_E_EXISTS: i32 = 0x8009_2005_u32 as i32;
+pub(crate) const CRYPT_E_SELF_SIGNED: i32 = 0x8009_2007_u32 as i32;
+pub(crate) const CRYPT_E_ASN1_BADTAG: i32 = 0x8009_310b_u32 as i32;
+
 pub(crate) const WSAEINTR: i32 = 10004;
 pub(crate) const WSAEACCES: i32 = 10013;
 pub(crate) const WSAEFAULT: i32 = 10014;

@@ -1,9 +1,12 @@
 //! Windows CE's secure sockets: `WSAIoctl` with the SO_SSL_* codes.
 
 mod buffers;
+pub mod certificate;
 mod ciphers;
 mod codes;
 mod connection_info;
+pub mod crack;
+pub mod distinguished_name;
 pub mod error;
 mod hooks;
 pub mod look_up;
