@@ -41,6 +41,10 @@ pub fn is_upgrade(code: u32) -> bool {
 pub fn control(socket: &Socket, request: &Request<'_>) -> Result<Vec<u8>> {
     let input = request.input;
     let (name, operation) = codes::find(request.code)?;
+    if operation.sets() {
+        // Too late is too late, whatever is in the buffer.
+        socket.configure(|_| Ok(()))?;
+    }
     match operation {
         Operation::GetCapabilities => return Ok(buffers::to_bytes(&[SSL_CAP_CLIENT])),
         Operation::SetFlags => socket.set_flags(buffers::dword(input, name)?)?,
@@ -94,10 +98,7 @@ pub fn control(socket: &Socket, request: &Request<'_>) -> Result<Vec<u8>> {
             let (function, argument) = hook.map_or((0, 0), |hook| (hook.function, hook.argument));
             return Ok([function.to_ne_bytes(), argument.to_ne_bytes()].concat());
         }
-        Operation::SetUnusedHook(hook) => {
-            hook.set(input)?;
-            socket.configure(|_| Ok(()))?;
-        }
+        Operation::SetUnusedHook(hook) => hook.set(input)?,
         Operation::GetUnusedHook => return Ok(vec![0; buffers::HOOK_SIZE]),
         Operation::SetPeerName => {
             let name = match input {
