@@ -1,4 +1,5 @@
 /* Runs a program of this folder: its arguments as wide strings, and the threads of client.h. Linux only. */
+#define _GNU_SOURCE
 #include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
