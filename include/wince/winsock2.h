@@ -136,6 +136,7 @@ int WSAIoctl(SOCKET s, DWORD dwIoControlCode, LPVOID lpvInBuffer, DWORD cbInBuff
 SSLSOCK_WCE_END
 
 #ifdef __cplusplus
+extern "C++" {
 /* `unsigned long *` is what Windows's u_long * and LPDWORD are. */
 int ioctlsocket(SOCKET s, long cmd, unsigned long FAR *argp) SSLSOCK_WCE(ioctlsocket_long);
 
@@ -150,6 +151,7 @@ inline int WSAIoctl(SOCKET s, DWORD dwIoControlCode, LPVOID lpvInBuffer, DWORD c
     if (lpcbBytesReturned != 0)
         *lpcbBytesReturned = returned;
     return result;
+}
 }
 #endif
 

@@ -32,6 +32,25 @@ impl Address {
         })
     }
 
+    /// This host, port 0.
+    pub fn of_host(host: IpAddr) -> Self {
+        let family = if host.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
+        let mut bytes = (family as libc::sa_family_t).to_ne_bytes().to_vec();
+        bytes.extend([0; 2]);
+        match host {
+            IpAddr::V4(host) => {
+                bytes.extend(host.octets());
+                bytes.resize(size_of::<libc::sockaddr_in>(), 0);
+            }
+            IpAddr::V6(host) => {
+                bytes.extend([0; 4]);
+                bytes.extend(host.octets());
+                bytes.resize(size_of::<libc::sockaddr_in6>(), 0);
+            }
+        }
+        Self(bytes)
+    }
+
     pub fn bytes(&self) -> &[u8] {
         &self.0
     }

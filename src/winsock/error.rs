@@ -3,6 +3,7 @@
 use std::cell::Cell;
 
 use crate::error::{Code, Error};
+use crate::sys::look_up;
 
 pub(crate) const ERROR_NOT_ENOUGH_MEMORY: i32 = 8;
 pub(crate) const ERROR_INVALID_PARAMETER: i32 = 87;
@@ -46,8 +47,16 @@ pub(crate) const WSAETIMEDOUT: i32 = 10060;
 pub(crate) const WSAECONNREFUSED: i32 = 10061;
 pub(crate) const WSAEHOSTDOWN: i32 = 10064;
 pub(crate) const WSAEHOSTUNREACH: i32 = 10065;
+<<<<<<< HEAD
 pub(crate) const WSAVERNOTSUPPORTED: i32 = 10092;
 pub(crate) const WSANOTINITIALISED: i32 = 10093;
+=======
+pub(crate) const WSATYPE_NOT_FOUND: i32 = 10109;
+pub(crate) const WSAHOST_NOT_FOUND: i32 = 11001;
+pub(crate) const WSATRY_AGAIN: i32 = 11002;
+pub(crate) const WSANO_RECOVERY: i32 = 11003;
+pub(crate) const WSANO_DATA: i32 = 11004;
+>>>>>>> w-lookup
 
 /// A failed call of the program's with this number of Windows's, Winsock's or another.
 pub fn failure(number: i32, text: impl Into<String>) -> Error {
@@ -79,6 +88,25 @@ pub fn number(error: &Error) -> i32 {
 pub fn of_errno(errno: i32) -> i32 {
     let found = ERRNOS.iter().find(|&&(listed, _)| listed == errno);
     found.map_or(WSAECONNABORTED, |&(_, number)| number)
+}
+
+/// The number that stands for a look-up's failure.
+pub fn of_look_up(failure: look_up::Failure) -> i32 {
+    // Of Linux's own the libc crate does not have all.
+    const EAI_ADDRFAMILY: i32 = -9;
+    match failure.number {
+        libc::EAI_BADFLAGS => WSAEINVAL,
+        libc::EAI_AGAIN => WSATRY_AGAIN,
+        libc::EAI_NONAME => WSAHOST_NOT_FOUND,
+        libc::EAI_NODATA | EAI_ADDRFAMILY => WSANO_DATA,
+        libc::EAI_FAMILY => WSAEAFNOSUPPORT,
+        libc::EAI_SOCKTYPE => WSAESOCKTNOSUPPORT,
+        libc::EAI_SERVICE => WSATYPE_NOT_FOUND,
+        libc::EAI_MEMORY => ERROR_NOT_ENOUGH_MEMORY,
+        libc::EAI_OVERFLOW => WSAEFAULT,
+        libc::EAI_SYSTEM => of_errno(failure.errno),
+        _ => WSANO_RECOVERY,
+    }
 }
 
 /// This thread's last error; 0 at first. Success leaves it alone.

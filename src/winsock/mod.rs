@@ -6,6 +6,7 @@ mod codes;
 mod connection_info;
 pub mod control;
 pub mod error;
+<<<<<<< HEAD
 mod hooks;
 pub mod names;
 mod options;
@@ -17,6 +18,11 @@ pub mod startup;
 pub mod transfer;
 
 use std::sync::Arc;
+=======
+pub mod look_up;
+pub mod names;
+pub mod select;
+>>>>>>> w-lookup
 
 use codes::Operation;
 pub use codes::takes_input;

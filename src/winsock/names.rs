@@ -89,19 +89,11 @@ mod tests {
     }
 
     fn of_ipv4(address: Ipv4Addr) -> Address {
-        let mut bytes = (libc::AF_INET as u16).to_ne_bytes().to_vec();
-        bytes.extend([0, 25]);
-        bytes.extend(address.octets());
-        bytes.extend([0; 8]);
-        Address::new(bytes)
+        Address::of_host(IpAddr::V4(address))
     }
 
     fn of_ipv6(address: Ipv6Addr) -> Address {
-        let mut bytes = (libc::AF_INET6 as u16).to_ne_bytes().to_vec();
-        bytes.extend([0, 25, 0, 0, 0, 0]);
-        bytes.extend(address.octets());
-        bytes.extend([0; 4]);
-        Address::new(bytes)
+        Address::of_host(IpAddr::V6(address))
     }
 
     #[test]

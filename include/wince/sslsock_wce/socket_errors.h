@@ -6,10 +6,12 @@
 
 #ifdef __cplusplus
 /* Their enumerations are to have the system's numbers. */
+extern "C++" {
 #include <cerrno>
 #if __cplusplus >= 201103L
 #include <system_error>
 #endif
+}
 #else
 #include <errno.h>
 #endif

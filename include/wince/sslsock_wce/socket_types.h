@@ -11,7 +11,7 @@
 /* What these declare has to be known before names of theirs are taken over. */
 #include <stdlib.h>
 #include <string.h>
-#include <sys/time.h>
+#include <sys/select.h>
 #include <sys/types.h>
 #include <time.h>
 #include <unistd.h>
