@@ -7,7 +7,7 @@ use super::memory;
 use super::settings::hook_at;
 use super::types::ssl_socket;
 use crate::error::{Code, Error, Result};
-use crate::socket;
+use crate::socket::{self, Socket};
 use crate::winsock::{self, Request};
 
 /// Windows CE: WSAIoctl on a secure socket. `code` is one of the numbers below, which Windows CE's
@@ -86,23 +86,9 @@ pub unsafe extern "C" fn ssl_ioctl(
     out_len: u32,
     returned: *mut u32,
 ) -> i32 {
-    let outcome = entry!(ssl_ioctl, change s, |socket| {
-        // SAFETY: readable as the header demands.
-        let arguments = unsafe { input(code, r#in, in_len) }.and_then(|input| {
-            if !returned.is_null() {
-                memory::check_target(returned, "returned")?;
-            }
-            Ok(Request { code, input, hook_from: hook_at })
-        });
-        match arguments {
-            Ok(request) => {
-                let answer = winsock::control(socket, &request)?;
-                // SAFETY: writable as the header demands.
-                unsafe { give(&answer, out, out_len, returned) }
-            }
-            Err(error) if winsock::is_upgrade(code) => Err(socket.refuse_upgrade(error)),
-            Err(error) => Err(error),
-        }
+    // SAFETY: as the header demands.
+    let outcome = entry!(ssl_ioctl, change s, |socket| unsafe {
+        control(socket, code, (r#in, in_len), (out, out_len), returned)
     });
     if outcome.as_ref().is_err_and(|error| error.code == Code::FORKED) && winsock::is_upgrade(code)
     {
@@ -151,6 +137,35 @@ pub extern "C" fn ssl_wce_hold(s: *mut ssl_socket, hold: i32) -> i32 {
         0 | 1 => socket.hold(hold == 1),
         _ => Err(Error::new(Code::INVALID, format!("`hold` is {hold}, neither 0 nor 1"))),
     }))
+}
+
+/// What [`ssl_ioctl`] does on a handle; also what WSAIoctl does.
+///
+/// # Safety
+/// As the header demands.
+pub(super) unsafe fn control(
+    socket: &Socket,
+    code: u32,
+    (from, from_length): (*const c_void, u32),
+    (to, to_length): (*mut c_void, u32),
+    returned: *mut u32,
+) -> Result<()> {
+    // SAFETY: readable as the caller promises.
+    let arguments = unsafe { input(code, from, from_length) }.and_then(|input| {
+        if !returned.is_null() {
+            memory::check_target(returned, "returned")?;
+        }
+        Ok(Request { code, input, hook_from: hook_at })
+    });
+    match arguments {
+        Ok(request) => {
+            let answer = winsock::control(socket, &request)?;
+            // SAFETY: writable as the caller promises.
+            unsafe { give(&answer, to, to_length, returned) }
+        }
+        Err(error) if winsock::is_upgrade(code) => Err(socket.refuse_upgrade(error)),
+        Err(error) => Err(error),
+    }
 }
 
 /// # Safety

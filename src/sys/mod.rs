@@ -15,6 +15,8 @@ pub mod own_memory;
 pub mod poll;
 pub mod private_fd;
 pub mod process;
+pub mod program_memory;
+pub mod socket_calls;
 pub mod socket_options;
 pub mod stream_socket;
 pub mod tcp_table;

@@ -8,6 +8,8 @@ mod connection_info;
 pub mod crack;
 pub mod distinguished_name;
 pub mod error;
+pub mod control;
+pub mod error;
 mod hooks;
 pub mod look_up;
 pub mod names;
@@ -16,6 +18,16 @@ mod protocols;
 pub mod select;
 
 use std::sync::Arc;
+mod secure;
+pub mod socket_options;
+pub mod sockets;
+pub mod startup;
+pub mod transfer;
+
+use std::sync::Arc;
+pub mod look_up;
+pub mod names;
+pub mod select;
 
 use codes::Operation;
 pub use codes::takes_input;
@@ -35,6 +47,11 @@ pub struct Request<'a> {
 /// Whether this code asks for the upgrade, whose refusal has to end the connection.
 pub fn is_upgrade(code: u32) -> bool {
     codes::find(code).is_ok_and(|(_, operation)| operation == Operation::PerformHandshake)
+}
+
+/// Whether this is one of the SO_SSL_* codes.
+pub fn is_known(code: u32) -> bool {
+    codes::find(code).is_ok()
 }
 
 /// Does what the code says. The answer is for the output buffer: empty for everything but a GET.
