@@ -2,6 +2,7 @@
 
 mod buffers;
 pub mod certificate;
+pub mod chains;
 mod ciphers;
 mod codes;
 mod connection_info;
@@ -16,6 +17,7 @@ pub mod names;
 mod options;
 mod protocols;
 pub mod select;
+pub mod stores;
 
 use std::sync::Arc;
 mod secure;
