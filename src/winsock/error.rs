@@ -58,16 +58,13 @@ pub(crate) const WSAETIMEDOUT: i32 = 10060;
 pub(crate) const WSAECONNREFUSED: i32 = 10061;
 pub(crate) const WSAEHOSTDOWN: i32 = 10064;
 pub(crate) const WSAEHOSTUNREACH: i32 = 10065;
-<<<<<<< HEAD
 pub(crate) const WSAVERNOTSUPPORTED: i32 = 10092;
 pub(crate) const WSANOTINITIALISED: i32 = 10093;
-=======
 pub(crate) const WSATYPE_NOT_FOUND: i32 = 10109;
 pub(crate) const WSAHOST_NOT_FOUND: i32 = 11001;
 pub(crate) const WSATRY_AGAIN: i32 = 11002;
 pub(crate) const WSANO_RECOVERY: i32 = 11003;
 pub(crate) const WSANO_DATA: i32 = 11004;
->>>>>>> w-lookup
 
 /// A failed call of the program's with this number of Windows's, Winsock's or another.
 pub fn failure(number: i32, text: impl Into<String>) -> Error {

@@ -6,30 +6,24 @@ pub mod chains;
 mod ciphers;
 mod codes;
 mod connection_info;
+pub mod control;
 pub mod crack;
 pub mod distinguished_name;
-pub mod error;
-pub mod control;
 pub mod error;
 mod hooks;
 pub mod look_up;
 pub mod names;
 mod options;
 mod protocols;
-pub mod select;
-pub mod stores;
-
-use std::sync::Arc;
 mod secure;
+pub mod select;
 pub mod socket_options;
 pub mod sockets;
 pub mod startup;
+pub mod stores;
 pub mod transfer;
 
 use std::sync::Arc;
-pub mod look_up;
-pub mod names;
-pub mod select;
 
 use codes::Operation;
 pub use codes::takes_input;

@@ -6,22 +6,16 @@
 
 mod blocks;
 mod boundary;
-<<<<<<< HEAD
 mod memory;
-=======
 mod strings;
->>>>>>> w-lookup
 
 pub mod address_info;
-pub mod hosts;
 pub mod crack;
+pub mod hosts;
 pub mod last_error;
-<<<<<<< HEAD
+pub mod select;
+pub mod services;
 pub mod socket_options;
 pub mod sockets;
 pub mod startup;
 pub mod transfer;
-=======
-pub mod select;
-pub mod services;
->>>>>>> w-lookup
