@@ -35,7 +35,7 @@ C_TEST_LIBS := -L$(TREE)/lib -lsslsock -Wl,-rpath,'$$ORIGIN/../lib' -ldl -lpthre
 LOADING_COMMON := c-tests/loading/api.c $(addprefix c-tests/common/,peer.c process.c test.c ways.c) $(C_TEST_EXTRA)
 LOADING_LIBS := -rdynamic -Wl,-rpath,'$$ORIGIN/../../lib' -ldl -lpthread
 
-.PHONY: all dotnet examples-dotnet lib lib-asan lib-panics examples c-tests c-tests-asan c-tests-panics c-tests-tsan lib-tsan demo test test-long test-tsan differences dotnet-matrix header symbols package install uninstall clean FORCE
+.PHONY: all wince dotnet examples-dotnet lib lib-asan lib-panics examples c-tests c-tests-asan c-tests-panics c-tests-tsan lib-tsan demo test test-long test-tsan differences dotnet-matrix header symbols package install uninstall clean FORCE
 all: lib examples
 
 # Cargo knows best whether there is something to do.
@@ -99,6 +99,36 @@ $(TREE)/c-tests/header-c++%: c-tests/header.c $(C_TEST_HEADERS) | $(TREE_LIB)
 $(TREE)/c-tests/header-c%: c-tests/header.c $(C_TEST_HEADERS) | $(TREE_LIB)
 	mkdir -p $(@D)
 	$(CC) -std=c$* $(C_TEST_FLAGS) -o $@ $< $(C_TEST_LIBS)
+
+# Sources as they were written for Windows CE, with the include path as their only change, in every language that they
+# were compiled as. What they have beside them is the porter's.
+WINCE_FLAGS := -Iinclude/wince -DUNICODE -D_UNICODE -DUNDER_CE -D_WIN32_WCE=0x501 -Wall -Werror $(CFLAGS)
+WINCE_HARNESS := $(addprefix $(TREE)/wince/,main.o trust.o)
+WINCE_HEADERS := c-tests/wince/client.h $(wildcard include/wince/*.h include/wince/*/*.h)
+WINCE_C := $(patsubst c-tests/wince/%.c,%,$(wildcard c-tests/wince/*.c))
+WINCE_CXX := $(patsubst c-tests/wince/%.cpp,%,$(wildcard c-tests/wince/*.cpp))
+WINCE_C_MODES := gnu99 gnu17
+WINCE_CXX_MODES := gnu++98 gnu++11 gnu++17
+WINCE_PROGRAMS := $(foreach mode,$(WINCE_C_MODES),$(addprefix $(TREE)/wince/$(mode)/,$(WINCE_C))) \
+    $(foreach mode,$(WINCE_CXX_MODES),$(addprefix $(TREE)/wince/$(mode)/,$(WINCE_C) $(WINCE_CXX)))
+WINCE_LIBS := -L$(TREE)/lib -lsslsock -Wl,-rpath,'$$ORIGIN/../../lib' -lpthread
+
+wince: $(WINCE_PROGRAMS)
+
+$(TREE)/wince/%.o: c-tests/wince/harness/%.c include/sslsock.h
+	mkdir -p $(@D)
+	$(CC) -std=gnu11 $(WARNINGS) $(CFLAGS) -c -o $@ $<
+
+# $(1) the language, $(2) the compiler, $(3) how it is told the language, $(4) the ending of the source.
+define wince_rule
+$(TREE)/wince/$(1)/%: c-tests/wince/%.$(4) $(WINCE_HARNESS) $(WINCE_HEADERS) | $(TREE_LIB)
+	mkdir -p $$(@D)
+	$(2) $(3) -std=$(1) $$(WINCE_FLAGS) -o $$@ $$< -x none $(WINCE_HARNESS) $$(WINCE_LIBS)
+
+endef
+$(eval $(foreach mode,$(WINCE_C_MODES),$(call wince_rule,$(mode),$(CC),-x c,c)))
+$(eval $(foreach mode,$(WINCE_CXX_MODES),$(call wince_rule,$(mode),$(CXX),-x c++,c)))
+$(eval $(foreach mode,$(WINCE_CXX_MODES),$(call wince_rule,$(mode),$(CXX),-x c++,cpp)))
 
 # The same programs and the library with AddressSanitizer in both. Cargo's own switch for it is not
 # stable, hence RUSTC_BOOTSTRAP.

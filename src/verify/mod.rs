@@ -4,6 +4,7 @@ mod chain;
 mod facts;
 pub mod judged;
 pub mod name;
+pub mod path;
 pub mod report;
 mod signature;
 mod text;

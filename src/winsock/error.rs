@@ -5,11 +5,15 @@ use std::cell::Cell;
 use crate::error::{Code, Error};
 use crate::sys::look_up;
 
+pub(crate) const ERROR_FILE_NOT_FOUND: i32 = 2;
+pub(crate) const ERROR_ACCESS_DENIED: i32 = 5;
+pub(crate) const ERROR_INVALID_HANDLE: i32 = 6;
 pub(crate) const ERROR_NOT_ENOUGH_MEMORY: i32 = 8;
 pub(crate) const ERROR_INVALID_PARAMETER: i32 = 87;
 pub(crate) const ERROR_INSUFFICIENT_BUFFER: i32 = 122;
 pub(crate) const ERROR_MOD_NOT_FOUND: i32 = 126;
 pub(crate) const ERROR_PROC_NOT_FOUND: i32 = 127;
+pub(crate) const ERROR_MORE_DATA: i32 = 234;
 pub(crate) const ERROR_MR_MID_NOT_FOUND: i32 = 317;
 pub(crate) const ERROR_INVALID_FLAGS: i32 = 1004;
 pub(crate) const ERROR_NO_UNICODE_TRANSLATION: i32 = 1113;

@@ -2,24 +2,25 @@
 
 mod buffers;
 pub mod certificate;
+pub mod chains;
 mod ciphers;
 mod codes;
 mod connection_info;
+pub mod control;
 pub mod crack;
 pub mod distinguished_name;
-pub mod control;
 pub mod error;
 mod hooks;
 pub mod look_up;
 pub mod names;
 mod options;
 mod protocols;
-pub mod select;
 mod secure;
 pub mod select;
 pub mod socket_options;
 pub mod sockets;
 pub mod startup;
+pub mod stores;
 pub mod transfer;
 
 use std::sync::Arc;

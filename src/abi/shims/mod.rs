@@ -4,11 +4,13 @@
 //! None of it is in `include/sslsock.h`, and nothing but argument handling stands here: the
 //! functions are those of [`crate::winsock`].
 
+mod blocks;
 mod boundary;
 mod memory;
 mod strings;
 
 pub mod address_info;
+pub mod crack;
 pub mod hosts;
 pub mod last_error;
 pub mod select;
