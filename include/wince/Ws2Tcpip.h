@@ -1,2 +1,1 @@
-/* The same header in another spelling: Windows does not tell them apart. */
-#include "ws2tcpip.h"
+ws2tcpip.h

@@ -66,6 +66,7 @@
 #else
 #define SSLSOCK_WCE_CONSTEXPR
 #endif
+extern "C++" {
 struct sslsock_wce_inaddr_none {
     template <class Integer> SSLSOCK_WCE_CONSTEXPR operator Integer() const
     {
@@ -87,6 +88,7 @@ template <class Integer> inline bool operator!=(Integer address, sslsock_wce_ina
 template <class Integer> inline bool operator!=(sslsock_wce_inaddr_none, Integer address)
 {
     return address != static_cast<Integer>(-1);
+}
 }
 #else
 #define INADDR_NONE (-1)

@@ -1,2 +1,0 @@
-/* The same header in another spelling: Windows does not tell them apart. */
-#include "sspi.h"
