@@ -24,7 +24,7 @@
 #define LONGEST 5000
 #define ROOM 64
 /* No structure is longer. */
-#define STRUCTURE 256
+#define STRUCTURE 512
 
 /* A buffer of exactly so many bytes, so that AddressSanitizer sees one more. */
 struct memory {
