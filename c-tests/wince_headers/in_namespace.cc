@@ -1,5 +1,7 @@
 /* The headers inside a namespace of the program's, where the system's have been included before. */
 #include <algorithm>
+#include <cstdio>
+#include <cwchar>
 #include <functional>
 #include <iostream>
 #include <map>
