@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
@@ -25,14 +26,27 @@ void trust_the_tests(void)
     CHECK(ssl_add_trust_file(ssl_defaults(), pki_file("ca.pem")) == SSL_ERR_OKAY);
 }
 
-int peer_port(const char *variable)
+static const char *colon_in(const char *variable)
 {
     const char *where = getenv(variable);
 
     if (where == NULL || strrchr(where, ':') == NULL) {
         SKIP("%s is not set", variable);
     }
-    return atoi(strrchr(where, ':') + 1);
+    return strrchr(where, ':');
+}
+
+const char *peer_host(const char *variable)
+{
+    static char host[64];
+
+    snprintf(host, sizeof host, "%.*s", (int)(colon_in(variable) - getenv(variable)), getenv(variable));
+    return host;
+}
+
+int peer_port(const char *variable)
+{
+    return atoi(colon_in(variable) + 1);
 }
 
 static void write_file(const char *path, const char *text)
@@ -132,17 +146,25 @@ unsigned long signals_arrived(void)
     return (unsigned long)arrived;
 }
 
-static void *call(void *work)
+static void (*elsewhere)(void);
+static pthread_t other_thread;
+
+static void *call(void *unused)
 {
-    (*(void (**)(void))work)();
+    (void)unused;
+    elsewhere();
     return NULL;
 }
 
-void run_elsewhere(void (*work)(void))
+void begin_elsewhere(void (*work)(void))
 {
-    pthread_t thread;
+    elsewhere = work;
+    CHECK(pthread_create(&other_thread, NULL, call, NULL) == 0);
+}
 
-    CHECK(pthread_create(&thread, NULL, call, &work) == 0 && pthread_join(thread, NULL) == 0);
+void end_elsewhere(void)
+{
+    CHECK(pthread_join(other_thread, NULL) == 0);
 }
 
 static struct listener trickle_listener;
@@ -211,16 +233,18 @@ void trickle_begin(void)
     CHECK(write(trickle_is_on[1], &order, 1) == 1 && read(trickle_is_on[1], &order, 1) == 1);
 }
 
-int trickle_byte(void)
+int trickle_byte(int program)
 {
-    char byte;
+    struct pollfd ends[2] = {{.fd = trickle_peer, .events = POLLIN}, {.fd = program, .events = POLLIN}};
     int one = 1;
-    ssize_t count = recv(trickle_peer, &byte, 1, 0);
+    char byte;
 
-    CHECK(count >= 0);
-    if (count == 1) {
-        CHECK(setsockopt(trickle_program, IPPROTO_TCP, 1 /* TCP_NODELAY */, &one, sizeof one) == 0);
-        send_all(trickle_program, &byte, 1);
+    CHECK(poll(ends, 2, -1) > 0);
+    if (ends[0].revents == 0) {
+        return 0;
     }
-    return count == 1;
+    CHECK(recv(trickle_peer, &byte, 1, 0) == 1);
+    CHECK(setsockopt(trickle_program, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one) == 0);
+    send_all(trickle_program, &byte, 1);
+    return 1;
 }

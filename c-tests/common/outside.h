@@ -10,7 +10,8 @@
 /* From now on sockets trust the tests' authority. */
 void trust_the_tests(void);
 
-/* The port of 127.0.0.1 (or of ::1) on which the peer of this variable listens. */
+/* Where the peer of this variable listens. */
+const char *peer_host(const char *variable);
 int peer_port(const char *variable);
 
 /*
@@ -32,15 +33,17 @@ int refusing_port(void);
 void rain_signals(void);
 unsigned long signals_arrived(void);
 
-/* Runs this in another thread, to its end. */
-void run_elsewhere(void (*work)(void));
+/* Runs this in another thread. */
+void begin_elsewhere(void (*work)(void));
+void end_elsewhere(void);
 
 /*
  * A port of 127.0.0.1 with a proxy for one connection to the peer of this variable. After trickle_begin what the peer
- * says is passed on byte by byte, one at each trickle_byte, which answers 0 if the peer has ended.
+ * says is passed on byte by byte: each trickle_byte waits for the next one and passes it on, unless the descriptor of the
+ * program's can be read before there is one; it answers whether it did.
  */
 int trickle_port(const char *variable);
 void trickle_begin(void);
-int trickle_byte(void);
+int trickle_byte(int program);
 
 #endif
