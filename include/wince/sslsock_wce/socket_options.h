@@ -5,6 +5,7 @@
 #ifndef SSLSOCK_WCE_SOCKET_OPTIONS_H
 #define SSLSOCK_WCE_SOCKET_OPTIONS_H
 
+#include "all_bits.h"
 #include "socket_types.h"
 
 #define AF_UNSPEC 0
@@ -58,41 +59,8 @@
 #define INADDR_ANY ((u_long)0x00000000)
 #define INADDR_LOOPBACK ((u_long)0x7f000001)
 #define INADDR_BROADCAST ((u_long)0xffffffff)
-/* What is no address: all bits set, in whatever type it is kept (see inet_addr). */
-#ifdef __cplusplus
-#define INADDR_NONE (sslsock_wce_inaddr_none())
-#if __cplusplus >= 201103L
-#define SSLSOCK_WCE_CONSTEXPR constexpr
-#else
-#define SSLSOCK_WCE_CONSTEXPR
-#endif
-extern "C++" {
-struct sslsock_wce_inaddr_none {
-    template <class Integer> SSLSOCK_WCE_CONSTEXPR operator Integer() const
-    {
-        return static_cast<Integer>(-1);
-    }
-};
-template <class Integer> inline bool operator==(Integer address, sslsock_wce_inaddr_none)
-{
-    return address == static_cast<Integer>(-1);
-}
-template <class Integer> inline bool operator==(sslsock_wce_inaddr_none, Integer address)
-{
-    return address == static_cast<Integer>(-1);
-}
-template <class Integer> inline bool operator!=(Integer address, sslsock_wce_inaddr_none)
-{
-    return address != static_cast<Integer>(-1);
-}
-template <class Integer> inline bool operator!=(sslsock_wce_inaddr_none, Integer address)
-{
-    return address != static_cast<Integer>(-1);
-}
-}
-#else
-#define INADDR_NONE (-1)
-#endif
+/* What is no address (see inet_addr). */
+#define INADDR_NONE SSLSOCK_WCE_ALL_BITS
 
 #define IN_CLASSA(address) (((u_long)(address) & 0x80000000u) == 0)
 #define IN_CLASSA_NET 0xff000000u
