@@ -10,6 +10,9 @@ mod memory;
 mod strings;
 
 pub mod address_info;
+pub mod certificate_names;
+pub mod chains;
+pub mod contexts;
 pub mod crack;
 pub mod hosts;
 pub mod last_error;
@@ -19,3 +22,5 @@ pub mod socket_options;
 pub mod sockets;
 pub mod startup;
 pub mod transfer;
+pub mod random;
+pub mod stores;
