@@ -26,6 +26,7 @@ TREE_LIB ?= lib
 C_TEST_EXTRA ?=
 C_TEST_COMMON := $(wildcard c-tests/common/*.c) $(C_TEST_EXTRA)
 C_TESTS := $(patsubst c-tests/%.c,$(TREE)/c-tests/%,$(filter-out c-tests/header.c,$(wildcard c-tests/*.c))) \
+    $(patsubst c-tests/%.c,$(TREE)/c-tests/%-c++,$(wildcard c-tests/wince_*.c)) \
     $(addprefix $(TREE)/c-tests/loading/,names openssl rounds) \
     $(addprefix $(TREE)/c-tests/header-,c99 c11 c17 c++17)
 C_TEST_HEADERS := include/sslsock.h $(wildcard c-tests/common/*.h c-tests/loading/*.h)
@@ -77,6 +78,21 @@ $(TREE)/c-tests/calls: $(wildcard c-tests/calls/*)
 $(TREE)/c-tests/%: c-tests/%.c $(C_TEST_COMMON) $(C_TEST_HEADERS) | $(TREE_LIB)
 	mkdir -p $(@D)
 	$(CC) -std=c11 $(C_TEST_FLAGS) -o $@ $< $(wildcard c-tests/$*/*.c) $(C_TEST_COMMON) $(C_TEST_LIBS)
+
+# With the headers for Windows CE sources, and compiled as those are: as C, and as C++ too.
+WINCE_TEST_FLAGS := -Wall -Wextra -Werror $(CFLAGS) -Iinclude/wince -Ic-tests -DUNICODE -D_UNICODE -DUNDER_CE \
+    -D_WIN32_WCE=0x501
+WINCE_TEST_HEADERS := $(wildcard include/wince/*.h include/wince/*/*.h)
+
+$(TREE)/c-tests/wince_%: c-tests/wince_%.c $(C_TEST_COMMON) $(C_TEST_HEADERS) $(WINCE_TEST_HEADERS) | $(TREE_LIB)
+	mkdir -p $(@D)
+	$(CC) -std=gnu11 $(WINCE_TEST_FLAGS) -c -o $@.o $<
+	$(CC) -std=c11 $(C_TEST_FLAGS) -o $@ $@.o $(C_TEST_COMMON) $(C_TEST_LIBS)
+
+$(TREE)/c-tests/wince_%-c++: c-tests/wince_%.c $(C_TEST_COMMON) $(C_TEST_HEADERS) $(WINCE_TEST_HEADERS) | $(TREE_LIB)
+	mkdir -p $(@D)
+	$(CXX) -x c++ -std=gnu++98 $(WINCE_TEST_FLAGS) -c -o $@.o $<
+	$(CC) -std=c11 $(C_TEST_FLAGS) -o $@ $@.o $(C_TEST_COMMON) $(C_TEST_LIBS) -lstdc++
 
 $(TREE)/c-tests/loading/%: c-tests/loading/%.c $(LOADING_COMMON) $(C_TEST_HEADERS) | $(TREE_LIB)
 	mkdir -p $(@D)

@@ -58,6 +58,8 @@ PROGRAMS = (
     "slow_reader",
     "stream",
     "surroundings",
+    "wince_select",
+    "wince_select-c++",
     "loading/names",
     "loading/openssl",
     "loading/rounds",
@@ -86,6 +88,7 @@ ASAN_PROGRAMS = (
     "slow_reader",
     "stream",
     "surroundings",
+    "wince_select",
     "loading/rounds",
 )
 # Programs, and which of their tests. Left out is what closes a descriptor under a thread that is inside a call on it,
