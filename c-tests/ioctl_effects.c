@@ -1,6 +1,6 @@
 /*
- * What the settings of Windows CE's ioctl codes do to a session, as its peer sees it, and what SO_SSL_GET_CONNECTION_INFO
- * says of it.
+ * What the settings of Windows CE's ioctl codes do to a session, as its peer sees it, and what
+ * SO_SSL_GET_CONNECTION_INFO says of it.
  */
 #define _GNU_SOURCE
 
@@ -186,6 +186,35 @@ static void the_last_list_counts(const struct way *way)
     echo_on(fd);
 }
 
+static int32_t make_another_handshake(uint32_t type, void *other, uint32_t chain_len, const ssl_blob *chain,
+                                      uint32_t flags)
+{
+    (void)type;
+    (void)chain_len;
+    (void)chain;
+    (void)flags;
+    return set_code(other, PERFORM_HANDSHAKE, "localhost", 10);
+}
+
+static void handshakes_at_once_have_ciphers_of_their_own(const struct way *way)
+{
+    int fds[2] = {peer_connect("SSLSOCK_PEER"), peer_connect("SSLSOCK_PEER")};
+    ssl_socket *sockets[2] = {trusting(fds[0]), trusting(fds[1])};
+    struct hook_calls accepting = {0, 0, SSL_ERR_OKAY};
+
+    (void)way;
+    /* Beside the ciphers they differ in nothing, and the second handshake is made in the middle of the first. */
+    set_ciphers(sockets[0], agreements[1].ciphers, 1);
+    set_ciphers(sockets[1], agreements[4].ciphers, 1);
+    CHECK(ssl_set_validate_cert_hook(sockets[0], make_another_handshake, sockets[1]) == SSL_ERR_OKAY);
+    set_counting_hook(sockets[1], &accepting);
+    CHECK(set_code(sockets[0], PERFORM_HANDSHAKE, "localhost", 10) == SSL_ERR_OKAY && accepting.times == 1);
+    expect_info(sockets[0], &agreements[1].info, "the first");
+    expect_info(sockets[1], &agreements[4].info, "the second");
+    echo_on(fds[0]);
+    echo_on(fds[1]);
+}
+
 static void tls_1_0_means_the_safe_versions(const struct way *way)
 {
     static const uint32_t lists[][13] = {
@@ -294,6 +323,7 @@ int main(int argc, char **argv)
         {"the_peer_sees_the_ciphers_that_were_set", the_peer_sees_the_ciphers_that_were_set, each_mode, 0},
         {"what_the_peer_cannot_have_is_a_failure", what_the_peer_cannot_have_is_a_failure, NULL, 0},
         {"the_last_list_counts", the_last_list_counts, NULL, 0},
+        {"handshakes_at_once_have_ciphers_of_their_own", handshakes_at_once_have_ciphers_of_their_own, NULL, 0},
         {"tls_1_0_means_the_safe_versions", tls_1_0_means_the_safe_versions, NULL, 0},
         {"in_the_server_role", in_the_server_role, NULL, 0},
         {"options_that_are_only_kept_do_no_harm", options_that_are_only_kept_do_no_harm, NULL, 0},

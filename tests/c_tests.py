@@ -58,6 +58,8 @@ PROGRAMS = (
     "slow_reader",
     "stream",
     "surroundings",
+    "wince_ioctl",
+    "wince_ioctl-c++",
     "wince_select",
     "wince_select-c++",
     "loading/names",
@@ -88,6 +90,7 @@ ASAN_PROGRAMS = (
     "slow_reader",
     "stream",
     "surroundings",
+    "wince_ioctl",
     "wince_select",
     "loading/rounds",
 )
