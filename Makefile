@@ -120,7 +120,7 @@ $(TREE)/c-tests/header-c%: c-tests/header.c $(C_TEST_HEADERS) | $(TREE_LIB)
 # were compiled as. What they have beside them is the porter's.
 WINCE_FLAGS := -Iinclude/wince -DUNICODE -D_UNICODE -DUNDER_CE -D_WIN32_WCE=0x501 -Wall -Werror $(CFLAGS)
 WINCE_HARNESS := $(addprefix $(TREE)/wince/,main.o trust.o)
-WINCE_HEADERS := c-tests/wince/client.h $(wildcard include/wince/*.h include/wince/*/*.h)
+WINCE_HEADERS := c-tests/wince/client.h $(shell find include/wince -type f)
 WINCE_C := $(patsubst c-tests/wince/%.c,%,$(wildcard c-tests/wince/*.c))
 WINCE_CXX := $(patsubst c-tests/wince/%.cpp,%,$(wildcard c-tests/wince/*.cpp))
 WINCE_C_MODES := gnu99 gnu17

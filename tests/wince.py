@@ -27,7 +27,7 @@ import wince_peers  # noqa: E402
 
 BUILD = pathlib.Path(os.environ.get("SSLSOCK_BUILD") or ROOT / "build").absolute() / "wince"
 SOURCES = ROOT / "c-tests" / "wince"
-C_MODES, CXX_MODES = ("gnu99", "gnu17"), ("gnu++98", "gnu++11", "gnu++17")
+C_MODES, CXX_MODES = ("gnu17",), ("gnu++17",)
 SECONDS = 30
 # What a button of a message box answers.
 IDOK, IDCANCEL, IDYES, IDNO = "1", "2", "6", "7"
@@ -183,7 +183,7 @@ class Exim(WindowsCeTest):
     def smtp_starttls(self, run):
         log, word = self.log("SSLSOCK_EXIM_LOG"), secrets.token_hex(16)
         done = run(self.launched.address("SSLSOCK_EXIM_SMTP"), "smtp", word)
-        done.tls_from(rb"STARTTLS\r\n", rb"STARTTLS\r\n250 [^\n]*\n220 [^\n]*\n")
+        done.tls_from(rb"STARTTLS\r\n", rb"220 TLS go ahead\r\n")
         self.assertIsNotNone(self.find_in_spool(word), done.output)
         log.await_line(r"<= a@client.test .* X=TLS")
 
@@ -317,7 +317,7 @@ class Proxy(WindowsCeTest):
         log = self.log("SSLSOCK_NGINX_LOG")
         done = run(self.proxy, self.target, "/")
         # The only name that there is, is the proxy's.
-        done.says("connect would block", " 200 ", f"sni={NAME}", "hook: flags 0")
+        done.says("connect: 10035", " 200 ", f"sni={NAME}", "hook: flags 0")
         done.tls_from(rb"\r\n\r\n", rb"\r\n\r\n")
         log.await_line(r'"GET / HTTP/1.0" 200 protocol=TLSv1.3')
 
@@ -516,8 +516,8 @@ class OpenSsl(unittest.TestCase):
 
     @program("row11_video")
     def stream(self, run):
-        done = run(self.peers.listen(self.peers.stream, self.local), "12345", trust=self.distrust)
-        done.says("hook: flags 1", "receive timeout 12345", "RTSP/1.0 200 OK", "frame 1999")
+        done = run(self.peers.listen(self.peers.stream, self.local), "12000", trust=self.distrust)
+        done.says("hook: flags 1", "receive timeout 12000", "RTSP/1.0 200 OK", "frame 1999")
         done.says_not("wsa ")
         done.tls_from()
 

@@ -92,7 +92,7 @@ BOOL CHttpConnection::Open(LPCTSTR szHost, USHORT nPort)
     {
         if (WSAGetLastError() != WSAEWOULDBLOCK)
             return Log(_T("connect"));
-        printf("connect would block\n");
+        printf("connect: %d\n", WSAGetLastError());
     }
     ulMode = 0;
     ioctlsocket(m_hSocket, FIONBIO, &ulMode);
