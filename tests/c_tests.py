@@ -63,6 +63,7 @@ PROGRAMS = (
     "wince_ioctl-c++",
     "wince_select",
     "wince_select-c++",
+    "winsock",
     "loading/names",
     "loading/openssl",
     "loading/rounds",
@@ -94,6 +95,7 @@ ASAN_PROGRAMS = (
     "surroundings",
     "wince_ioctl",
     "wince_select",
+    "winsock",
     "loading/rounds",
 )
 # Programs, and which of their tests. Left out is what closes a descriptor under a thread that is inside a call on it,
