@@ -23,7 +23,7 @@ extern "C" {
 /* What WSAGetLastError says of a call that succeeds. */
 #define FINE 0
 
-/* One call, and the error in a socket that is not secure, secure, connected, after the handshake, after a failed one. */
+/* One call, and its error in each of the states. */
 struct call {
     const char *name;
     DWORD code;

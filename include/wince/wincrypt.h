@@ -338,6 +338,42 @@ BOOL WINAPI CertGetCertificateChain(HCERTCHAINENGINE hChainEngine, PCCERT_CONTEX
     SSLSOCK_WCE(get_certificate_chain);
 VOID WINAPI CertFreeCertificateChain(PCCERT_CHAIN_CONTEXT pChainContext) SSLSOCK_WCE(free_certificate_chain);
 
+#define CERT_CHAIN_POLICY_BASE ((LPCSTR)1)
+#define CERT_CHAIN_POLICY_SSL ((LPCSTR)4)
+#define AUTHTYPE_CLIENT 1
+#define AUTHTYPE_SERVER 2
+
+typedef struct _CERT_CHAIN_POLICY_PARA {
+    DWORD cbSize;
+    DWORD dwFlags;
+    void *pvExtraPolicyPara;
+} CERT_CHAIN_POLICY_PARA, *PCERT_CHAIN_POLICY_PARA;
+
+typedef struct _CERT_CHAIN_POLICY_STATUS {
+    DWORD cbSize;
+    DWORD dwError;
+    LONG lChainIndex;
+    LONG lElementIndex;
+    void *pvExtraPolicyStatus;
+} CERT_CHAIN_POLICY_STATUS, *PCERT_CHAIN_POLICY_STATUS;
+
+typedef struct _HTTPSPolicyCallbackData {
+    __extension__ union {
+        DWORD cbStruct;
+        DWORD cbSize;
+    };
+    DWORD dwAuthType;
+    DWORD fdwChecks;
+    WCHAR *pwszServerName;
+} HTTPSPolicyCallbackData, *PHTTPSPolicyCallbackData, SSL_EXTRA_CERT_CHAIN_POLICY_PARA,
+    *PSSL_EXTRA_CERT_CHAIN_POLICY_PARA;
+
+/* TRUE whatever comes out: dwError says. With a server name that is checked, too; no flags make it more lenient. */
+BOOL WINAPI CertVerifyCertificateChainPolicy(LPCSTR pszPolicyOID, PCCERT_CHAIN_CONTEXT pChainContext,
+                                             PCERT_CHAIN_POLICY_PARA pPolicyPara,
+                                             PCERT_CHAIN_POLICY_STATUS pPolicyStatus)
+    SSLSOCK_WCE(verify_certificate_chain_policy);
+
 /* Random numbers: there is one provider, and it has no keys. */
 #define PROV_RSA_FULL 1
 #define PROV_RSA_AES 24
@@ -357,10 +393,17 @@ BOOL WINAPI CryptAcquireContextW(HCRYPTPROV *phProv, LPCWSTR pszContainer, LPCWS
 BOOL WINAPI CryptGenRandom(HCRYPTPROV hProv, DWORD dwLen, BYTE *pbBuffer) SSLSOCK_WCE(gen_random);
 BOOL WINAPI CryptReleaseContext(HCRYPTPROV hProv, DWORD dwFlags) SSLSOCK_WCE(release_context);
 
+/* In C a narrow name of a store is told from a wide one: some programs pass one where Windows wants the other. */
 #ifdef UNICODE
+#ifdef __cplusplus
+#define CertOpenSystemStore CertOpenSystemStoreW
+#else
+#define CertOpenSystemStore(provider, name) \
+    _Generic((name), char *: CertOpenSystemStoreA, const char *: CertOpenSystemStoreA, default: CertOpenSystemStoreW)( \
+        provider, name)
+#endif
 #define CertGetNameString CertGetNameStringW
 #define CertNameToStr CertNameToStrW
-#define CertOpenSystemStore CertOpenSystemStoreW
 #define CryptAcquireContext CryptAcquireContextW
 #define MS_DEF_PROV MS_DEF_PROV_W
 #define MS_ENHANCED_PROV MS_ENHANCED_PROV_W
@@ -373,12 +416,20 @@ BOOL WINAPI CryptReleaseContext(HCRYPTPROV hProv, DWORD dwFlags) SSLSOCK_WCE(rel
 #define MS_ENHANCED_PROV MS_ENHANCED_PROV_A
 #endif
 
-/* What GetLastError answers. */
+/* What GetLastError and policies answer. */
 #ifndef CRYPT_E_NOT_FOUND
 #define CRYPT_E_NOT_FOUND ((HRESULT)0x80092004)
+#define CRYPT_E_REVOKED ((HRESULT)0x80092010)
+#define CRYPT_E_NO_REVOCATION_CHECK ((HRESULT)0x80092012)
 #define CRYPT_E_EXISTS ((HRESULT)0x80092005)
 #define CRYPT_E_SELF_SIGNED ((HRESULT)0x80092007)
 #define CRYPT_E_ASN1_BADTAG ((HRESULT)0x8009310b)
+#define TRUST_E_CERT_SIGNATURE ((HRESULT)0x80096004)
+#define CERT_E_EXPIRED ((HRESULT)0x800b0101)
+#define CERT_E_UNTRUSTEDROOT ((HRESULT)0x800b0109)
+#define CERT_E_CHAINING ((HRESULT)0x800b010a)
+#define CERT_E_CN_NO_MATCH ((HRESULT)0x800b010f)
+#define CERT_E_WRONG_USAGE ((HRESULT)0x800b0110)
 #define NTE_BAD_UID ((HRESULT)0x80090001)
 #define NTE_BAD_FLAGS ((HRESULT)0x80090009)
 #endif

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use rustls::pki_types::UnixTime;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::{GeneralName, ParsedExtension};
 use x509_parser::oid_registry::Oid;
@@ -138,6 +139,11 @@ impl Certificate {
 /// Windows's time of a Unix time: since 1601, in 100 ns. What it cannot hold becomes its end.
 pub fn filetime(seconds: i64) -> u64 {
     seconds.saturating_add(SECONDS_SINCE_1601).max(0).saturating_mul(10_000_000) as u64
+}
+
+/// The time now, as Windows has it.
+pub fn now() -> u64 {
+    filetime(i64::try_from(UnixTime::now().as_secs()).unwrap_or(i64::MAX))
 }
 
 /// The other way round, rounded down.

@@ -38,6 +38,7 @@ pub struct Chain {
     pub errors: u32,
     /// The time for which it was verified.
     time: UnixTime,
+    is_for_servers: bool,
 }
 
 #[derive(Clone)]
@@ -98,9 +99,27 @@ impl Chain {
             .is_some_and(|top| roots.iter().any(|root| root.as_ref() == top.der.as_slice()));
         let now = i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
         let elements: Vec<_> = certificates.into_iter().map(|one| element(one, now)).collect();
-        let mut chain = Self { elements, errors: 0, time };
+        let is_for_servers = causes & CAUSE_USAGE == 0;
+        let mut chain = Self { elements, errors: 0, time, is_for_servers };
         chain.note(causes, is_rooted, request, report.is_some());
         Ok(chain)
+    }
+
+    /// What a policy makes of it: the HRESULT of the first thing that is wrong, or 0. Within `Some` a
+    /// server is judged, by its name if there is one.
+    pub fn policy_error(&self, server: Option<Option<&PeerName>>) -> Result<u32> {
+        let found = POLICY_ERRORS.iter().find(|(bit, _)| self.errors & bit != 0);
+        if let Some((_, error)) = found {
+            return Ok(*error);
+        }
+        if self.errors != 0 {
+            return Ok(CERT_E_CHAINING);
+        }
+        match server {
+            Some(_) if !self.is_for_servers => Ok(CERT_E_WRONG_USAGE),
+            Some(Some(host)) if !self.is_for(host)? => Ok(CERT_E_CN_NO_MATCH),
+            _ => Ok(0),
+        }
     }
 
     /// Whether the certificate is for this host; what else is wrong does not count.
@@ -172,6 +191,19 @@ fn element(certificate: Arc<Certificate>, now: i64) -> Element {
         information,
     }
 }
+
+const POLICY_ERRORS: &[(u32, u32)] = &[
+    (CERT_TRUST_IS_NOT_SIGNATURE_VALID, 0x8009_6004),
+    (CERT_TRUST_IS_REVOKED, 0x8009_2010),
+    (CERT_TRUST_IS_UNTRUSTED_ROOT, 0x800b_0109),
+    (CERT_TRUST_IS_PARTIAL_CHAIN, CERT_E_CHAINING),
+    (CERT_TRUST_IS_NOT_TIME_VALID, 0x800b_0101),
+    (CERT_TRUST_IS_NOT_VALID_FOR_USAGE, CERT_E_WRONG_USAGE),
+    (CERT_TRUST_REVOCATION_STATUS_UNKNOWN, 0x8009_2012),
+];
+const CERT_E_CHAINING: u32 = 0x800b_010a;
+const CERT_E_CN_NO_MATCH: u32 = 0x800b_010f;
+const CERT_E_WRONG_USAGE: u32 = 0x800b_0110;
 
 const SERVER: &str = "1.3.6.1.5.5.7.3.1";
 
@@ -298,6 +330,30 @@ mod tests {
         // A root and an intermediate by themselves.
         assert_eq!(errors(&request(&pki.root.der, &[]), &pki.trust), 0);
         assert_eq!(errors(&request(&pki.middle.der, &[]), &pki.trust), 0);
+    }
+
+    #[test]
+    fn a_policy_tells_the_first_thing_that_is_wrong() {
+        let pki = pki();
+        let hosts = ["a.test", "b.test"].map(|host| PeerName::parse(host).unwrap());
+        let policy = |leaf: &[u8], server: Option<Option<&PeerName>>| {
+            Chain::build(&request(leaf, &[]), &pki.trust).unwrap().policy_error(server).unwrap()
+        };
+        let good = pki.root.leaf(&["a.test"], |_| {}).der;
+        assert_eq!(policy(&good, None), 0);
+        assert_eq!(policy(&good, Some(None)), 0);
+        assert_eq!(policy(&good, Some(Some(&hosts[0]))), 0);
+        assert_eq!(policy(&good, Some(Some(&hosts[1]))), CERT_E_CN_NO_MATCH);
+        let client = pki.root.leaf(&["a.test"], |params| {
+            params.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ClientAuth];
+        });
+        assert_eq!(policy(&client.der, None), 0);
+        assert_eq!(policy(&client.der, Some(Some(&hosts[0]))), CERT_E_WRONG_USAGE);
+        let old =
+            pki.root.leaf(&["a.test"], |params| set_dates(params, (2020, 1, 1), (2021, 1, 1)));
+        assert_eq!(policy(&old.der, Some(Some(&hosts[0]))), 0x800b_0101);
+        let own = Leaf::self_signed(&["a.test"]).der;
+        assert_eq!(policy(&own, Some(Some(&hosts[0]))), 0x800b_0109);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod buffers;
 pub mod certificate;
+pub mod certificate_names;
 pub mod chains;
 mod ciphers;
 mod codes;

@@ -10,12 +10,17 @@ mod memory;
 mod strings;
 
 pub mod address_info;
+pub mod certificate_names;
+pub mod chains;
+pub mod contexts;
 pub mod crack;
 pub mod hosts;
 pub mod last_error;
+pub mod random;
 pub mod select;
 pub mod services;
 pub mod socket_options;
 pub mod sockets;
 pub mod startup;
+pub mod stores;
 pub mod transfer;
