@@ -62,6 +62,7 @@ PROGRAMS = (
     "wince_ioctl-c++",
     "wince_select",
     "wince_select-c++",
+    "winsock",
     "loading/names",
     "loading/openssl",
     "loading/rounds",
@@ -92,6 +93,7 @@ ASAN_PROGRAMS = (
     "surroundings",
     "wince_ioctl",
     "wince_select",
+    "winsock",
     "loading/rounds",
 )
 # Programs, and which of their tests. Left out is what closes a descriptor under a thread that is inside a call on it,
