@@ -248,3 +248,9 @@ int trickle_byte(int program)
     send_all(trickle_program, &byte, 1);
     return 1;
 }
+
+void trickle_end(void)
+{
+    /* The thread passes it on to the peer. */
+    CHECK(shutdown(trickle_program, SHUT_RDWR) == 0);
+}

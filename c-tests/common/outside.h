@@ -45,5 +45,7 @@ void end_elsewhere(void);
 int trickle_port(const char *variable);
 void trickle_begin(void);
 int trickle_byte(int program);
+/* Hangs up. */
+void trickle_end(void);
 
 #endif
