@@ -121,6 +121,7 @@ static unsigned choices_of(char kind)
     case 'n':
     case 'w':
     case 'd':
+    case 'g':
         return 4;
     case 'v':
         return 5;
@@ -131,10 +132,13 @@ static unsigned choices_of(char kind)
     case 'q':
     case 'T':
         return 3;
+    case 'b':
+        return 6;
     case 'S':
         return 5;
     case 'N':
     case 'W':
+    case 'e':
     case 'm':
         return 2;
     default:
@@ -179,6 +183,15 @@ static intptr_t argument(struct memory *memory, char kind, unsigned choice)
         const intptr_t most = kind == 'N' ? extent : extent / sizeof(wchar_t);
         return choice == 1 ? 0 : extent == 0 ? -1 : most;
     }
+    case 'b': {
+        const intptr_t small[] = {0, 1, 2, 4, 9, 10};
+        return small[choice];
+    }
+    case 'g': {
+        const intptr_t strange[] = {0, 1, -8, (intptr_t)&shims};
+        return strange[choice];
+    }
+    case 'e':
     case 'q':
         return choice == 0 ? 0 : (intptr_t)memset(take(memory, STRUCTURE), choice == 1 ? 0 : 0xff, STRUCTURE);
     case 'S':

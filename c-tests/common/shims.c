@@ -14,16 +14,36 @@
 
 const struct shim shims[] = {
     {"ssl_wce_accept", MINUS_ONE_POINTER, "sov"},
+    {"ssl_wce_acquire_context_a", ZERO, "qhhii"},
+    {"ssl_wce_acquire_context_w", ZERO, "qhhii"},
+    {"ssl_wce_add_certificate_context_to_store", ZERO, "ggiq"},
+    {"ssl_wce_add_encoded_certificate_to_store", ZERO, "gipNiq"},
     {"ssl_wce_bind", MINUS_ONE, "spn"},
     {"ssl_wce_cleanup", MINUS_ONE, ""},
+    {"ssl_wce_close_store", ZERO, "gi"},
     {"ssl_wce_closesocket", MINUS_ONE, "s"},
+    {"ssl_wce_compare_certificate", ZERO, "iee"},
+    {"ssl_wce_compare_certificate_name", ZERO, "iee"},
     {"ssl_wce_connect", MINUS_ONE, "spn"},
     {"ssl_wce_crack_certificate", ZERO, "pNiq"},
+    {"ssl_wce_create_certificate_context", NO_POINTER, "ipN"},
+    {"ssl_wce_delete_certificate_from_store", ZERO, "g"},
+    {"ssl_wce_duplicate_certificate_context", NO_POINTER, "g"},
+    {"ssl_wce_enum_certificates_in_store", NO_POINTER, "gg"},
+    {"ssl_wce_find_certificate_in_store", NO_POINTER, "giiieg"},
     {"ssl_wce_free_certificate", NOTHING, "h"},
+    {"ssl_wce_free_certificate_chain", NOTHING, "g"},
+    {"ssl_wce_free_certificate_context", ONE, "g"},
     {"ssl_wce_freeaddrinfo", NOTHING, "h"},
     {"ssl_wce_gai_strerror_a", NO_POINTER, "i"},
     {"ssl_wce_gai_strerror_w", NO_POINTER, "i"},
+    {"ssl_wce_gen_random", ZERO, "imq"},
+    {"ssl_wce_get_certificate_chain", ZERO, "hgqgeihq"},
+    {"ssl_wce_get_certificate_context_property", ZERO, "giov"},
+    {"ssl_wce_get_issuer_certificate_from_store", NO_POINTER, "gggv"},
     {"ssl_wce_get_last_error", THE_ERROR, ""},
+    {"ssl_wce_get_name_string_a", ONE, "giihoN"},
+    {"ssl_wce_get_name_string_w", ONE, "giihoW"},
     {"ssl_wce_getaddrinfo", THE_ERROR, "dzqq"},
     {"ssl_wce_gethostbyaddr", NO_POINTER, "pni"},
     {"ssl_wce_gethostbyname", NO_POINTER, "d"},
@@ -41,8 +61,14 @@ const struct shim shims[] = {
     {"ssl_wce_ioctlsocket", MINUS_ONE, "siv"},
     {"ssl_wce_ioctlsocket_long", MINUS_ONE, "siv"},
     {"ssl_wce_listen", MINUS_ONE, "si"},
+    {"ssl_wce_name_to_str_a", ONE, "ieioN"},
+    {"ssl_wce_name_to_str_w", ONE, "ieioW"},
+    {"ssl_wce_open_store", NO_POINTER, "biiiZ"},
+    {"ssl_wce_open_system_store_a", NO_POINTER, "iz"},
+    {"ssl_wce_open_system_store_w", NO_POINTER, "iZ"},
     {"ssl_wce_recv", MINUS_ONE, "soni"},
     {"ssl_wce_recvfrom", MINUS_ONE, "soniov"},
+    {"ssl_wce_release_context", ZERO, "ii"},
     {"ssl_wce_select", MINUS_ONE, "iSSST"},
     {"ssl_wce_send", MINUS_ONE, "spni"},
     {"ssl_wce_sendto", MINUS_ONE, "spnipn"},
@@ -51,6 +77,8 @@ const struct shim shims[] = {
     {"ssl_wce_shutdown", MINUS_ONE, "si"},
     {"ssl_wce_socket", MINUS_ONE_POINTER, "iii"},
     {"ssl_wce_startup", THE_ERROR, "iq"},
+    {"ssl_wce_verify_certificate_chain_policy", ZERO, "bgee"},
+    {"ssl_wce_verify_time_validity", MINUS_ONE, "qe"},
     {"ssl_wce_wsa_ioctl", MINUS_ONE, "sipNoNvqh"},
     {"ssl_wce_wsa_recv", MINUS_ONE, "sqivvhh"},
     {"ssl_wce_wsa_send", MINUS_ONE, "sqivihh"},
@@ -94,6 +122,8 @@ int has_failed(const struct shim *shim, intptr_t answer)
         return (int32_t)answer == -1;
     case MINUS_ONE_POINTER:
         return answer == -1;
+    case ONE:
+        return (int32_t)answer == 1;
     case THE_ERROR:
         return (int32_t)answer != 0;
     default:

@@ -18,6 +18,8 @@ enum failed {
     /* SOCKET_ERROR, INADDR_NONE; INVALID_SOCKET. */
     MINUS_ONE,
     MINUS_ONE_POINTER,
+    /* 1: the length of an empty string; TRUE, of what never fails. */
+    ONE,
     /* The error itself, not 0. */
     THE_ERROR
 };
@@ -31,7 +33,10 @@ struct shim {
      *   p  a buffer to read from    o  a buffer to write to      n  the length in bytes of the buffer before it, as an int
      *   w  the length in wide characters of the buffer before it
      *   N, W  the same for lengths that have no sign: of a buffer that there is, never more than it has
-     *   q  a structure              S  a set of sockets    T  a time, which is short
+     *   q  a structure              e  one with nothing in it
+     *   b  a small number, of which some have a meaning
+     *   g  a pointer that the library gave, or one that it did not give
+     *   S  a set of sockets         T  a time, which is short
      *   m  a time in milliseconds, which is short
      *   v  a pointer to a number, which is read and written; at first it is the size of a buffer
      *   z  a narrow string          Z  a wide string     d  the name of a host, none that a name server would be asked for
