@@ -437,8 +437,8 @@ def main():
                 jobs.append(pool.submit(tally.add_program, BUILD / "panics" / "c-tests" / "injected" / name, variables))
         elif options.asan:
             for name in ASAN_PROGRAMS:
-                # And whoever may start no thread, or whose main thread has ended, cannot look for leaks.
-                leaks = "0" if name in (*FORKING, "nothing_in_clear", "other_threads") else "1"
+                # And whoever may start no thread, or whose main thread has ended, cannot look for leaks; or does not free.
+                leaks = "0" if name in (*FORKING, "nothing_in_clear", "other_threads", "shim_arguments") else "1"
                 # Its dlopen is the sanitizer's own, which does not know where the program looks.
                 library = {"LD_LIBRARY_PATH": str(BUILD / "asan" / "lib")}
                 own = {**variables, **library, "ASAN_OPTIONS": f"detect_leaks={leaks}:abort_on_error=0"}
