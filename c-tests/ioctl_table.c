@@ -20,13 +20,14 @@
 #define ROOM 128
 
 /* What has happened to the socket; the flags of a way. */
-enum state { DEFAULTS, PLAIN, SECURE, CONNECTED, OPEN, FAILED };
+enum state { DEFAULTS, PLAIN, SECURE, CONNECTED, MIDDLE, OPEN, FAILED };
 
 static const struct way states[] = {
     {"the defaults", NULL, DEFAULTS},
     {"not secure", NULL, PLAIN},
     {"secure", NULL, SECURE},
     {"connected", "SSLSOCK_PEER", CONNECTED},
+    {"in the middle of the handshake", NULL, MIDDLE},
     {"after the handshake", "SSLSOCK_PEER", OPEN},
     {"after a handshake that failed", "SSLSOCK_PEER", FAILED},
     {NULL, NULL, 0},
@@ -155,7 +156,7 @@ static void set_all(ssl_socket *s)
 
 static int is_late(enum state state)
 {
-    return state == OPEN || state == FAILED;
+    return state == MIDDLE || state == OPEN || state == FAILED;
 }
 
 /* Once the handshake has begun nothing can be set any more, whatever is in the buffer. */
@@ -187,6 +188,14 @@ static ssl_socket *socket_in(const struct way *way, int *fd)
     }
     CHECK(ssl_add_trust_file(s, pki_file("ca.pem")) == SSL_ERR_OKAY);
     set_all(s);
+    if (way->flags == MIDDLE) {
+        CHECK(set_code_flags(s, SSL_FLAG_DEFER_HANDSHAKE | SSL_FLAG_NONBLOCKING) == SSL_ERR_OKAY);
+        peer = listen_on(AF_INET);
+        connect_to(*fd, &peer);
+        /* Nobody answers. */
+        CHECK(set_code(s, PERFORM_HANDSHAKE, "localhost", 10) == SSL_ERR_WANT_READ);
+        return s;
+    }
     peer = (struct listener){.fd = peer_connect(way->peer), .length = sizeof peer.address};
     CHECK(getpeername(peer.fd, (struct sockaddr *)&peer.address, &peer.length) == 0 && close(peer.fd) == 0);
     connect_to(*fd, &peer);
@@ -516,6 +525,9 @@ static void the_handshake(const struct way *way)
         EXPECT("HANDSHAKE", SSL_ERR_OKAY, ssl_ioctl(s, PERFORM_HANDSHAKE, host, 9, &returned, 4, NULL));
         CHECK(returned == CANARY && accepting.times == 1);
         echo_on(fd);
+    } else if (way->flags == MIDDLE) {
+        EXPECT("HANDSHAKE", SSL_ERR_WANT_READ, ssl_ioctl(s, PERFORM_HANDSHAKE, NULL, 0, NULL, 0, &returned));
+        CHECK(returned == CANARY);
     } else {
         /* Without a connection, or for the second time. */
         EXPECT("HANDSHAKE", SSL_ERR_STATE, ssl_ioctl(s, PERFORM_HANDSHAKE, NULL, 0, NULL, 0, &returned));
