@@ -133,6 +133,24 @@ static void a_handshake_on_a_held_socket_fails(const struct way *way)
     expect_held(fd, way);
 }
 
+/* The program does not look at the result, connects, and sends its password. */
+static void a_handshake_before_connect_lets_nobody_connect(const struct way *way)
+{
+    int fd = new_socket(way);
+    ssl_socket *s = ssl_socket_new(fd);
+
+    CHECK(s != NULL && ssl_set_flags(s, way->flags | SSL_FLAG_DEFER_HANDSHAKE) == SSL_ERR_OKAY);
+    CHECK(ssl_perform_handshake(s, "localhost") == SSL_ERR_STATE);
+    expect_error_text(s, "is not connected");
+    expect_held(fd, way);
+    /* The same on one that was made secure. */
+    fd = new_socket(way);
+    s = secure(fd, way);
+    CHECK(set_code_flags(s, SSL_FLAG_DEFER_HANDSHAKE) == SSL_ERR_OKAY);
+    CHECK(perform(s) == SSL_ERR_STATE);
+    expect_held(fd, way);
+}
+
 /* A shutdown is all that a program can do to it, and what it connects then gets no answer. */
 static void shut_down_it_is_not_connected_either(const struct way *way)
 {
@@ -526,6 +544,8 @@ int main(int argc, char **argv)
         {"nothing_is_sent_or_received_on_a_held_socket", nothing_is_sent_or_received_on_a_held_socket, families, 0},
         {"a_freed_handle_does_not_let_go", a_freed_handle_does_not_let_go, families, 0},
         {"a_handshake_on_a_held_socket_fails", a_handshake_on_a_held_socket_fails, families, 0},
+        {"a_handshake_before_connect_lets_nobody_connect",
+         a_handshake_before_connect_lets_nobody_connect, families, 0},
         {"shut_down_it_is_not_connected_either", shut_down_it_is_not_connected_either, families, 0},
         {"another_process_is_held_too", another_process_is_held_too, families, 0},
         {"let_go_and_connected_it_speaks_tls", let_go_and_connected_it_speaks_tls, secure_ways, 0},

@@ -280,6 +280,8 @@
 // ssl_abi_version(): the major numbers must be equal, the library's minor number not smaller.
 #define SSL_ABI_VERSION 2
 
+#define INADDR_NONE UINT32_MAX
+
 // A handle: a checked token, never an address. NULL, garbage and freed handles are told apart
 // from live ones and answered with SSL_ERR_BAD_HANDLE.
 typedef struct ssl_socket ssl_socket;
@@ -600,14 +602,46 @@ uint32_t ssl_error_category(int32_t code);
 // are the input buffer, `out` and `out_len` the output buffer, `returned` gets the length of the
 // output and may be NULL.
 //
+// 0x50730001 SO_SSL_GET_CAPABILITIES: gives a DWORD, SSL_CAP_CLIENT (1).
 // 0x90730002 SO_SSL_SET_FLAGS: a DWORD, as ssl_set_flags. On a socket made by ssl_wce_secure that
 // is not connected yet, SSL_FLAG_DEFER_HANDSHAKE lets go of it, and a value without that flag
 // holds it again.
 // 0x50730002 SO_SSL_GET_FLAGS: gives them.
+// 0x90730003 SO_SSL_SET_PROTOCOLS: SSLPROTOCOLS, a DWORD dwCount, then as many entries of three
+// DWORDs. One of them has to begin with SSL_PROTOCOL_TLS1 (4), which means TLS in the versions that
+// are safe: 1.2 and 1.3. Nothing else in the list has an effect. A list without it, as one of SSL 3
+// alone, answers SSL_ERR_INVALID.
+// 0x50730003 SO_SSL_GET_PROTOCOLS: gives what was set, at first one entry of 4, 0, 0.
+// 0x90730004 SO_SSL_SET_CIPHERS: SSLCIPHERS, a DWORD dwProtocol, which is SSL_PROTOCOL_TLS1 (4), a
+// DWORD dwCount, then as many DWORDs. Only cipher suites with one of these ciphers are offered
+// and accepted from then on: CALG_AES_128 (0x660E), CALG_AES_256 (0x6610), CALG_AES (0x6611) for
+// both, or the IANA number of a suite, such as 0x1303 for ChaCha20, for which there is no ALG_ID.
+// Other numbers beside these have no effect, nor has the order. A list with nothing else answers
+// SSL_ERR_INVALID.
+// 0xD0730004 SO_SSL_GET_CIPHERS: takes dwProtocol, 4, and gives what was set, at first all that
+// there is. Both buffers may be the same.
+// 0x90730005, 0x90730006 SO_SSL_SET_CLIENT_OPTS, SO_SSL_SET_SERVER_OPTS: a time_t, then two DWORDs,
+// 16 bytes in all. They have no effect: sessions are not cached yet.
+// 0x50730005, 0x50730006 SO_SSL_GET_CLIENT_OPTS, SO_SSL_GET_SERVER_OPTS: give what was set, at
+// first zeros.
+// 0x90730007 SO_SSL_SET_CLIENT_AUTH_OPTS: SSLCLIENTAUTHOPTS, 32 bytes. It has no effect, and
+// dwRequestClientAuth or dwRedoHandshake other than 0 answers SSL_ERR_UNSUPPORTED. The address of
+// the issuers in it is not followed.
+// 0x50730007 SO_SSL_GET_CLIENT_AUTH_OPTS: gives what was set, at first zeros.
 // 0x90730008 SO_SSL_SET_VALIDATE_CERT_HOOK: the address of an ssl_validate_cert_fn, then its
 // argument, 16 bytes in all, as ssl_set_validate_cert_hook. They are copied. An address of 0 clears
 // the hook.
 // 0x50730008 SO_SSL_GET_VALIDATE_CERT_HOOK: gives both.
+// 0x90730009, 0x9073000A, 0x9073000B SO_SSL_SET_AUTH_REQUEST_HOOK, SO_SSL_SET_KEY_EXCH_HOOK,
+// SO_SSL_SET_SIGNATURE_HOOK: 16 bytes as above. Such a hook would never be called: other addresses
+// than 0 answer SSL_ERR_UNSUPPORTED. For a client certificate see ssl_set_identity_pem.
+// 0x50730009, 0x5073000A, 0x5073000B SO_SSL_GET_AUTH_REQUEST_HOOK, SO_SSL_GET_KEY_EXCH_HOOK,
+// SO_SSL_GET_SIGNATURE_HOOK: give zeros.
+// 0x5073000E SO_SSL_GET_CONNECTION_INFO: gives SSLCONNECTIONINFO, seven DWORDs: the protocol (TLS
+// 1.2 0x800, 1.3 0x2000; in the server role 0x400, 0x1000), the cipher (CALG_AES_128, CALG_AES_256,
+// 0 for ChaCha20) and its strength in bits, the hash (CALG_SHA_256 0x800C, CALG_SHA_384 0x800D) and
+// its bits, the key exchange (CALG_ECDH_EPHEM 0xAE06) and the bits of its elliptic curve.
+// SSL_ERR_STATE before the end of the handshake, and if it failed.
 // 0x9073000F, 0x5073000F, 0x1073000F SO_SSL_SET_PEERNAME: the name, as ssl_set_peername. An empty
 // buffer or name clears it; what is no name answers SSL_ERR_INVALID.
 // 0x1073000D SO_SSL_PERFORM_HANDSHAKE: as ssl_perform_handshake, but for the name. One in the
@@ -621,10 +655,14 @@ uint32_t ssl_error_category(int32_t code);
 // address of a name instead, which ends with a NUL within 256 bytes. An address where nothing can
 // be read does no harm.
 //
+// A DWORD has 32 bits. What was set is given back bit for bit. Settings can be read at any time,
+// and changed until the handshake begins: then SSL_ERR_STATE, and nothing is changed by any code
+// that fails, but for the handshake.
+//
 // Buffers that a code does not use are left alone, whatever they are. If the output buffer is too
-// small: SSL_ERR_BUFFER, and `returned` gets the length needed; if the input buffer is:
-// SSL_ERR_INVALID. Windows CE's other SO_SSL_* codes answer SSL_ERR_UNSUPPORTED, any other number
-// SSL_ERR_INVALID. Any thread; not inside the certificate hook.
+// small: SSL_ERR_BUFFER, and `returned` gets the length needed; if the input buffer is, also for
+// the count in it: SSL_ERR_INVALID. What follows a structure in its buffer does not count. Numbers
+// that are no SO_SSL_* code answer SSL_ERR_INVALID. Any thread; not inside the certificate hook.
 int32_t ssl_ioctl(ssl_socket *s,
                   uint32_t code,
                   const void *in,
@@ -684,6 +722,34 @@ const char *ssl_version(void);
 
 // The version of the ABI that the library has: see SSL_ABI_VERSION.
 uint32_t ssl_abi_version(void);
+
+extern int inet_aton(const char *text, in_addr *address);
+
+extern int getservbyname_r(const char *name,
+                           const char *protocol,
+                           servent *result,
+                           char *buffer,
+                           size_t size,
+                           servent **found);
+
+extern int getservbyport_r(int port,
+                           const char *protocol,
+                           servent *result,
+                           char *buffer,
+                           size_t size,
+                           servent **found);
+
+extern int getprotobyname_r(const char *name,
+                            protoent *result,
+                            char *buffer,
+                            size_t size,
+                            protoent **found);
+
+extern int getprotobynumber_r(int number,
+                              protoent *result,
+                              char *buffer,
+                              size_t size,
+                              protoent **found);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -61,7 +61,7 @@ pub unsafe extern "C" fn ssl_connect(s: *mut ssl_socket, sockaddr: *const c_void
         }
         // SAFETY: readable as the header demands.
         let address = unsafe { memory::bytes(sockaddr.cast(), len as usize, "sockaddr") }?;
-        socket.connect(&Address::new(address.to_vec()))
+        socket.connect(&Address::new(address.to_vec()), Whom::Named(None))
     }))
 }
 

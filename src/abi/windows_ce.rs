@@ -8,7 +8,7 @@ use super::memory;
 use super::settings::hook_at;
 use super::types::{Opaque, ssl_message_box_fn, ssl_socket};
 use crate::error::{Code, Error, Result};
-use crate::socket;
+use crate::socket::{self, Socket};
 use crate::winsock::message_box::{self, Question};
 use crate::winsock::{self, Request};
 
@@ -17,14 +17,46 @@ use crate::winsock::{self, Request};
 /// are the input buffer, `out` and `out_len` the output buffer, `returned` gets the length of the
 /// output and may be NULL.
 ///
+/// 0x50730001 SO_SSL_GET_CAPABILITIES: gives a DWORD, SSL_CAP_CLIENT (1).
 /// 0x90730002 SO_SSL_SET_FLAGS: a DWORD, as ssl_set_flags. On a socket made by ssl_wce_secure that
 /// is not connected yet, SSL_FLAG_DEFER_HANDSHAKE lets go of it, and a value without that flag
 /// holds it again.
 /// 0x50730002 SO_SSL_GET_FLAGS: gives them.
+/// 0x90730003 SO_SSL_SET_PROTOCOLS: SSLPROTOCOLS, a DWORD dwCount, then as many entries of three
+/// DWORDs. One of them has to begin with SSL_PROTOCOL_TLS1 (4), which means TLS in the versions that
+/// are safe: 1.2 and 1.3. Nothing else in the list has an effect. A list without it, as one of SSL 3
+/// alone, answers SSL_ERR_INVALID.
+/// 0x50730003 SO_SSL_GET_PROTOCOLS: gives what was set, at first one entry of 4, 0, 0.
+/// 0x90730004 SO_SSL_SET_CIPHERS: SSLCIPHERS, a DWORD dwProtocol, which is SSL_PROTOCOL_TLS1 (4), a
+/// DWORD dwCount, then as many DWORDs. Only cipher suites with one of these ciphers are offered
+/// and accepted from then on: CALG_AES_128 (0x660E), CALG_AES_256 (0x6610), CALG_AES (0x6611) for
+/// both, or the IANA number of a suite, such as 0x1303 for ChaCha20, for which there is no ALG_ID.
+/// Other numbers beside these have no effect, nor has the order. A list with nothing else answers
+/// SSL_ERR_INVALID.
+/// 0xD0730004 SO_SSL_GET_CIPHERS: takes dwProtocol, 4, and gives what was set, at first all that
+/// there is. Both buffers may be the same.
+/// 0x90730005, 0x90730006 SO_SSL_SET_CLIENT_OPTS, SO_SSL_SET_SERVER_OPTS: a time_t, then two DWORDs,
+/// 16 bytes in all. They have no effect: sessions are not cached yet.
+/// 0x50730005, 0x50730006 SO_SSL_GET_CLIENT_OPTS, SO_SSL_GET_SERVER_OPTS: give what was set, at
+/// first zeros.
+/// 0x90730007 SO_SSL_SET_CLIENT_AUTH_OPTS: SSLCLIENTAUTHOPTS, 32 bytes. It has no effect, and
+/// dwRequestClientAuth or dwRedoHandshake other than 0 answers SSL_ERR_UNSUPPORTED. The address of
+/// the issuers in it is not followed.
+/// 0x50730007 SO_SSL_GET_CLIENT_AUTH_OPTS: gives what was set, at first zeros.
 /// 0x90730008 SO_SSL_SET_VALIDATE_CERT_HOOK: the address of an ssl_validate_cert_fn, then its
 /// argument, 16 bytes in all, as ssl_set_validate_cert_hook. They are copied. An address of 0 clears
 /// the hook.
 /// 0x50730008 SO_SSL_GET_VALIDATE_CERT_HOOK: gives both.
+/// 0x90730009, 0x9073000A, 0x9073000B SO_SSL_SET_AUTH_REQUEST_HOOK, SO_SSL_SET_KEY_EXCH_HOOK,
+/// SO_SSL_SET_SIGNATURE_HOOK: 16 bytes as above. Such a hook would never be called: other addresses
+/// than 0 answer SSL_ERR_UNSUPPORTED. For a client certificate see ssl_set_identity_pem.
+/// 0x50730009, 0x5073000A, 0x5073000B SO_SSL_GET_AUTH_REQUEST_HOOK, SO_SSL_GET_KEY_EXCH_HOOK,
+/// SO_SSL_GET_SIGNATURE_HOOK: give zeros.
+/// 0x5073000E SO_SSL_GET_CONNECTION_INFO: gives SSLCONNECTIONINFO, seven DWORDs: the protocol (TLS
+/// 1.2 0x800, 1.3 0x2000; in the server role 0x400, 0x1000), the cipher (CALG_AES_128, CALG_AES_256,
+/// 0 for ChaCha20) and its strength in bits, the hash (CALG_SHA_256 0x800C, CALG_SHA_384 0x800D) and
+/// its bits, the key exchange (CALG_ECDH_EPHEM 0xAE06) and the bits of its elliptic curve.
+/// SSL_ERR_STATE before the end of the handshake, and if it failed.
 /// 0x9073000F, 0x5073000F, 0x1073000F SO_SSL_SET_PEERNAME: the name, as ssl_set_peername. An empty
 /// buffer or name clears it; what is no name answers SSL_ERR_INVALID.
 /// 0x1073000D SO_SSL_PERFORM_HANDSHAKE: as ssl_perform_handshake, but for the name. One in the
@@ -38,10 +70,14 @@ use crate::winsock::{self, Request};
 /// address of a name instead, which ends with a NUL within 256 bytes. An address where nothing can
 /// be read does no harm.
 ///
+/// A DWORD has 32 bits. What was set is given back bit for bit. Settings can be read at any time,
+/// and changed until the handshake begins: then SSL_ERR_STATE, and nothing is changed by any code
+/// that fails, but for the handshake.
+///
 /// Buffers that a code does not use are left alone, whatever they are. If the output buffer is too
-/// small: SSL_ERR_BUFFER, and `returned` gets the length needed; if the input buffer is:
-/// SSL_ERR_INVALID. Windows CE's other SO_SSL_* codes answer SSL_ERR_UNSUPPORTED, any other number
-/// SSL_ERR_INVALID. Any thread; not inside the certificate hook.
+/// small: SSL_ERR_BUFFER, and `returned` gets the length needed; if the input buffer is, also for
+/// the count in it: SSL_ERR_INVALID. What follows a structure in its buffer does not count. Numbers
+/// that are no SO_SSL_* code answer SSL_ERR_INVALID. Any thread; not inside the certificate hook.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ssl_ioctl(
     s: *mut ssl_socket,
@@ -52,23 +88,9 @@ pub unsafe extern "C" fn ssl_ioctl(
     out_len: u32,
     returned: *mut u32,
 ) -> i32 {
-    let outcome = entry!(ssl_ioctl, change s, |socket| {
-        // SAFETY: readable as the header demands.
-        let arguments = unsafe { input(code, r#in, in_len) }.and_then(|input| {
-            if !returned.is_null() {
-                memory::check_target(returned, "returned")?;
-            }
-            Ok(Request { code, input, hook_from: hook_at })
-        });
-        match arguments {
-            Ok(request) => {
-                let answer = winsock::control(socket, &request)?;
-                // SAFETY: writable as the header demands.
-                unsafe { give(&answer, out, out_len, returned) }
-            }
-            Err(error) if winsock::is_upgrade(code) => Err(socket.refuse_upgrade(error)),
-            Err(error) => Err(error),
-        }
+    // SAFETY: as the header demands.
+    let outcome = entry!(ssl_ioctl, change s, |socket| unsafe {
+        control(socket, code, (r#in, in_len), (out, out_len), returned)
     });
     if outcome.as_ref().is_err_and(|error| error.code == Code::FORKED) && winsock::is_upgrade(code)
     {
@@ -149,14 +171,46 @@ fn c_string(text: &str) -> CString {
     CString::new(text.replace('\0', "")).unwrap_or_default()
 }
 
+/// What [`ssl_ioctl`] does on a handle; also what WSAIoctl does.
+///
 /// # Safety
-/// `pointer` is NULL or readable for `length` bytes as long as the slice is used.
+/// As the header demands.
+pub(super) unsafe fn control(
+    socket: &Socket,
+    code: u32,
+    (from, from_length): (*const c_void, u32),
+    (to, to_length): (*mut c_void, u32),
+    returned: *mut u32,
+) -> Result<()> {
+    // SAFETY: readable as the caller promises.
+    let arguments = unsafe { input(code, from, from_length) }.and_then(|input| {
+        if !returned.is_null() {
+            memory::check_target(returned, "returned")?;
+        }
+        Ok(Request { code, input, hook_from: hook_at })
+    });
+    match arguments {
+        Ok(request) => {
+            let answer = winsock::control(socket, &request)?;
+            // SAFETY: writable as the caller promises.
+            unsafe { give(&answer, to, to_length, returned) }
+        }
+        Err(error) if winsock::is_upgrade(code) => Err(socket.refuse_upgrade(error)),
+        Err(error) => Err(error),
+    }
+}
+
+/// # Safety
+/// If the code takes an input: `pointer` is NULL or readable for `length` bytes as long as the slice
+/// is used.
 unsafe fn input<'a>(code: u32, pointer: *const c_void, length: u32) -> Result<&'a [u8]> {
-    if pointer.is_null() && winsock::is_upgrade(code) {
+    let is_unused = !winsock::takes_input(code);
+    if is_unused || (pointer.is_null() && winsock::is_upgrade(code)) {
         return Ok(&[]);
     }
     // SAFETY: as the caller promises.
     unsafe { memory::bytes(pointer.cast(), length as usize, "the input buffer") }
+        .map_err(bad_buffer)
 }
 
 /// Copies an answer out, and its length to `returned`, which may be NULL.
@@ -170,10 +224,16 @@ unsafe fn give(answer: &[u8], out: *mut c_void, capacity: u32, returned: *mut u3
         // SAFETY: as the caller promises.
         _ => unsafe { memory::copy_out(answer, out.cast(), capacity as usize, &mut length) },
     };
+    let outcome = outcome.map_err(bad_buffer);
     let is_known = outcome.as_ref().map_or_else(|error| error.code == Code::BUFFER, |()| true);
     if is_known && !returned.is_null() {
         // SAFETY: aligned and writable as the caller promises.
         unsafe { returned.write(length as u32) };
     }
     outcome
+}
+
+/// Winsock tells a bad buffer from a bad argument.
+fn bad_buffer(error: Error) -> Error {
+    Error { sys_errno: libc::EFAULT, ..error }
 }

@@ -78,10 +78,39 @@ impl Socket {
         })
     }
 
-    /// A socket that is not connected yet could be, after all.
+    /// Whether it was made secure before it was connected.
+    pub fn is_secure(&self) -> bool {
+        self.state().secure.is_secure
+    }
+
+    /// Whether the kernel holds it at this moment.
+    pub fn is_held(&self) -> bool {
+        self.state().secure.is_held
+    }
+
+    /// Takes [`super::open_secure`] back, before the handle is freed. Refused once the socket is
+    /// connected or about to be.
+    pub fn make_insecure(&self) -> Result<()> {
+        let fd = self.program_end()?;
+        self.change_state(|state| {
+            if hold::stage(fd.as_fd())? != Stage::Unconnected {
+                return Err(Error::new(Code::STATE, "the socket is connected: it stays secure"));
+            }
+            state.let_go(fd.as_fd())?;
+            state.secure.is_secure = false;
+            Ok(())
+        })
+    }
+
+    /// What is not connected yet could be after all: a program that does not look at the result of
+    /// its handshake connects next, and sends.
     pub(super) fn hold_what_was_killed(&self, transport: &PrivateFd) {
         let fd = transport.as_fd();
-        if self.state().secure.is_held && hold::stage(fd) == Ok(Stage::Unconnected) {
+        let was_never_connected = {
+            let state = self.state();
+            state.secure.is_held || state.addresses.is_none()
+        };
+        if was_never_connected && hold::stage(fd) == Ok(Stage::Unconnected) {
             // If that fails: its filter still lets no connection come about.
             let _ = hold::hold(fd);
         }

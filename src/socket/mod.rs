@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use hold::Secure;
 pub use registry::{
-    by_descriptor, defaults, end_process, find, flush_all, free, open, open_secure,
+    by_descriptor, default_trust, defaults, end_process, find, flush_all, free, open, open_secure,
     refuse_upgrade_in_child,
 };
 use settings::Settings;
@@ -38,6 +38,7 @@ use crate::sys::identity::{Identity, try_duplicate_if};
 use crate::sys::private_fd::PrivateFd;
 use crate::sys::{socket_options, stream_socket, thread};
 use crate::tls::engine::Session;
+use crate::verify::name::PeerName;
 use crate::verify::report::Report;
 
 pub struct Socket {
@@ -84,6 +85,9 @@ struct State {
     phase: Phase,
     settings: Settings,
     secure: Secure,
+    /// The name that the peer's address was found by, as far as is known: Windows CE's way uses it
+    /// where the program has named nobody.
+    derived_name: Option<PeerName>,
     /// What the descriptor refers to: the connection itself, after a swap the inner end.
     identity: Option<Identity>,
     session: Option<Session>,
@@ -119,6 +123,7 @@ impl Socket {
                 phase: Phase::Plain,
                 settings,
                 secure: Secure::default(),
+                derived_name: None,
                 identity,
                 session: None,
                 verification: None,
@@ -177,6 +182,16 @@ impl Socket {
     /// For a forked child, where another thread of the parent may have held the lock.
     fn settings_if_free(&self) -> Option<Settings> {
         self.state.try_lock().ok().map(|state| state.settings.clone())
+    }
+
+    /// Whom the connection's address stood for when the program looked it up. Comes after every
+    /// name that the program gives, and only in [`Whom::WindowsCe`].
+    pub fn set_derived_name(&self, name: Option<PeerName>) {
+        self.state().derived_name = name;
+    }
+
+    pub fn derived_name(&self) -> Option<PeerName> {
+        self.state().derived_name.clone()
     }
 
     /// What was agreed; an error before the end of the handshake.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::error::{Code, Error, Result};
 use crate::tls::identity::Identity;
+use crate::tls::suites::Suites;
 use crate::verify::name::PeerName;
 use crate::verify::trust::Trust;
 
@@ -38,6 +39,18 @@ pub struct Settings {
     pub identity: Option<Identity>,
     pub handshake_timeout: Option<Duration>,
     pub close_timeout: Option<Duration>,
+    pub suites: Suites,
+    pub kept: Kept,
+}
+
+/// What Windows CE's codes have set, as it stood in their buffers, for a program that asks again.
+#[derive(Clone, Default)]
+pub struct Kept {
+    pub protocols: Option<Arc<[u8]>>,
+    pub ciphers: Option<Arc<[u8]>>,
+    pub client_opts: Option<Arc<[u8]>>,
+    pub server_opts: Option<Arc<[u8]>>,
+    pub client_auth_opts: Option<Arc<[u8]>>,
 }
 
 impl Default for Settings {
@@ -50,6 +63,8 @@ impl Default for Settings {
             identity: None,
             handshake_timeout: Some(Duration::from_secs(30)),
             close_timeout: Some(Duration::from_secs(5)),
+            suites: Suites::default(),
+            kept: Kept::default(),
         }
     }
 }

@@ -29,6 +29,7 @@ use crate::sys::private_fd::PrivateFd;
 use crate::sys::{process, socket_options, stream_socket, thread};
 use crate::tls::config::{self, ClientSetup};
 use crate::tls::engine::Engine;
+use crate::verify::judged::judge;
 use crate::verify::name::PeerName;
 use crate::verify::report::{CAUSE_SIGNATURE, Report};
 use crate::verify::verifier::Mode;
@@ -38,7 +39,8 @@ use crate::verify::verifier::Mode;
 pub enum Whom<'a> {
     /// This name or that of the settings. They must not differ, and there has to be one.
     Named(Option<&'a str>),
-    /// This name, or else that of the settings, or else whomever the hook accepts.
+    /// This name, or else that of the settings, or else the derived one, or else whomever the hook
+    /// accepts.
     WindowsCe(Option<&'a PeerName>),
 }
 
@@ -99,7 +101,7 @@ impl Socket {
     }
 
     /// TCP connect, then the handshake unless it is deferred.
-    pub fn connect(&self, address: &Address) -> Result<()> {
+    pub fn connect(&self, address: &Address, whom: Whom<'_>) -> Result<()> {
         let (settings, is_plain) = {
             let state = self.state();
             (state.settings.clone(), matches!(state.phase, Phase::Plain))
@@ -119,7 +121,7 @@ impl Socket {
         if settings.has(super::settings::SSL_FLAG_DEFER_HANDSHAKE) {
             return Ok(());
         }
-        self.perform_handshake(Whom::Named(None))
+        self.perform_handshake(whom)
     }
 
     /// Claims the handshake for this thread. What is refused here changes nothing.
@@ -188,15 +190,17 @@ impl Socket {
         socket_options::hold_nothing_back(transport.as_fd());
         let deadline = Deadline::after(settings.handshake_timeout);
         let (engine, client) = if is_server {
-            (Engine::server(config::server(settings.identity.as_ref())?)?, None)
+            let config = config::server(settings.identity.as_ref(), &settings.suites)?;
+            (Engine::server(config)?, None)
         } else {
-            let name = whom.name(&settings)?;
+            let name = whom.name(&settings, self.derived_name())?;
             let mode = match (&name, &settings.hook) {
                 (_, None) => Mode::Reject,
                 (Some(_), Some(_)) => Mode::Provisional,
                 (None, Some(_)) => Mode::Nameless,
             };
-            let setup = config::client(&settings.trust, mode, settings.identity.as_ref())?;
+            let identity = settings.identity.as_ref();
+            let setup = config::client(&settings.trust, mode, identity, &settings.suites)?;
             let engine = Engine::client(&setup, name.as_ref().map(PeerName::server_name))?;
             (engine, Some(Client { setup, name }))
         };
@@ -253,16 +257,19 @@ impl Socket {
             let name = client.name.as_ref().map(PeerName::server_name);
             client.setup.verifier.examine(chain, name.as_ref(), UnixTime::now())
         });
+        let report = Arc::new(report);
         let flaw = report.error.clone();
-        let leaf = report.chain.first().cloned().unwrap_or_default();
-        self.keep(report, if flaw.is_some() { Verdict::NotTrusted } else { Verdict::Trusted });
+        let verdict = if flaw.is_some() { Verdict::NotTrusted } else { Verdict::Trusted };
+        self.keep(report.clone(), verdict);
         let Some(hook) = &settings.hook else {
             return flaw.map_or(Ok(()), Err);
         };
         let flags = if flaw.is_some() { SSL_CERT_FLAG_ISSUER_UNKNOWN } else { 0 };
         let epoch = process::epoch();
         self.hook_thread.store(thread::current(), Ordering::Release);
-        let answer = (hook.call)(&leaf, flags);
+        // A copy: the program gets a pointer that can be written through.
+        let leaf = report.chain.first().cloned().unwrap_or_default();
+        let answer = judge(&report, || (hook.call)(&leaf, flags));
         self.hook_thread.store(0, Ordering::Release);
         if process::epoch() != epoch {
             return Err(Error::new(
@@ -387,11 +394,11 @@ impl Socket {
             });
         }
         let verdict = if report.error.is_some() { Verdict::NotTrusted } else { Verdict::Trusted };
-        self.keep(report, verdict);
+        self.keep(Arc::new(report), verdict);
     }
 
-    fn keep(&self, report: Report, verdict: Verdict) {
-        self.state().verification = Some(Verification { report: Arc::new(report), verdict });
+    fn keep(&self, report: Arc<Report>, verdict: Verdict) {
+        self.state().verification = Some(Verification { report, verdict });
     }
 
     fn private_duplicate(&self) -> Result<PrivateFd> {
@@ -429,11 +436,12 @@ pub(crate) const SSL_CERT_FLAG_ISSUER_UNKNOWN: u32 = 0x1;
 
 impl Whom<'_> {
     /// `None`: nobody has named the peer, and the hook decides about it.
-    fn name(self, settings: &Settings) -> Result<Option<PeerName>> {
+    fn name(self, settings: &Settings, derived: Option<PeerName>) -> Result<Option<PeerName>> {
         let (given, may_be_nameless) = match self {
             Self::Named(host) => (host.map(PeerName::parse).transpose()?, false),
             Self::WindowsCe(name) => (name.cloned(), settings.hook.is_some()),
         };
+        let derived = derived.filter(|_| matches!(self, Self::WindowsCe(_)));
         match (given, &settings.peer_name) {
             (Some(given), Some(set)) if given != *set && matches!(self, Self::Named(_)) => {
                 Err(Error::new(
@@ -448,6 +456,7 @@ impl Whom<'_> {
             }
             (Some(given), _) => Ok(Some(given)),
             (None, Some(set)) => Ok(Some(set.clone())),
+            (None, None) if derived.is_some() => Ok(derived),
             (None, None) if may_be_nameless => Ok(None),
             (None, None) if matches!(self, Self::WindowsCe(_)) => Err(Error::new(
                 Code::NO_NAME,

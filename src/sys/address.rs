@@ -1,5 +1,6 @@
 //! Socket addresses as the kernel's own bytes, for programs that have their own structures.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
@@ -31,8 +32,44 @@ impl Address {
         })
     }
 
+    /// This host, port 0.
+    pub fn of_host(host: IpAddr) -> Self {
+        let family = if host.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
+        let mut bytes = (family as libc::sa_family_t).to_ne_bytes().to_vec();
+        bytes.extend([0; 2]);
+        match host {
+            IpAddr::V4(host) => {
+                bytes.extend(host.octets());
+                bytes.resize(size_of::<libc::sockaddr_in>(), 0);
+            }
+            IpAddr::V6(host) => {
+                bytes.extend([0; 4]);
+                bytes.extend(host.octets());
+                bytes.resize(size_of::<libc::sockaddr_in6>(), 0);
+            }
+        }
+        Self(bytes)
+    }
+
     pub fn bytes(&self) -> &[u8] {
         &self.0
+    }
+
+    /// The host of an IPv4 or IPv6 address. A mapped IPv4 address (::ffff:a.b.c.d) is the IPv4
+    /// address.
+    pub fn host(&self) -> Option<IpAddr> {
+        let family = self.0.first_chunk().map(|bytes| u16::from_ne_bytes(*bytes))?;
+        match libc::c_int::from(family) {
+            libc::AF_INET => {
+                let octets: [u8; 4] = *self.0.get(4..)?.first_chunk()?;
+                Some(IpAddr::V4(Ipv4Addr::from(octets)))
+            }
+            libc::AF_INET6 => {
+                let octets: [u8; 16] = *self.0.get(8..)?.first_chunk()?;
+                Some(IpAddr::V6(Ipv6Addr::from(octets)).to_canonical())
+            }
+            _ => None,
+        }
     }
 
     /// Starts to connect, without waiting. `Ok(false)`: under way, wait until the socket can be

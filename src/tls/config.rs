@@ -12,6 +12,7 @@ use rustls::{ClientConfig, ServerConfig};
 
 use super::failure;
 use super::identity::Identity;
+use super::suites::Suites;
 use crate::error::{Code, Error, Result};
 use crate::sys::process::PerProcess;
 use crate::verify::trust::Trust;
@@ -25,16 +26,26 @@ pub struct ClientSetup {
     pub mode: Mode,
 }
 
-pub fn client(trust: &Trust, mode: Mode, identity: Option<&Identity>) -> Result<Arc<ClientSetup>> {
+pub fn client(
+    trust: &Trust,
+    mode: Mode,
+    identity: Option<&Identity>,
+    suites: &Suites,
+) -> Result<Arc<ClientSetup>> {
     trust.check()?;
-    let key = ClientKey { trust: trust.key(), mode, identity: identity.map(Identity::key) };
+    let key = ClientKey {
+        trust: trust.key(),
+        mode,
+        identity: identity.map(Identity::key),
+        suites: suites.clone(),
+    };
     let mut setups =
         CLIENT_SETUPS.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(setup) = setups.get(&key).and_then(Weak::upgrade) {
         return Ok(setup);
     }
     let verifier = Arc::new(Verifier::new(trust, mode)?);
-    let builder = ClientConfig::builder_with_provider(provider())
+    let builder = ClientConfig::builder_with_provider(suites.restrict(provider()))
         .with_safe_default_protocol_versions()
         .map_err(|error| failure::from_rustls(error, None))?
         .dangerous()
@@ -52,7 +63,7 @@ pub fn client(trust: &Trust, mode: Mode, identity: Option<&Identity>) -> Result<
     Ok(setup)
 }
 
-pub fn server(identity: Option<&Identity>) -> Result<Arc<ServerConfig>> {
+pub fn server(identity: Option<&Identity>, suites: &Suites) -> Result<Arc<ServerConfig>> {
     let identity = identity.ok_or_else(|| {
         Error::new(
             Code::NO_CERT,
@@ -60,12 +71,13 @@ pub fn server(identity: Option<&Identity>) -> Result<Arc<ServerConfig>> {
              before the handshake",
         )
     })?;
+    let key = (identity.key(), suites.clone());
     let mut configs =
         SERVER_CONFIGS.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(config) = configs.get(&identity.key()).and_then(Weak::upgrade) {
+    if let Some(config) = configs.get(&key).and_then(Weak::upgrade) {
         return Ok(config);
     }
-    let mut config = ServerConfig::builder_with_provider(provider())
+    let mut config = ServerConfig::builder_with_provider(suites.restrict(provider()))
         .with_safe_default_protocol_versions()
         .map_err(|error| failure::from_rustls(error, None))?
         .with_no_client_auth()
@@ -74,7 +86,7 @@ pub fn server(identity: Option<&Identity>) -> Result<Arc<ServerConfig>> {
     config.send_tls13_tickets = 0;
     let config = Arc::new(config);
     configs.retain(|_, config| config.strong_count() > 0);
-    configs.insert(identity.key(), Arc::downgrade(&config));
+    configs.insert(key, Arc::downgrade(&config));
     Ok(config)
 }
 
@@ -111,18 +123,22 @@ struct ClientKey {
     trust: [u8; 32],
     mode: Mode,
     identity: Option<[u8; 32]>,
+    suites: Suites,
 }
+
+type ServerKey = ([u8; 32], Suites);
 
 fn single(certified_key: Arc<CertifiedKey>) -> Arc<SingleCertAndKey> {
     Arc::new(SingleCertAndKey::from(certified_key))
 }
 
-fn provider() -> Arc<CryptoProvider> {
-    PROVIDER.get_or_init(|| Arc::new(rustls::crypto::aws_lc_rs::default_provider())).clone()
+fn provider() -> &'static Arc<CryptoProvider> {
+    PROVIDER.get_or_init(|| Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
 }
 
 /// A forked child starts over: another thread may have held the lock at the fork.
 static PROVIDER: PerProcess<Arc<CryptoProvider>> = PerProcess::new();
 static CLIENT_SETUPS: PerProcess<Mutex<HashMap<ClientKey, Weak<ClientSetup>>>> = PerProcess::new();
-static SERVER_CONFIGS: PerProcess<Mutex<HashMap<[u8; 32], Weak<ServerConfig>>>> = PerProcess::new();
+static SERVER_CONFIGS: PerProcess<Mutex<HashMap<ServerKey, Weak<ServerConfig>>>> =
+    PerProcess::new();
 static NO_IDENTITY: PerProcess<Arc<NoIdentity>> = PerProcess::new();

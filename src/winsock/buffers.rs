@@ -4,24 +4,67 @@ use crate::error::{Code, Error, Result, quote};
 use crate::sys::own_memory::{Found, string_at};
 use crate::verify::name::PeerName;
 
-/// The size of SSLVALIDATECERTHOOK: a function, then its argument.
-const HOOK_SIZE: usize = 2 * size_of::<usize>();
+/// The size of a hook's structure: a function, then its argument.
+pub(super) const HOOK_SIZE: usize = 2 * size_of::<usize>();
+
+/// A structure that says how many entries it has.
+pub struct List {
+    pub name: &'static str,
+    pub count_at: usize,
+    pub entries_at: usize,
+    pub entry_size: usize,
+}
+
+impl List {
+    /// The structure at the front, with all of its entries.
+    pub fn at_front<'a>(&self, input: &'a [u8]) -> Result<&'a [u8]> {
+        let counted = input.get(self.count_at..).unwrap_or_default();
+        let count = dword(counted, self.name).map_err(|_| {
+            too_short(format!("{} is longer than {} bytes", self.name, input.len()))
+        })?;
+        (count as usize)
+            .checked_mul(self.entry_size)
+            .and_then(|size| input.get(..size.checked_add(self.entries_at)?))
+            .ok_or_else(|| {
+                too_short(format!(
+                    "{}: dwCount is {count}, and {} bytes do not hold so many entries of {}",
+                    self.name,
+                    input.len(),
+                    self.entry_size
+                ))
+            })
+    }
+}
+
+/// The DWORDs of which a structure consists.
+pub fn dwords(bytes: &[u8]) -> impl ExactSizeIterator<Item = u32> {
+    bytes.as_chunks().0.iter().map(|&bytes| u32::from_ne_bytes(bytes))
+}
+
+pub fn to_bytes(dwords: &[u32]) -> Vec<u8> {
+    dwords.iter().flat_map(|dword| dword.to_ne_bytes()).collect()
+}
+
+/// A structure of that size at the front.
+pub fn structure<'a>(input: &'a [u8], size: usize, has: &str) -> Result<&'a [u8]> {
+    input.get(..size).ok_or_else(|| too_short(format!("{has} {size} bytes, not {}", input.len())))
+}
 
 /// A DWORD at the front.
 pub fn dword(input: &[u8], name: &str) -> Result<u32> {
-    let bytes = input
-        .first_chunk()
-        .ok_or_else(|| invalid(format!("{name} takes a DWORD of 4 bytes, not {}", input.len())))?;
+    let bytes = input.first_chunk().ok_or_else(|| {
+        too_short(format!("{name} takes a DWORD of 4 bytes, not {}", input.len()))
+    })?;
     Ok(u32::from_ne_bytes(*bytes))
 }
 
-/// The function and the argument of an SSLVALIDATECERTHOOK at the front.
-pub fn hook(input: &[u8]) -> Result<(usize, usize)> {
+/// The function and the argument of a hook's structure at the front.
+pub fn hook(input: &[u8], name: &str) -> Result<(usize, usize)> {
     let word = |at: usize| Some(usize::from_ne_bytes(*input.get(at..)?.first_chunk()?));
     word(0).zip(word(size_of::<usize>())).ok_or_else(|| {
-        invalid(format!(
-            "SSLVALIDATECERTHOOK has {HOOK_SIZE} bytes, not {}: the address of the function and \
-             its argument, {} bytes each",
+        too_short(format!(
+            "{name} has {HOOK_SIZE} bytes, not {}: the address of the function and its argument, \
+             {} bytes each",
             input.len(),
             size_of::<usize>()
         ))
@@ -75,6 +118,11 @@ fn could_be_an_address(number: usize) -> bool {
 
 fn invalid(text: String) -> Error {
     Error { sys_errno: libc::EINVAL, ..Error::new(Code::INVALID, text) }
+}
+
+/// Winsock tells a bad buffer from a bad argument.
+fn too_short(text: String) -> Error {
+    Error { sys_errno: libc::EFAULT, ..Error::new(Code::INVALID, text) }
 }
 
 #[cfg(test)]
@@ -137,9 +185,9 @@ mod tests {
         assert_eq!(dword(&[8_u32.to_ne_bytes(), [0xff; 4]].concat(), "X"), Ok(8));
         assert_eq!(dword(&[8, 0], "X").unwrap_err().text, "X takes a DWORD of 4 bytes, not 2");
         let words = [1_usize.to_ne_bytes(), 2_usize.to_ne_bytes()].concat();
-        assert_eq!(hook(&words), Ok((1, 2)));
+        assert_eq!(hook(&words, "X"), Ok((1, 2)));
         for length in 0..HOOK_SIZE {
-            assert_eq!(hook(&words[..length]).unwrap_err().code, Code::INVALID);
+            assert_eq!(hook(&words[..length], "X").unwrap_err().code, Code::INVALID);
         }
     }
 }

@@ -3,16 +3,27 @@
 use std::cell::Cell;
 
 use crate::error::{Code, Error};
+use crate::sys::look_up;
 
+pub(crate) const ERROR_FILE_NOT_FOUND: i32 = 2;
+pub(crate) const ERROR_ACCESS_DENIED: i32 = 5;
 pub(crate) const ERROR_INVALID_HANDLE: i32 = 6;
 pub(crate) const ERROR_NOT_ENOUGH_MEMORY: i32 = 8;
 pub(crate) const ERROR_INVALID_PARAMETER: i32 = 87;
 pub(crate) const ERROR_INSUFFICIENT_BUFFER: i32 = 122;
 pub(crate) const ERROR_MOD_NOT_FOUND: i32 = 126;
 pub(crate) const ERROR_PROC_NOT_FOUND: i32 = 127;
+pub(crate) const ERROR_MORE_DATA: i32 = 234;
 pub(crate) const ERROR_MR_MID_NOT_FOUND: i32 = 317;
 pub(crate) const ERROR_INVALID_FLAGS: i32 = 1004;
 pub(crate) const ERROR_NO_UNICODE_TRANSLATION: i32 = 1113;
+
+pub(crate) const NTE_BAD_UID: i32 = 0x8009_0001_u32 as i32;
+pub(crate) const NTE_BAD_FLAGS: i32 = 0x8009_0009_u32 as i32;
+pub(crate) const CRYPT_E_NOT_FOUND: i32 = 0x8009_2004_u32 as i32;
+pub(crate) const CRYPT_E_EXISTS: i32 = 0x8009_2005_u32 as i32;
+pub(crate) const CRYPT_E_SELF_SIGNED: i32 = 0x8009_2007_u32 as i32;
+pub(crate) const CRYPT_E_ASN1_BADTAG: i32 = 0x8009_310b_u32 as i32;
 
 pub(crate) const WSAEINTR: i32 = 10004;
 pub(crate) const WSAEACCES: i32 = 10013;
@@ -47,6 +58,13 @@ pub(crate) const WSAETIMEDOUT: i32 = 10060;
 pub(crate) const WSAECONNREFUSED: i32 = 10061;
 pub(crate) const WSAEHOSTDOWN: i32 = 10064;
 pub(crate) const WSAEHOSTUNREACH: i32 = 10065;
+pub(crate) const WSAVERNOTSUPPORTED: i32 = 10092;
+pub(crate) const WSANOTINITIALISED: i32 = 10093;
+pub(crate) const WSATYPE_NOT_FOUND: i32 = 10109;
+pub(crate) const WSAHOST_NOT_FOUND: i32 = 11001;
+pub(crate) const WSATRY_AGAIN: i32 = 11002;
+pub(crate) const WSANO_RECOVERY: i32 = 11003;
+pub(crate) const WSANO_DATA: i32 = 11004;
 
 /// A failed call of the program's with this number of Windows's, Winsock's or another.
 pub fn failure(number: i32, text: impl Into<String>) -> Error {
@@ -64,6 +82,7 @@ pub fn number(error: &Error) -> i32 {
         Code::BAD_HANDLE | Code::FORKED => WSAENOTSOCK,
         Code::UNSUPPORTED => WSAEOPNOTSUPP,
         Code::BUFFER => WSAEFAULT,
+        Code::INVALID if error.sys_errno == libc::EFAULT => WSAEFAULT,
         Code::INVALID | Code::STATE | Code::NO_NAME | Code::REENTRANT => WSAEINVAL,
         Code::WANT_READ | Code::WANT_WRITE | Code::WANT_VALIDATION => WSAEWOULDBLOCK,
         Code::TIMEOUT => WSAETIMEDOUT,
@@ -77,6 +96,25 @@ pub fn number(error: &Error) -> i32 {
 pub fn of_errno(errno: i32) -> i32 {
     let found = ERRNOS.iter().find(|&&(listed, _)| listed == errno);
     found.map_or(WSAECONNABORTED, |&(_, number)| number)
+}
+
+/// The number that stands for a look-up's failure.
+pub fn of_look_up(failure: look_up::Failure) -> i32 {
+    // Of Linux's own the libc crate does not have all.
+    const EAI_ADDRFAMILY: i32 = -9;
+    match failure.number {
+        libc::EAI_BADFLAGS => WSAEINVAL,
+        libc::EAI_AGAIN => WSATRY_AGAIN,
+        libc::EAI_NONAME => WSAHOST_NOT_FOUND,
+        libc::EAI_NODATA | EAI_ADDRFAMILY => WSANO_DATA,
+        libc::EAI_FAMILY => WSAEAFNOSUPPORT,
+        libc::EAI_SOCKTYPE => WSAESOCKTNOSUPPORT,
+        libc::EAI_SERVICE => WSATYPE_NOT_FOUND,
+        libc::EAI_MEMORY => ERROR_NOT_ENOUGH_MEMORY,
+        libc::EAI_OVERFLOW => WSAEFAULT,
+        libc::EAI_SYSTEM => of_errno(failure.errno),
+        _ => WSANO_RECOVERY,
+    }
 }
 
 /// This thread's last error; 0 at first. Success leaves it alone.
@@ -158,5 +196,13 @@ mod tests {
         assert_eq!(number(&Error::system("connect", libc::EPIPE)), WSAECONNRESET);
         assert_eq!(number(&Error::new(Code::IO, "")), WSAECONNABORTED);
         assert_eq!(of_errno(libc::ENOTTY), WSAECONNABORTED);
+    }
+
+    #[test]
+    fn a_bad_buffer_is_told_from_a_bad_argument() {
+        let bad = |errno| Error { sys_errno: errno, ..Error::new(Code::INVALID, "") };
+        assert_eq!(number(&bad(libc::EFAULT)), WSAEFAULT);
+        assert_eq!(number(&bad(libc::EINVAL)), WSAEINVAL);
+        assert_eq!(number(&Error::new(Code::BUFFER, "")), WSAEFAULT);
     }
 }

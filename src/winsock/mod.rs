@@ -1,20 +1,43 @@
 //! Windows CE's secure sockets: `WSAIoctl` with the SO_SSL_* codes.
 
 mod buffers;
+pub mod certificate;
+pub mod certificate_names;
+pub mod chains;
+mod ciphers;
 mod codes;
+mod connection_info;
+pub mod control;
+pub mod crack;
+pub mod distinguished_name;
 pub mod error;
 pub mod format;
+mod hooks;
 pub mod library;
+pub mod look_up;
 pub mod message_box;
 pub mod messages;
+pub mod names;
+mod options;
+mod protocols;
 pub mod scan;
+mod secure;
+pub mod select;
+pub mod socket_options;
+pub mod sockets;
+pub mod startup;
+pub mod stores;
 pub mod text;
 pub mod time;
+pub mod transfer;
+
+use std::sync::Arc;
 
 use codes::Operation;
+pub use codes::takes_input;
 
-use crate::error::{Code, Error, Result};
-use crate::socket::settings::Hook;
+use crate::error::Result;
+use crate::socket::settings::{Hook, Kept, SSL_FLAG_SERVER};
 use crate::socket::{Socket, Whom};
 
 /// One call of ssl_ioctl.
@@ -30,17 +53,61 @@ pub fn is_upgrade(code: u32) -> bool {
     codes::find(code).is_ok_and(|(_, operation)| operation == Operation::PerformHandshake)
 }
 
+/// Whether this is one of the SO_SSL_* codes.
+pub fn is_known(code: u32) -> bool {
+    codes::find(code).is_ok()
+}
+
 /// Does what the code says. The answer is for the output buffer: empty for everything but a GET.
 pub fn control(socket: &Socket, request: &Request<'_>) -> Result<Vec<u8>> {
     let input = request.input;
     let (name, operation) = codes::find(request.code)?;
+    if operation.sets() {
+        // Too late is too late, whatever is in the buffer.
+        socket.configure(|_| Ok(()))?;
+    }
     match operation {
+        Operation::GetCapabilities => return Ok(buffers::to_bytes(&[SSL_CAP_CLIENT])),
         Operation::SetFlags => socket.set_flags(buffers::dword(input, name)?)?,
-        Operation::GetFlags => {
-            return Ok(socket.settings().flags().to_ne_bytes().to_vec());
+        Operation::GetFlags => return Ok(buffers::to_bytes(&[socket.settings().flags()])),
+        Operation::SetProtocols => {
+            keep(socket, protocols::accepted(input)?, |kept| &mut kept.protocols)?;
+        }
+        Operation::GetProtocols => {
+            return Ok(kept(socket, protocols::default, |kept| &kept.protocols));
+        }
+        Operation::SetCiphers => {
+            let (list, suites) = ciphers::accepted(input)?;
+            socket.configure(|settings| {
+                settings.kept.ciphers = Some(list.into());
+                settings.suites = suites;
+                Ok(())
+            })?;
+        }
+        Operation::GetCiphers => {
+            ciphers::check_asked(input)?;
+            return Ok(kept(socket, ciphers::default, |kept| &kept.ciphers));
+        }
+        Operation::SetClientOpts => {
+            keep(socket, options::cache(input)?, |kept| &mut kept.client_opts)?;
+        }
+        Operation::GetClientOpts => {
+            return Ok(kept(socket, options::default_cache, |kept| &kept.client_opts));
+        }
+        Operation::SetServerOpts => {
+            keep(socket, options::cache(input)?, |kept| &mut kept.server_opts)?;
+        }
+        Operation::GetServerOpts => {
+            return Ok(kept(socket, options::default_cache, |kept| &kept.server_opts));
+        }
+        Operation::SetClientAuthOpts => {
+            keep(socket, options::client_auth(input)?, |kept| &mut kept.client_auth_opts)?;
+        }
+        Operation::GetClientAuthOpts => {
+            return Ok(kept(socket, options::default_client_auth, |kept| &kept.client_auth_opts));
         }
         Operation::SetValidateCertHook => {
-            let (function, argument) = buffers::hook(input)?;
+            let (function, argument) = buffers::hook(input, "SSLVALIDATECERTHOOK")?;
             let hook = (request.hook_from)(function, argument);
             socket.configure(|settings| {
                 settings.hook = hook;
@@ -52,6 +119,8 @@ pub fn control(socket: &Socket, request: &Request<'_>) -> Result<Vec<u8>> {
             let (function, argument) = hook.map_or((0, 0), |hook| (hook.function, hook.argument));
             return Ok([function.to_ne_bytes(), argument.to_ne_bytes()].concat());
         }
+        Operation::SetUnusedHook(hook) => hook.set(input)?,
+        Operation::GetUnusedHook => return Ok(vec![0; buffers::HOOK_SIZE]),
         Operation::SetPeerName => {
             let name = match input {
                 [] | [0] => None,
@@ -65,17 +134,35 @@ pub fn control(socket: &Socket, request: &Request<'_>) -> Result<Vec<u8>> {
         Operation::PerformHandshake => {
             // Programs have been seen to pass what is no name, where Windows CE did not look at it.
             let name = buffers::name(input);
+            if socket.derived_name().is_none()
+                && let Ok(peer) = socket.address(true)
+            {
+                socket.set_derived_name(names::find(&peer));
+            }
             socket.perform_handshake(Whom::WindowsCe(name.as_ref()))?;
         }
-        Operation::Unsupported => {
-            return Err(Error::new(
-                Code::UNSUPPORTED,
-                format!(
-                    "{name} ({:#010x}) is not supported yet: nothing was changed",
-                    request.code
-                ),
-            ));
+        Operation::GetConnectionInfo => {
+            let (session, _) = socket.session()?;
+            let is_server = socket.settings().has(SSL_FLAG_SERVER);
+            return Ok(connection_info::describe(&session, is_server));
         }
     }
     Ok(Vec::new())
+}
+
+/// The client role alone: client certificates and accepting do not go through these codes.
+const SSL_CAP_CLIENT: u32 = 1;
+
+/// One of the settings that are kept as they came.
+type Place = Option<Arc<[u8]>>;
+
+fn keep(socket: &Socket, structure: &[u8], place: fn(&mut Kept) -> &mut Place) -> Result<()> {
+    socket.configure(|settings| {
+        *place(&mut settings.kept) = Some(structure.into());
+        Ok(())
+    })
+}
+
+fn kept(socket: &Socket, default: fn() -> Vec<u8>, place: fn(&Kept) -> &Place) -> Vec<u8> {
+    place(&socket.settings().kept).as_deref().map_or_else(default, <[u8]>::to_vec)
 }

@@ -3,7 +3,7 @@
 use std::ffi::{c_char, c_void};
 
 use super::boundary::shim;
-use super::strings::{self, Unit, wchar_t};
+use super::units::{self, Unit, wchar_t};
 use crate::error::{Code, Error, Result};
 use crate::winsock::error::{ERROR_INSUFFICIENT_BUFFER, ERROR_INVALID_PARAMETER, failure};
 use crate::winsock::format::{self, Arguments, Rule, Width};
@@ -109,7 +109,7 @@ unsafe fn formatted<U: Unit>(
         return Err(failure(ERROR_INVALID_PARAMETER, "the buffer for a text is NULL"));
     }
     // SAFETY: as the caller promises.
-    let made = unsafe { strings::terminated(pattern, "the format") }
+    let made = unsafe { units::terminated(pattern, "the format") }
         .and_then(|pattern| format::format(width, &pattern, &mut List { next, arguments }));
     let text = match made {
         Ok(text) => text,
@@ -123,7 +123,7 @@ unsafe fn formatted<U: Unit>(
     };
     let (stored, ends, answer) = rule.place(text.len(), capacity, !buffer.is_null());
     // SAFETY: no more than the capacity, or the text, which the caller promises room for.
-    unsafe { strings::store(buffer, &text[..stored], ends) };
+    unsafe { units::store(buffer, &text[..stored], ends) };
     Ok(answer)
 }
 
@@ -144,13 +144,13 @@ unsafe fn rewritten<U: Unit>(
     // SAFETY: readable as the caller promises.
     let sizes: Vec<_> = (0..count).map(|i| unsafe { (*targets.add(i)).size }).collect();
     // SAFETY: as the caller promises.
-    let pattern = unsafe { strings::terminated(pattern, "the format") }?;
+    let pattern = unsafe { units::terminated(pattern, "the format") }?;
     let text = scan::rewrite(width, &pattern, &sizes)?;
     if text.len() >= capacity {
         return Err(failure(ERROR_INSUFFICIENT_BUFFER, "the buffer for a format is too small"));
     }
     // SAFETY: it fits, and the caller promises the room.
-    unsafe { strings::store(result, &text, true) };
+    unsafe { units::store(result, &text, true) };
     i32::try_from(text.len())
         .map_err(|_| failure(ERROR_INVALID_PARAMETER, "the format is too long"))
 }
@@ -195,8 +195,8 @@ impl Arguments for List {
         // a NUL or is as long as the precision says.
         unsafe {
             match width {
-                Width::Narrow => strings::up_to(address as *const u8, limit),
-                Width::Wide => strings::up_to(address as *const wchar_t, limit),
+                Width::Narrow => units::up_to(address as *const u8, limit),
+                Width::Wide => units::up_to(address as *const wchar_t, limit),
             }
         }
     }

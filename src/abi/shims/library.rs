@@ -3,7 +3,7 @@
 use std::ffi::{c_char, c_void};
 
 use super::boundary::shim;
-use super::strings::{self, Unit, wchar_t};
+use super::units::{self, Unit, wchar_t};
 use super::{last_error, message_box, messages, system, text, time};
 use crate::error::Result;
 use crate::winsock::error::{ERROR_INVALID_HANDLE, ERROR_PROC_NOT_FOUND, failure};
@@ -160,7 +160,7 @@ pub unsafe extern "C" fn ssl_wce_get_proc_address_w(
 /// The name is NULL or NUL-terminated.
 unsafe fn load<U: Unit>(name: *const U) -> Result<*const c_void> {
     // SAFETY: as the caller promises.
-    let library = library::find(LIBRARIES, &unsafe { strings::text(name) })?;
+    let library = library::find(LIBRARIES, &unsafe { units::text(name) })?;
     Ok(std::ptr::from_ref(library).cast())
 }
 
@@ -183,7 +183,7 @@ unsafe fn function<U: Unit>(module: *const c_void, name: *const U) -> Result<*co
         return Err(failure(ERROR_PROC_NOT_FOUND, "functions are found by names, not by numbers"));
     }
     // SAFETY: as the caller promises.
-    Ok(library.function(&unsafe { strings::text(name) })?.0)
+    Ok(library.function(&unsafe { units::text(name) })?.0)
 }
 
 fn of_handle(module: *const c_void) -> Result<&'static Library<Function>> {

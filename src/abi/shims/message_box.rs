@@ -3,7 +3,7 @@
 use std::ffi::{c_char, c_void};
 
 use super::boundary::shim;
-use super::strings::{self, Unit, wchar_t};
+use super::units::{self, Unit, wchar_t};
 use crate::winsock::message_box::{self, Question};
 
 /// Windows: MessageBoxA.
@@ -38,6 +38,6 @@ pub unsafe extern "C" fn ssl_wce_message_box_w(
 /// The strings are NULL or NUL-terminated.
 unsafe fn ask<U: Unit>(owner: *mut c_void, text: *const U, caption: *const U, kind: u32) -> i32 {
     // SAFETY: as the caller promises.
-    let (text, caption) = unsafe { (strings::text(text), strings::text(caption)) };
+    let (text, caption) = unsafe { (units::text(text), units::text(caption)) };
     message_box::ask(&Question { owner: owner as usize, text: &text, caption: &caption, kind })
 }

@@ -3,7 +3,7 @@
 use std::ffi::{c_char, c_void};
 
 use super::boundary::shim;
-use super::strings::{self, Unit, wchar_t};
+use super::units::{self, Unit, wchar_t};
 use crate::error::Result;
 use crate::winsock::error::{
     ERROR_INSUFFICIENT_BUFFER, ERROR_INVALID_PARAMETER, ERROR_NOT_ENOUGH_MEMORY, failure,
@@ -71,6 +71,6 @@ unsafe fn give<U: Unit>(text: &str, flags: u32, buffer: *mut U, size: u32) -> Re
         ));
     }
     // SAFETY: there is room for the text and its NUL.
-    unsafe { strings::store(target, &units, true) };
+    unsafe { units::store(target, &units, true) };
     Ok(units.len() as u32)
 }

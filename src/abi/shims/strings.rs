@@ -1,113 +1,75 @@
-//! Strings of the program's, narrow and wide, as units of 32 bits.
+//! The structures that Winsock's look-ups answer, and the strings in them.
 
-use crate::error::Result;
-use crate::winsock::error::{ERROR_INVALID_PARAMETER, failure};
-use crate::winsock::text::of_1252;
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::ffi::{CStr, CString, c_char};
+use std::thread::LocalKey;
 
-/// C's wchar_t.
-pub type wchar_t = libc::wchar_t;
+use crate::error::{Error, Result};
+use crate::winsock::error::{WSAEFAULT, WSAENETDOWN, failure};
 
-/// What strings are made of.
-pub trait Unit: Copy {
-    fn value(self) -> u32;
-    fn of(value: u32) -> Self;
-    /// As text of the program's: narrow units are Windows-1252.
-    fn character(self) -> char;
-}
+/// A thread's last answers of one kind. Programs hold on to one although the next call overwrites
+/// it on Windows, where that changes what they read; here it must not lead nowhere.
+pub struct Answers<T>(RefCell<VecDeque<Box<T>>>);
 
-impl Unit for u8 {
-    fn value(self) -> u32 {
-        self.into()
+impl<T> Answers<T> {
+    pub const fn new() -> Self {
+        Self(RefCell::new(VecDeque::new()))
     }
 
-    fn of(value: u32) -> Self {
-        value as Self
-    }
-
-    fn character(self) -> char {
-        char::from_u32(of_1252(self)).unwrap_or(char::REPLACEMENT_CHARACTER)
-    }
-}
-
-impl Unit for wchar_t {
-    fn value(self) -> u32 {
-        self as u32
-    }
-
-    fn of(value: u32) -> Self {
-        value as Self
-    }
-
-    fn character(self) -> char {
-        char::from_u32(self as u32).unwrap_or(char::REPLACEMENT_CHARACTER)
+    /// Where the answer is from now on.
+    pub fn keep(answers: &'static LocalKey<Self>, answer: T) -> Result<*mut T> {
+        const KEPT: usize = 8;
+        let kept = answers.try_with(|answers| {
+            let mut answers = answers.0.borrow_mut();
+            answers.truncate(KEPT - 1);
+            answers.push_front(Box::new(answer));
+            answers.front_mut().map(|newest| &raw mut **newest)
+        });
+        kept.ok().flatten().ok_or_else(thread_is_ending)
     }
 }
 
-/// A string without its NUL.
-///
+pub fn thread_is_ending() -> Error {
+    failure(WSAENETDOWN, "this thread is ending: there is no place for the answer any more")
+}
+
+/// Strings, and the list of pointers to them that ends with NULL.
+pub struct Lines {
+    _lines: Vec<Vec<c_char>>,
+    list: Vec<*mut c_char>,
+}
+
+impl Lines {
+    pub fn new(lines: &[CString]) -> Self {
+        let mut lines: Vec<_> = lines.iter().map(|line| text_of(line)).collect();
+        let mut list: Vec<*mut c_char> = lines.iter_mut().map(|line| line.as_mut_ptr()).collect();
+        list.push(std::ptr::null_mut());
+        Self { _lines: lines, list }
+    }
+
+    pub fn as_mut_ptr(&mut self) -> *mut *mut c_char {
+        self.list.as_mut_ptr()
+    }
+}
+
+/// With its NUL, and writable.
+pub fn text_of(text: &CStr) -> Vec<c_char> {
+    text.to_bytes_with_nul().iter().map(|&byte| byte as c_char).collect()
+}
+
 /// # Safety
-/// The pointer is NULL or points to a string that ends with a NUL.
-pub unsafe fn terminated<U: Unit>(pointer: *const U, what: &str) -> Result<Vec<u32>> {
-    if pointer.is_null() {
-        return Err(failure(ERROR_INVALID_PARAMETER, format!("{what} is NULL")));
-    }
-    // SAFETY: not NULL; as the caller promises.
-    Ok(unsafe { up_to(pointer, usize::MAX) })
-}
-
-/// The same, as text; NULL is an empty one.
-///
-/// # Safety
-/// As for [`terminated`].
-pub unsafe fn text<U: Unit>(pointer: *const U) -> String {
-    if pointer.is_null() {
-        return String::new();
-    }
-    let mut text = String::new();
-    for i in 0.. {
-        // SAFETY: the string has not ended before.
-        let unit = unsafe { pointer.add(i).read_unaligned() };
-        if unit.value() == 0 {
-            break;
-        }
-        text.push(unit.character());
-    }
-    text
-}
-
-/// At most `limit` units, fewer if there is a NUL.
-///
-/// # Safety
-/// The pointer is readable up to its first NUL or for `limit` units.
-pub unsafe fn up_to<U: Unit>(pointer: *const U, limit: usize) -> Vec<u32> {
-    let mut units = Vec::new();
-    while units.len() < limit {
-        // SAFETY: neither the limit nor a NUL has been met.
-        let unit = unsafe { pointer.add(units.len()).read_unaligned() }.value();
-        if unit == 0 {
-            break;
-        }
-        units.push(unit);
-    }
-    units
-}
-
-/// Units of which the program says how many there are.
-///
-/// # Safety
-/// The pointer is readable for `length` units.
-pub unsafe fn counted<U: Unit>(pointer: *const U, length: usize) -> Vec<u32> {
+/// A pointer that is not NULL points to a NUL-terminated string.
+pub unsafe fn c_string<'a>(pointer: *const c_char) -> Option<&'a CStr> {
     // SAFETY: as the caller promises.
-    (0..length).map(|i| unsafe { pointer.add(i).read_unaligned() }.value()).collect()
+    (!pointer.is_null()).then(|| unsafe { CStr::from_ptr(pointer) })
 }
 
-/// Writes units, and a NUL if `ends`.
+/// A string that has to be there.
 ///
 /// # Safety
-/// The pointer is writable for as many.
-pub unsafe fn store<U: Unit>(pointer: *mut U, units: &[u32], ends: bool) {
-    for (i, &unit) in units.iter().chain(ends.then_some(&0)).enumerate() {
-        // SAFETY: as the caller promises.
-        unsafe { pointer.add(i).write_unaligned(U::of(unit)) };
-    }
+/// As [`c_string`].
+pub unsafe fn needed<'a>(pointer: *const c_char, what: &str) -> Result<&'a CStr> {
+    // SAFETY: as the caller promises.
+    unsafe { c_string(pointer) }.ok_or_else(|| failure(WSAEFAULT, format!("{what} is NULL")))
 }

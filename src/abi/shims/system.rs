@@ -3,7 +3,7 @@
 use std::ffi::c_char;
 
 use super::boundary::shim;
-use super::strings::{self, wchar_t};
+use super::units::{self, wchar_t};
 use crate::log::{self, Level};
 use crate::sys::thread;
 
@@ -12,7 +12,7 @@ use crate::sys::thread;
 pub unsafe extern "C" fn ssl_wce_output_debug_string_a(text: *const c_char) {
     shim!(ssl_wce_output_debug_string_a, (), {
         // SAFETY: NUL-terminated as the header demands.
-        log::write(Level::Debug, unsafe { strings::text(text.cast::<u8>()) }.trim_end());
+        log::write(Level::Debug, unsafe { units::text(text.cast::<u8>()) }.trim_end());
         Ok(())
     });
 }
@@ -22,7 +22,7 @@ pub unsafe extern "C" fn ssl_wce_output_debug_string_a(text: *const c_char) {
 pub unsafe extern "C" fn ssl_wce_output_debug_string_w(text: *const wchar_t) {
     shim!(ssl_wce_output_debug_string_w, (), {
         // SAFETY: NUL-terminated as the header demands.
-        log::write(Level::Debug, unsafe { strings::text(text) }.trim_end());
+        log::write(Level::Debug, unsafe { units::text(text) }.trim_end());
         Ok(())
     });
 }

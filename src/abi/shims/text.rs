@@ -3,7 +3,7 @@
 use std::ffi::c_char;
 
 use super::boundary::shim;
-use super::strings::{self, Unit, wchar_t};
+use super::units::{self, Unit, wchar_t};
 use crate::error::Result;
 use crate::winsock::error::{ERROR_INSUFFICIENT_BUFFER, ERROR_INVALID_PARAMETER, failure};
 use crate::winsock::text::{self, CodePage};
@@ -99,8 +99,7 @@ pub unsafe extern "C" fn ssl_wce_compare_wide(
             return Err(failure(ERROR_INVALID_PARAMETER, "a string to be compared is NULL"));
         }
         // SAFETY: as the header demands.
-        let (first, second) =
-            unsafe { (strings::up_to(first, most), strings::up_to(second, most)) };
+        let (first, second) = unsafe { (units::up_to(first, most), units::up_to(second, most)) };
         Ok(text::compare_without_case(&first, &second))
     })
 }
@@ -157,17 +156,17 @@ pub extern "C" fn ssl_wce_wide_of(character: i32) -> wchar_t {
 }
 
 /// # Safety
-/// As for [`strings::terminated`] if the length is negative, else readable for it.
+/// As for [`units::terminated`] if the length is negative, else readable for it.
 unsafe fn input<U: Unit>(from: *const U, length: i32) -> Result<Vec<u32>> {
     if from.is_null() || length == 0 {
         return Err(failure(ERROR_INVALID_PARAMETER, "there is no text to be converted"));
     }
     match usize::try_from(length) {
         // SAFETY: as the caller promises.
-        Ok(length) => Ok(unsafe { strings::counted(from, length) }),
+        Ok(length) => Ok(unsafe { units::counted(from, length) }),
         Err(_) => {
             // SAFETY: as the caller promises.
-            let mut units = unsafe { strings::terminated(from, "the text") }?;
+            let mut units = unsafe { units::terminated(from, "the text") }?;
             // The NUL is converted, too.
             units.push(0);
             Ok(units)
@@ -183,13 +182,13 @@ unsafe fn compared<U: Unit>(from: *const U, length: i32) -> Result<Vec<u32>> {
         Ok(0) => Ok(Vec::new()),
         Ok(length) if !from.is_null() => {
             // SAFETY: as the caller promises.
-            Ok(unsafe { strings::counted(from, length) }
+            Ok(unsafe { units::counted(from, length) }
                 .iter()
                 .map(|&unit| U::of(unit).character().into())
                 .collect())
         }
         // SAFETY: as the caller promises.
-        _ => Ok(unsafe { strings::terminated(from, "a string to be compared") }?
+        _ => Ok(unsafe { units::terminated(from, "a string to be compared") }?
             .iter()
             .map(|&unit| U::of(unit).character().into())
             .collect()),
@@ -212,7 +211,7 @@ unsafe fn give<U: Unit>(units: &[u32], to: *mut U, capacity: i32) -> Result<i32>
     if capacity > 0 {
         let fitting = units.len().min(capacity);
         // SAFETY: no more than the capacity.
-        unsafe { strings::store(to, &units[..fitting], false) };
+        unsafe { units::store(to, &units[..fitting], false) };
         if fitting < units.len() {
             return Err(failure(
                 ERROR_INSUFFICIENT_BUFFER,

@@ -1,7 +1,7 @@
 //! Windows: FILETIME, SYSTEMTIME, the tick count.
 
 use super::boundary::shim;
-use super::strings::{self, wchar_t};
+use super::units::{self, wchar_t};
 use crate::abi::memory;
 use crate::error::Result;
 use crate::winsock::time::{self, Fields};
@@ -194,7 +194,7 @@ fn name(text: &str) -> [wchar_t; 32] {
     let mut name = [0; 32];
     let units: Vec<_> = text.chars().map(u32::from).take(31).collect();
     // SAFETY: at most 31 of 32.
-    unsafe { strings::store(name.as_mut_ptr(), &units, true) };
+    unsafe { units::store(name.as_mut_ptr(), &units, true) };
     name
 }
 
