@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::ffi::{CStr, c_char};
 
 use super::boundary::shim;
-use super::answers::{c_string, text_of, thread_is_ending};
+use super::strings::{c_string, text_of, thread_is_ending};
 use crate::abi::memory;
 use crate::error::Result;
 use crate::sys::address::Address;

@@ -5,7 +5,7 @@ use std::ffi::c_char;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::boundary::shim;
-use super::answers::{Answers, Lines, c_string, text_of, thread_is_ending};
+use super::strings::{Answers, Lines, c_string, text_of, thread_is_ending};
 use crate::abi::memory;
 use crate::error::{Error, Result};
 use crate::sys::look_up::host_name;

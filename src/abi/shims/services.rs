@@ -4,7 +4,7 @@
 use std::ffi::c_char;
 
 use super::boundary::shim;
-use super::answers::{Answers, Lines, c_string, needed, text_of};
+use super::strings::{Answers, Lines, c_string, needed, text_of};
 use crate::error::Result;
 use crate::sys::look_up::{Protocol, Service};
 use crate::winsock::look_up;
