@@ -2,7 +2,16 @@
 #ifndef SSLSOCK_WCE_WINDOWS_H
 #define SSLSOCK_WCE_WINDOWS_H
 
-#include "winbase.h"
+#include "sslsock_wce/crt.h"
+#include "sslsock_wce/format.h"
+#include "sslsock_wce/scan.h"
 #include "windef.h"
+#include "winerror.h"
+#include "winnt.h"
+#include "winbase.h"
+#include "winnls.h"
+#include "winuser.h"
+#include "dbgapi.h"
+#include "tchar.h"
 
 #endif

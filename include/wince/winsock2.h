@@ -20,7 +20,7 @@
 #include "sslsock_wce/socket_errors.h"
 #include "sslsock_wce/socket_options.h"
 #include "sslsock_wce/socket_types.h"
-#include "windef.h"
+#include "windows.h"
 
 #define WINSOCK_VERSION MAKEWORD(2, 2)
 #define WSADESCRIPTION_LEN 256

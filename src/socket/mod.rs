@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use hold::Secure;
 pub use registry::{
-    by_descriptor, defaults, end_process, find, flush_all, free, open, open_secure,
+    by_descriptor, default_trust, defaults, end_process, find, flush_all, free, open, open_secure,
     refuse_upgrade_in_child,
 };
 use settings::Settings;

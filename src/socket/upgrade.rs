@@ -29,6 +29,7 @@ use crate::sys::private_fd::PrivateFd;
 use crate::sys::{process, socket_options, stream_socket, thread};
 use crate::tls::config::{self, ClientSetup};
 use crate::tls::engine::Engine;
+use crate::verify::judged::judge;
 use crate::verify::name::PeerName;
 use crate::verify::report::{CAUSE_SIGNATURE, Report};
 use crate::verify::verifier::Mode;
@@ -256,16 +257,19 @@ impl Socket {
             let name = client.name.as_ref().map(PeerName::server_name);
             client.setup.verifier.examine(chain, name.as_ref(), UnixTime::now())
         });
+        let report = Arc::new(report);
         let flaw = report.error.clone();
-        let leaf = report.chain.first().cloned().unwrap_or_default();
-        self.keep(report, if flaw.is_some() { Verdict::NotTrusted } else { Verdict::Trusted });
+        let verdict = if flaw.is_some() { Verdict::NotTrusted } else { Verdict::Trusted };
+        self.keep(report.clone(), verdict);
         let Some(hook) = &settings.hook else {
             return flaw.map_or(Ok(()), Err);
         };
         let flags = if flaw.is_some() { SSL_CERT_FLAG_ISSUER_UNKNOWN } else { 0 };
         let epoch = process::epoch();
         self.hook_thread.store(thread::current(), Ordering::Release);
-        let answer = (hook.call)(&leaf, flags);
+        // A copy: the program gets a pointer that can be written through.
+        let leaf = report.chain.first().cloned().unwrap_or_default();
+        let answer = judge(&report, || (hook.call)(&leaf, flags));
         self.hook_thread.store(0, Ordering::Release);
         if process::epoch() != epoch {
             return Err(Error::new(
@@ -390,11 +394,11 @@ impl Socket {
             });
         }
         let verdict = if report.error.is_some() { Verdict::NotTrusted } else { Verdict::Trusted };
-        self.keep(report, verdict);
+        self.keep(Arc::new(report), verdict);
     }
 
-    fn keep(&self, report: Report, verdict: Verdict) {
-        self.state().verification = Some(Verification { report: Arc::new(report), verdict });
+    fn keep(&self, report: Arc<Report>, verdict: Verdict) {
+        self.state().verification = Some(Verification { report, verdict });
     }
 
     fn private_duplicate(&self) -> Result<PrivateFd> {

@@ -1,10 +1,15 @@
 //! Windows CE's secure sockets: `WSAIoctl` with the SO_SSL_* codes.
 
 mod buffers;
+pub mod certificate;
+pub mod certificate_names;
+pub mod chains;
 mod ciphers;
 mod codes;
 mod connection_info;
 pub mod control;
+pub mod crack;
+pub mod distinguished_name;
 pub mod error;
 mod hooks;
 pub mod look_up;
@@ -16,6 +21,7 @@ pub mod select;
 pub mod socket_options;
 pub mod sockets;
 pub mod startup;
+pub mod stores;
 pub mod transfer;
 
 use std::sync::Arc;
@@ -49,6 +55,10 @@ pub fn is_known(code: u32) -> bool {
 pub fn control(socket: &Socket, request: &Request<'_>) -> Result<Vec<u8>> {
     let input = request.input;
     let (name, operation) = codes::find(request.code)?;
+    if operation.sets() {
+        // Too late is too late, whatever is in the buffer.
+        socket.configure(|_| Ok(()))?;
+    }
     match operation {
         Operation::GetCapabilities => return Ok(buffers::to_bytes(&[SSL_CAP_CLIENT])),
         Operation::SetFlags => socket.set_flags(buffers::dword(input, name)?)?,
@@ -102,10 +112,7 @@ pub fn control(socket: &Socket, request: &Request<'_>) -> Result<Vec<u8>> {
             let (function, argument) = hook.map_or((0, 0), |hook| (hook.function, hook.argument));
             return Ok([function.to_ne_bytes(), argument.to_ne_bytes()].concat());
         }
-        Operation::SetUnusedHook(hook) => {
-            hook.set(input)?;
-            socket.configure(|_| Ok(()))?;
-        }
+        Operation::SetUnusedHook(hook) => hook.set(input)?,
         Operation::GetUnusedHook => return Ok(vec![0; buffers::HOOK_SIZE]),
         Operation::SetPeerName => {
             let name = match input {

@@ -256,7 +256,7 @@ fn refuse_server(number: RawFd, call: &str) -> Result<()> {
     }
 }
 
-fn no_socket(socket: usize) -> Error {
+pub fn no_socket(socket: usize) -> Error {
     Error {
         windows: error::WSAENOTSOCK,
         ..Error::new(Code::BAD_HANDLE, format!("{socket:#x} is no socket"))

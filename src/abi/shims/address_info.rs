@@ -4,8 +4,7 @@ use std::cell::Cell;
 use std::ffi::{CStr, c_char};
 
 use super::boundary::shim;
-use super::hosts::thread_is_ending;
-use super::strings::{c_string, text_of};
+use super::strings::{c_string, text_of, thread_is_ending};
 use crate::abi::memory;
 use crate::error::Result;
 use crate::sys::address::Address;

@@ -1,15 +1,15 @@
 //! Windows: gethostbyname and its relatives, whose answers belong to the calling thread.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::ffi::c_char;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::boundary::shim;
-use super::strings::{Lines, c_string, text_of};
+use super::strings::{Answers, Lines, c_string, text_of, thread_is_ending};
 use crate::abi::memory;
 use crate::error::{Error, Result};
 use crate::sys::look_up::host_name;
-use crate::winsock::error::{WSAEAFNOSUPPORT, WSAEFAULT, WSAENETDOWN, failure};
+use crate::winsock::error::{WSAEAFNOSUPPORT, WSAEFAULT, failure};
 use crate::winsock::look_up::{self, Host, INADDR_NONE};
 
 /// What `include/wince/sslsock_wce/hosts.h` calls `hostent`.
@@ -112,10 +112,11 @@ const DOTTED_SIZE: usize = "255.255.255.255".len() + 1;
 
 thread_local! {
     static DOTTED: Cell<[c_char; DOTTED_SIZE]> = const { Cell::new([0; DOTTED_SIZE]) };
-    static HOST: RefCell<Option<KeptHost>> = const { RefCell::new(None) };
+    static HOSTS: Answers<KeptHost> = const { Answers::new() };
 }
 
 /// A host and all that it points to.
+#[repr(C)]
 struct KeptHost {
     entry: HostEntry,
     _name: Vec<c_char>,
@@ -152,8 +153,8 @@ fn keep(host: Host) -> Result<*mut HostEntry> {
         _addresses: addresses,
         _address_list: address_list,
     };
-    HOST.try_with(|host| &raw mut host.borrow_mut().insert(kept).entry)
-        .map_err(|_| thread_is_ending())
+    // The entry comes first.
+    Answers::keep(&HOSTS, kept).map(<*mut KeptHost>::cast)
 }
 
 fn padded(host: IpAddr) -> Padded {
@@ -163,10 +164,6 @@ fn padded(host: IpAddr) -> Padded {
         IpAddr::V6(host) => bytes = host.octets(),
     }
     Padded(bytes)
-}
-
-pub(super) fn thread_is_ending() -> Error {
-    failure(WSAENETDOWN, "this thread is ending: there is no place for the answer any more")
 }
 
 fn fault(text: &str) -> Error {

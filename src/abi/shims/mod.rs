@@ -4,16 +4,23 @@
 //! None of it is in `include/sslsock.h`, and nothing but argument handling stands here: the
 //! functions are those of [`crate::winsock`].
 
+mod blocks;
 mod boundary;
 mod memory;
 mod strings;
 
 pub mod address_info;
+pub mod certificate_names;
+pub mod chains;
+pub mod contexts;
+pub mod crack;
 pub mod hosts;
 pub mod last_error;
+pub mod random;
 pub mod select;
 pub mod services;
 pub mod socket_options;
 pub mod sockets;
 pub mod startup;
 pub mod transfer;
+pub mod stores;

@@ -1,12 +1,10 @@
 //! Windows: getservbyname, getprotobyname and their opposites, whose answers belong to the calling
 //! thread.
 
-use std::cell::RefCell;
 use std::ffi::c_char;
 
 use super::boundary::shim;
-use super::hosts::thread_is_ending;
-use super::strings::{Lines, c_string, needed, text_of};
+use super::strings::{Answers, Lines, c_string, needed, text_of};
 use crate::error::Result;
 use crate::sys::look_up::{Protocol, Service};
 use crate::winsock::look_up;
@@ -74,11 +72,12 @@ pub extern "C" fn ssl_wce_getprotobynumber(number: i32) -> *mut ProtocolEntry {
 }
 
 thread_local! {
-    static SERVICE: RefCell<Option<KeptService>> = const { RefCell::new(None) };
-    static PROTOCOL: RefCell<Option<KeptProtocol>> = const { RefCell::new(None) };
+    static SERVICES: Answers<KeptService> = const { Answers::new() };
+    static PROTOCOLS: Answers<KeptProtocol> = const { Answers::new() };
 }
 
 /// A service and all that it points to.
+#[repr(C)]
 struct KeptService {
     entry: ServiceEntry,
     _name: Vec<c_char>,
@@ -86,6 +85,7 @@ struct KeptService {
     _protocol: Vec<c_char>,
 }
 
+#[repr(C)]
 struct KeptProtocol {
     entry: ProtocolEntry,
     _name: Vec<c_char>,
@@ -103,9 +103,8 @@ fn keep_service(service: &Service) -> Result<*mut ServiceEntry> {
         protocol: protocol.as_mut_ptr(),
     };
     let kept = KeptService { entry, _name: name, _aliases: aliases, _protocol: protocol };
-    SERVICE
-        .try_with(|service| &raw mut service.borrow_mut().insert(kept).entry)
-        .map_err(|_| thread_is_ending())
+    // The entry comes first.
+    Answers::keep(&SERVICES, kept).map(<*mut KeptService>::cast)
 }
 
 fn keep_protocol(protocol: &Protocol) -> Result<*mut ProtocolEntry> {
@@ -117,7 +116,5 @@ fn keep_protocol(protocol: &Protocol) -> Result<*mut ProtocolEntry> {
         number: protocol.number as i16,
     };
     let kept = KeptProtocol { entry, _name: name, _aliases: aliases };
-    PROTOCOL
-        .try_with(|protocol| &raw mut protocol.borrow_mut().insert(kept).entry)
-        .map_err(|_| thread_is_ending())
+    Answers::keep(&PROTOCOLS, kept).map(<*mut KeptProtocol>::cast)
 }

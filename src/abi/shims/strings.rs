@@ -1,9 +1,38 @@
-//! Strings in the structures that Winsock's look-ups answer.
+//! The structures that Winsock's look-ups answer, and the strings in them.
 
+use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::ffi::{CStr, CString, c_char};
+use std::thread::LocalKey;
 
-use crate::error::Result;
-use crate::winsock::error::{WSAEFAULT, failure};
+use crate::error::{Error, Result};
+use crate::winsock::error::{WSAEFAULT, WSAENETDOWN, failure};
+
+/// A thread's last answers of one kind. Programs hold on to one although the next call overwrites
+/// it on Windows, where that changes what they read; here it must not lead nowhere.
+pub struct Answers<T>(RefCell<VecDeque<Box<T>>>);
+
+impl<T> Answers<T> {
+    pub const fn new() -> Self {
+        Self(RefCell::new(VecDeque::new()))
+    }
+
+    /// Where the answer is from now on.
+    pub fn keep(answers: &'static LocalKey<Self>, answer: T) -> Result<*mut T> {
+        const KEPT: usize = 8;
+        let kept = answers.try_with(|answers| {
+            let mut answers = answers.0.borrow_mut();
+            answers.truncate(KEPT - 1);
+            answers.push_front(Box::new(answer));
+            answers.front_mut().map(|newest| &raw mut **newest)
+        });
+        kept.ok().flatten().ok_or_else(thread_is_ending)
+    }
+}
+
+pub fn thread_is_ending() -> Error {
+    failure(WSAENETDOWN, "this thread is ending: there is no place for the answer any more")
+}
 
 /// Strings, and the list of pointers to them that ends with NULL.
 pub struct Lines {
