@@ -79,6 +79,7 @@
 typedef int BOOL, *PBOOL, *LPBOOL;
 typedef unsigned char BYTE, *PBYTE, *LPBYTE;
 typedef unsigned char UCHAR, *PUCHAR;
+typedef unsigned char byte, boolean;
 typedef BYTE BOOLEAN, *PBOOLEAN;
 typedef uint16_t WORD, *PWORD, *LPWORD;
 typedef uint16_t USHORT, *PUSHORT;

@@ -12,5 +12,6 @@
 #include "winnls.h"
 #include "winuser.h"
 #include "dbgapi.h"
+#include "tchar.h"
 
 #endif

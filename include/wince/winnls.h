@@ -34,10 +34,27 @@ int MultiByteToWideChar(UINT page, DWORD flags, LPCSTR from, int length, LPWSTR 
     SSLSOCK_WCE(multi_byte_to_wide_char);
 int WideCharToMultiByte(UINT page, DWORD flags, LPCWSTR from, int length, LPSTR to, int capacity, LPCSTR instead,
                         LPBOOL used_instead) SSLSOCK_WCE(wide_char_to_multi_byte);
-UINT GetACP(void) SSLSOCK_WCE(get_acp);
-UINT GetOEMCP(void) SSLSOCK_WCE(get_acp);
-BOOL IsValidCodePage(UINT page) SSLSOCK_WCE(is_valid_code_page);
-BOOL IsDBCSLeadByte(BYTE byte) SSLSOCK_WCE(is_dbcs_lead_byte);
+
+static __inline__ UINT GetACP(void)
+{
+    return 1252;
+}
+
+static __inline__ UINT GetOEMCP(void)
+{
+    return 1252;
+}
+
+static __inline__ BOOL IsValidCodePage(UINT page)
+{
+    return page == CP_UTF8 || page == 1252 || page == 20127 || page == 28591;
+}
+
+static __inline__ BOOL IsDBCSLeadByte(BYTE byte)
+{
+    (void)byte;
+    return FALSE;
+}
 
 /* Only by code points, and NORM_IGNORECASE. */
 int CompareStringA(LCID locale, DWORD flags, LPCSTR first, int first_length, LPCSTR second, int second_length)

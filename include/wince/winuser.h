@@ -50,6 +50,20 @@ BOOL sslsock_wce_is_char(WCHAR character, int what) SSLSOCK_WCE(is_char);
 /* Of a character of Windows-1252. */
 WCHAR sslsock_wce_wide_of(int character) SSLSOCK_WCE(wide_of);
 
+/* The owner that programs give for a message box. There are no windows, so there is none. */
+static __inline__ HWND GetForegroundWindow(void)
+{
+    return NULL;
+}
+static __inline__ HWND GetActiveWindow(void)
+{
+    return NULL;
+}
+static __inline__ HWND GetDesktopWindow(void)
+{
+    return NULL;
+}
+
 /* Asks the function of ssl_wce_set_message_box (sslsock.h of the library); without one it is as if cancelled. */
 int MessageBoxA(HWND owner, LPCSTR text, LPCSTR caption, UINT type) SSLSOCK_WCE(message_box_a);
 int MessageBoxW(HWND owner, LPCWSTR text, LPCWSTR caption, UINT type) SSLSOCK_WCE(message_box_w);

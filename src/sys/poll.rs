@@ -4,8 +4,6 @@ use std::ffi::c_void;
 use std::os::fd::RawFd;
 use std::time::Duration;
 
-use rustix::io::Errno;
-
 use super::identity::last_errno;
 use crate::error::{Error, Result};
 
@@ -29,18 +27,6 @@ pub fn poll(entries: &mut [libc::pollfd], timeout: Option<Duration>) -> Result<(
         }
         _ => Err(Error::system("wait for sockets", last_errno())),
     }
-}
-
-/// What the descriptor with this number is: a socket, or why not.
-pub fn check_socket(number: RawFd) -> std::result::Result<(), Errno> {
-    let mut kind: libc::c_int = 0;
-    let mut size = size_of_val(&kind) as libc::socklen_t;
-    let into = std::ptr::from_mut(&mut kind).cast::<c_void>();
-    // SAFETY: the kernel writes at most `size` bytes to `kind`, and answers EBADF for a number
-    // that is none.
-    let outcome =
-        unsafe { libc::getsockopt(number, libc::SOL_SOCKET, libc::SO_TYPE, into, &mut size) };
-    if outcome == 0 { Ok(()) } else { Err(Errno::from_raw_os_error(last_errno())) }
 }
 
 /// Whether this is a TCP socket that is closed and never was connected: its pending error is

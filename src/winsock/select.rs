@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::os::fd::RawFd;
 use std::time::Duration;
 
-use super::error::{WSAEINVAL, WSAENOTSOCK, failure};
+use super::error::{WSAEINVAL, failure};
+use super::sockets;
 use crate::error::Result;
 use crate::io::deadline::Deadline;
 use crate::sys::poll;
@@ -49,7 +50,7 @@ pub fn select(asked: &Sets, timeout: Option<Duration>) -> Result<Sets> {
         let mut ready = BTreeMap::new();
         for (entry, (&fd, interest)) in entries.iter_mut().zip(&watched) {
             if entry.revents & libc::POLLNVAL != 0 {
-                return Err(not_a_socket(fd as usize));
+                return Err(sockets::no_socket(fd as usize));
             }
             let found = interest.among(fd, entry.revents);
             if found != Interest::default() {
@@ -122,8 +123,7 @@ fn watch(asked: &Sets) -> Result<BTreeMap<RawFd, Interest>> {
     let mut watched: BTreeMap<RawFd, Interest> = BTreeMap::new();
     let mut note = |set: &[usize], change: fn(&mut Interest)| {
         for &number in set {
-            let fd = RawFd::try_from(number).map_err(|_| not_a_socket(number))?;
-            poll::check_socket(fd).map_err(|_| not_a_socket(number))?;
+            let fd = sockets::checked_descriptor(number)?;
             change(watched.entry(fd).or_default());
         }
         Ok(())
@@ -137,10 +137,6 @@ fn watch(asked: &Sets) -> Result<BTreeMap<RawFd, Interest>> {
     Ok(watched)
 }
 
-fn not_a_socket(number: usize) -> crate::error::Error {
-    failure(WSAENOTSOCK, format!("select: {number:#x} is no socket"))
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::Write;
@@ -148,7 +144,7 @@ mod tests {
     use std::os::fd::AsRawFd;
 
     use super::*;
-    use crate::winsock::error::number;
+    use crate::winsock::error::{WSAENOTSOCK, number};
 
     const SOON: Option<Duration> = Some(Duration::ZERO);
 

@@ -83,6 +83,12 @@ def make(folder, key="ec", owner=None):
             os.chown(folder / name, *owner)
 
 
+def make_named(folder, file, common_name, *names):
+    """Writes FILE.pem and FILE.key beside what make() has written: made out to other names, by the root itself."""
+    extensions = END_ENTITY.format(key_encipherment="", usage="serverAuth", names=",".join(f"DNS:{name}" for name in names))
+    _certificate(pathlib.Path(folder), file, "ec", common_name, "ca", extensions)
+
+
 def make_expired(folder):
     """Writes expired.pem and expired.key beside what make() has written: only the dates are wrong."""
     folder = pathlib.Path(folder)

@@ -35,9 +35,12 @@ int sslsock_wce_format_narrow(char *buffer, size_t capacity, int rule, const cha
                               void *arguments) SSLSOCK_WCE(format_narrow);
 int sslsock_wce_format_wide(wchar_t *buffer, size_t capacity, int rule, const wchar_t *format, sslsock_wce_next next,
                             void *arguments) SSLSOCK_WCE(format_wide);
-/* To and from UTF-8, for streams. */
-int sslsock_wce_widen(wchar_t *buffer, size_t capacity, const char *text, size_t length) SSLSOCK_WCE(widen);
-int sslsock_wce_narrow(char *buffer, size_t capacity, const wchar_t *text, size_t length) SSLSOCK_WCE(narrow);
+/* MultiByteToWideChar and WideCharToMultiByte, for streams. */
+int sslsock_wce_to_wide(UINT page, DWORD flags, const char *from, int length, wchar_t *to, int capacity)
+    SSLSOCK_WCE(multi_byte_to_wide_char);
+int sslsock_wce_to_narrow(UINT page, DWORD flags, const wchar_t *from, int length, char *to, int capacity,
+                          const char *instead, BOOL *used_instead) SSLSOCK_WCE(wide_char_to_multi_byte);
+#define SSLSOCK_WCE_UTF8 65001
 
 struct sslsock_wce_arguments {
     va_list list;
@@ -90,35 +93,38 @@ static __inline__ int sslsock_wce_vwformat(wchar_t *buffer, size_t capacity, int
 }
 
 /* Writes to a stream, whichever orientation it has; wide text in UTF-8. */
-static __inline__ int sslsock_wce_put(FILE *stream, const char *text, size_t length)
+static __inline__ int sslsock_wce_put(FILE *stream, const char *text, int length)
 {
     wchar_t *wide;
     int result = -1;
 
     if (fwide(stream, 0) <= 0) {
-        return fwrite(text, 1, length, stream) == length ? (int)length : -1;
+        return fwrite(text, 1, (size_t)length, stream) == (size_t)length ? length : -1;
     }
-    wide = (wchar_t *)malloc((length + 1) * sizeof(wchar_t));
-    if (wide != NULL && sslsock_wce_widen(wide, length + 1, text, length) >= 0 && fputws(wide, stream) >= 0) {
-        result = (int)length;
+    wide = (wchar_t *)malloc(((size_t)length + 1) * sizeof(wchar_t));
+    if (wide != NULL && sslsock_wce_to_wide(SSLSOCK_WCE_UTF8, 0, text, length + 1, wide, length + 1) > 0 &&
+        fputws(wide, stream) >= 0) {
+        result = length;
     }
     free(wide);
     return result;
 }
 
-static __inline__ int sslsock_wce_wput(FILE *stream, const wchar_t *text, size_t length)
+static __inline__ int sslsock_wce_wput(FILE *stream, const wchar_t *text, int length)
 {
     char *narrow;
     int result = -1;
     int bytes;
 
     if (fwide(stream, 0) > 0) {
-        return fputws(text, stream) >= 0 ? (int)length : -1;
+        return fputws(text, stream) >= 0 ? length : -1;
     }
-    narrow = (char *)malloc(length * 4 + 1);
-    if (narrow != NULL && (bytes = sslsock_wce_narrow(narrow, length * 4 + 1, text, length)) >= 0 &&
+    bytes = sslsock_wce_to_narrow(SSLSOCK_WCE_UTF8, 0, text, length + 1, NULL, 0, NULL, NULL) - 1;
+    narrow = bytes < 0 ? NULL : (char *)malloc((size_t)bytes + 1);
+    if (narrow != NULL &&
+        sslsock_wce_to_narrow(SSLSOCK_WCE_UTF8, 0, text, length + 1, narrow, bytes + 1, NULL, NULL) > 0 &&
         fwrite(narrow, 1, (size_t)bytes, stream) == (size_t)bytes) {
-        result = (int)length;
+        result = length;
     }
     free(narrow);
     return result;
@@ -138,7 +144,7 @@ static __inline__ int sslsock_wce_vfprintf(FILE *stream, const char *format, va_
         length = sslsock_wce_vformat(text, (size_t)length + 1, SSLSOCK_WCE_RULE_STANDARD, format, list);
     }
     if (length >= 0) {
-        length = sslsock_wce_put(stream, text, (size_t)length);
+        length = sslsock_wce_put(stream, text, length);
     }
     if (text != small) {
         free(text);
@@ -160,7 +166,7 @@ static __inline__ int sslsock_wce_vfwprintf(FILE *stream, const wchar_t *format,
         length = sslsock_wce_vwformat(text, (size_t)length + 1, SSLSOCK_WCE_RULE_STANDARD, format, list);
     }
     if (length >= 0) {
-        length = sslsock_wce_wput(stream, text, (size_t)length);
+        length = sslsock_wce_wput(stream, text, length);
     }
     if (text != small) {
         free(text);
