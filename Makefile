@@ -79,6 +79,7 @@ c-tests: $(C_TESTS)
 
 # A program that is too long for one file has more of them in a folder of its name.
 $(TREE)/c-tests/calls: $(wildcard c-tests/calls/*)
+$(TREE)/c-tests/winsock: $(wildcard c-tests/winsock/* include/wince/*.h include/wince/*/*.h)
 
 $(TREE)/c-tests/%: c-tests/%.c $(C_TEST_COMMON) $(C_TEST_HEADERS) | $(TREE_LIB)
 	mkdir -p $(@D)

@@ -64,6 +64,7 @@ PROGRAMS = (
     "wince_ioctl",
     "wince_ioctl-c++",
     "wince_lookup",
+    "wince_select",
     "wince_lookup-c++",
     "wince_select",
     "wince_select-c++",

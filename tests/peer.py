@@ -47,6 +47,8 @@ RESULT_SECONDS = 30
 LAST_WORDS_SECONDS = 10
 MAX_FRAGMENT = 16384 + 256  # RFC 8446, 5.2
 MIRROR_PIECE = 20_000
+# Servers' certificates of other kinds, where pki.py has made them: each has a peer, SSLSOCK_PEER_NAME.
+OTHER_CERTIFICATES = ("expired", "nameless")
 
 
 def pattern(offset, length):
@@ -55,9 +57,9 @@ def pattern(offset, length):
     return whole[start : start + length]
 
 
-def server_context(pki, chain="server-chain.pem"):
+def server_context(pki, chain="server-chain.pem", key="server.key"):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(pathlib.Path(pki, chain), pathlib.Path(pki, "server.key"))
+    context.load_cert_chain(pathlib.Path(pki, chain), pathlib.Path(pki, key))
     # A client that ends without close_notify is to be seen, not smoothed over.
     context.options &= ~getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)
     return context
@@ -234,11 +236,17 @@ class Peer:
         self.results = {}
         self.arrived = threading.Condition()
         local = (socket.AF_INET, ("127.0.0.2", 0))
+        others = {
+            f"SSLSOCK_PEER_{name.upper()}": listening.listen(*local, self._server(pki, name), EXPECTED)
+            for name in OTHER_CERTIFICATES
+            if pathlib.Path(pki, f"{name}.pem").exists()
+        }
         self.variables = {
             "SSLSOCK_PKI": str(pki),
             "SSLSOCK_PEER_TLS12": listening.listen(*local, self._serve_tls12, EXPECTED),
             "SSLSOCK_PEER_P384": listening.listen(*local, self._serve_p384, EXPECTED),
             "SSLSOCK_PEER_RESULTS": listening.listen(*local, self._tell, EXPECTED),
+            **others,
             **listening.everywhere("SSLSOCK_PEER", pathlib.Path(folder, "peer"), self._serve, EXPECTED),
         }
 
@@ -266,6 +274,10 @@ class Peer:
 
     def _serve_p384(self, connection):
         self._serve(connection, self.context_p384)
+
+    def _server(self, pki, name):
+        context = server_context(pki, f"{name}.pem", f"{name}.key")
+        return lambda connection: self._serve(connection, context)
 
     def _serve(self, connection, context=None):
         if connection.recv(1, socket.MSG_PEEK) == b"S":

@@ -12,7 +12,7 @@ import recorder
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 BUILD = pathlib.Path(os.environ.get("SSLSOCK_BUILD") or ROOT / "build").absolute() / "wince"
 SOURCES = ROOT / "c-tests" / "wince"
-C_MODES, CXX_MODES = ("gnu17",), ("gnu++17",)
+C_MODES, CXX_MODES = ("gnu99", "gnu17"), ("gnu++98", "gnu++11", "gnu++17")
 SECONDS = 30
 # What a button of a message box answers.
 IDOK, IDCANCEL, IDYES, IDNO = "1", "2", "6", "7"

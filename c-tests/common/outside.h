@@ -10,6 +10,9 @@
 /* From now on sockets trust the tests' authority. */
 void trust_the_tests(void);
 
+/* And this one of the tests' certificates. */
+void trust_certificate(const char *name);
+
 /* Where the peer of this variable listens. */
 const char *peer_host(const char *variable);
 int peer_port(const char *variable);
@@ -35,6 +38,9 @@ unsigned long signals_arrived(void);
 
 /* Runs this in another thread. */
 void begin_elsewhere(void (*work)(void));
+/* Waits until that thread has said `here` and then sleeps in a system call. */
+void await_asleep_elsewhere(void);
+void here(void);
 void end_elsewhere(void);
 
 /*

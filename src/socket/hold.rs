@@ -8,6 +8,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use super::settings::SSL_FLAG_DEFER_HANDSHAKE;
 use super::{Role, Socket, State, defaults_only};
 use crate::error::{Code, Error, Result};
+use crate::sys::address::Address;
 use crate::sys::hold::{self, Stage};
 use crate::sys::private_fd::PrivateFd;
 use crate::sys::socket_options;
@@ -27,6 +28,7 @@ impl Socket {
         let fd = self.program_end()?;
         let mut state = self.state();
         state.secure.is_secure = true;
+        state.bound = Some(Address::local(fd.as_fd())?);
         state.hold_unless_deferred(fd.as_fd())
     }
 
@@ -86,6 +88,16 @@ impl Socket {
     /// Whether the kernel holds it at this moment.
     pub fn is_held(&self) -> bool {
         self.state().secure.is_held
+    }
+
+    /// The program has bound the socket to this address, or had before it was made secure; all zero
+    /// if it has not.
+    pub fn bound(&self) -> Option<Address> {
+        self.state().bound.clone()
+    }
+
+    pub fn set_bound(&self, address: Address) {
+        self.state().bound = Some(address);
     }
 
     /// Takes [`super::open_secure`] back, before the handle is freed. Refused once the socket is
