@@ -280,8 +280,6 @@
 // ssl_abi_version(): the major numbers must be equal, the library's minor number not smaller.
 #define SSL_ABI_VERSION 2
 
-#define INADDR_NONE UINT32_MAX
-
 // A handle: a checked token, never an address. NULL, garbage and freed handles are told apart
 // from live ones and answered with SSL_ERR_BAD_HANDLE.
 typedef struct ssl_socket ssl_socket;
@@ -722,34 +720,6 @@ const char *ssl_version(void);
 
 // The version of the ABI that the library has: see SSL_ABI_VERSION.
 uint32_t ssl_abi_version(void);
-
-extern int inet_aton(const char *text, in_addr *address);
-
-extern int getservbyname_r(const char *name,
-                           const char *protocol,
-                           servent *result,
-                           char *buffer,
-                           size_t size,
-                           servent **found);
-
-extern int getservbyport_r(int port,
-                           const char *protocol,
-                           servent *result,
-                           char *buffer,
-                           size_t size,
-                           servent **found);
-
-extern int getprotobyname_r(const char *name,
-                            protoent *result,
-                            char *buffer,
-                            size_t size,
-                            protoent **found);
-
-extern int getprotobynumber_r(int number,
-                              protoent *result,
-                              char *buffer,
-                              size_t size,
-                              protoent **found);
 
 #ifdef __cplusplus
 }  // extern "C"
