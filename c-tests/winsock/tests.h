@@ -13,6 +13,7 @@
 
 #include <pthread.h>
 
+#include "../common/outside.h"
 #include "../common/peer.h"
 #include "../common/test.h"
 #include "system.h"
