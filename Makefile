@@ -36,7 +36,7 @@ C_TEST_LIBS := -L$(TREE)/lib -lsslsock -Wl,-rpath,'$$ORIGIN/../lib' -ldl -lpthre
 LOADING_COMMON := c-tests/loading/api.c $(addprefix c-tests/common/,peer.c process.c test.c ways.c) $(C_TEST_EXTRA)
 LOADING_LIBS := -rdynamic -Wl,-rpath,'$$ORIGIN/../../lib' -ldl -lpthread
 
-.PHONY: all dotnet examples-dotnet lib lib-asan lib-panics examples c-tests c-tests-asan c-tests-panics c-tests-tsan lib-tsan demo test test-long test-tsan differences dotnet-matrix header symbols package install uninstall clean FORCE
+.PHONY: all wince dotnet examples-dotnet lib lib-asan lib-panics examples c-tests c-tests-asan c-tests-panics c-tests-tsan lib-tsan demo test test-long test-tsan differences dotnet-matrix header symbols package install uninstall clean FORCE
 all: lib examples
 
 # Cargo knows best whether there is something to do.
@@ -54,15 +54,20 @@ lib: $(RELEASE)/libsslsock.so
 	    $(INSTALL) -m 644 $(RELEASE)/libsslsock.a build/lib/libsslsock.a
 	cmp -s include/sslsock.h build/include/sslsock.h || \
 	    $(INSTALL) -m 644 include/sslsock.h build/include/sslsock.h
+	mkdir -p build/include/sslsock
+	ln -sfn ../../../include/wince build/include/sslsock/wince
 	$(call pkg_config,$(CURDIR)/build/lib,$(CURDIR)/build/include) > build/lib/sslsock.pc
+	$(call pkg_config_wince,$(CURDIR)/build/lib,$(CURDIR)/build/include) > build/lib/sslsock-wince.pc
 
-# $(1) the folder of the library, $(2) the one of the header.
-define pkg_config
-printf '%s\n' 'libdir=$(1)' 'includedir=$(2)' '' 'Name: sslsock' \
-    'Description: Turn a live TCP socket into TLS and go on using plain send and recv' \
-    'Version: $(VERSION)' 'Cflags: -I$${includedir}' 'Libs: -L$${libdir} -lsslsock' \
+# $(1) the folder of the library, $(2) the one of the header, $(3) the package, $(4) what it is for, $(5) the folder of its
+# headers below $(2).
+define pkg_config_of
+printf '%s\n' 'libdir=$(1)' 'includedir=$(2)' '' 'Name: $(3)' 'Description: $(4)' \
+    'Version: $(VERSION)' 'Cflags: -I$${includedir}$(5)' 'Libs: -L$${libdir} -lsslsock' \
     'Libs.private: -lpthread -lm -ldl -lc'
 endef
+pkg_config = $(call pkg_config_of,$(1),$(2),sslsock,Turn a live TCP socket into TLS and go on using plain send and recv,)
+pkg_config_wince = $(call pkg_config_of,$(1),$(2),sslsock-wince,Headers with which Windows CE sources compile on Linux,/sslsock/wince)
 
 examples: build/examples/smtp_starttls
 
@@ -74,13 +79,15 @@ c-tests: $(C_TESTS)
 
 # A program that is too long for one file has more of them in a folder of its name.
 $(TREE)/c-tests/calls: $(wildcard c-tests/calls/*)
+$(TREE)/c-tests/winsock: $(wildcard c-tests/winsock/* include/wince/*.h include/wince/*/*.h)
 
 $(TREE)/c-tests/%: c-tests/%.c $(C_TEST_COMMON) $(C_TEST_HEADERS) | $(TREE_LIB)
 	mkdir -p $(@D)
 	$(CC) -std=c11 $(C_TEST_FLAGS) -o $@ $< $(wildcard c-tests/$*/*.c) $(C_TEST_COMMON) $(C_TEST_LIBS)
 
 # With the headers for Windows CE sources, and compiled as those are: as C, and as C++ too.
-WINCE_TEST_FLAGS := -Wall -Wextra -Werror $(CFLAGS) -Iinclude/wince -Ic-tests -DUNICODE -D_UNICODE -DUNDER_CE \
+# INVALID_SOCKET is -1, as sources want it that keep sockets in integers of any kind.
+WINCE_TEST_FLAGS := -Wall -Wextra -Wno-sign-compare -Werror $(CFLAGS) -Iinclude/wince -Ic-tests -DUNICODE -D_UNICODE -DUNDER_CE \
     -D_WIN32_WCE=0x501
 WINCE_TEST_HEADERS := $(wildcard include/wince/*.h include/wince/*/*.h)
 
@@ -111,6 +118,36 @@ $(TREE)/c-tests/header-c%: c-tests/header.c $(C_TEST_HEADERS) | $(TREE_LIB)
 	mkdir -p $(@D)
 	$(CC) -std=c$* $(C_TEST_FLAGS) -o $@ $< $(C_TEST_LIBS)
 
+# Sources as they were written for Windows CE, with the include path as their only change, in every language that they
+# were compiled as. What they have beside them is the porter's.
+WINCE_FLAGS := -Iinclude/wince -DUNICODE -D_UNICODE -DUNDER_CE -D_WIN32_WCE=0x501 -Wall -Werror $(CFLAGS)
+WINCE_HARNESS := $(addprefix $(TREE)/wince/,main.o trust.o)
+WINCE_HEADERS := c-tests/wince/client.h $(shell find include/wince -type f)
+WINCE_C := $(patsubst c-tests/wince/%.c,%,$(wildcard c-tests/wince/*.c))
+WINCE_CXX := $(patsubst c-tests/wince/%.cpp,%,$(wildcard c-tests/wince/*.cpp))
+WINCE_C_MODES := gnu99 gnu17
+WINCE_CXX_MODES := gnu++98 gnu++11 gnu++17
+WINCE_PROGRAMS := $(foreach mode,$(WINCE_C_MODES),$(addprefix $(TREE)/wince/$(mode)/,$(WINCE_C))) \
+    $(foreach mode,$(WINCE_CXX_MODES),$(addprefix $(TREE)/wince/$(mode)/,$(WINCE_C) $(WINCE_CXX)))
+WINCE_LIBS := -L$(TREE)/lib -lsslsock -Wl,-rpath,'$$ORIGIN/../../lib' -lpthread
+
+wince: $(WINCE_PROGRAMS)
+
+$(TREE)/wince/%.o: c-tests/wince/harness/%.c include/sslsock.h
+	mkdir -p $(@D)
+	$(CC) -std=gnu11 $(WARNINGS) $(CFLAGS) -c -o $@ $<
+
+# $(1) the language, $(2) the compiler, $(3) how it is told the language, $(4) the ending of the source.
+define wince_rule
+$(TREE)/wince/$(1)/%: c-tests/wince/%.$(4) $(WINCE_HARNESS) $(WINCE_HEADERS) | $(TREE_LIB)
+	mkdir -p $$(@D)
+	$(2) $(3) -std=$(1) $$(WINCE_FLAGS) -o $$@ $$< -x none $(WINCE_HARNESS) $$(WINCE_LIBS)
+
+endef
+$(eval $(foreach mode,$(WINCE_C_MODES),$(call wince_rule,$(mode),$(CC),-x c,c)))
+$(eval $(foreach mode,$(WINCE_CXX_MODES),$(call wince_rule,$(mode),$(CXX),-x c++,c)))
+$(eval $(foreach mode,$(WINCE_CXX_MODES),$(call wince_rule,$(mode),$(CXX),-x c++,cpp)))
+
 # The same programs and the library with AddressSanitizer in both. Cargo's own switch for it is not
 # stable, hence RUSTC_BOOTSTRAP.
 ASAN_TARGET := x86_64-unknown-linux-gnu
@@ -133,9 +170,9 @@ lib-tsan:
 	    $(CARGO) build -Zbuild-std --lib --target $(ASAN_TARGET) --target-dir build/tsan
 	$(call link_variant,build/tsan,$(ASAN_TARGET)/debug)
 
-# The library that can be told to panic, and the program that tells it.
+# The library that can be told to panic, and the programs that tell it.
 c-tests-panics:
-	$(MAKE) build/panics/c-tests/injected/panics TREE=build/panics TREE_LIB=lib-panics
+	$(MAKE) $(addprefix build/panics/c-tests/injected/,panics shim_panics) TREE=build/panics TREE_LIB=lib-panics
 
 lib-panics:
 	$(CARGO) build --lib --features panic-injection --target-dir build/panics
@@ -213,12 +250,22 @@ install: lib
 	ln -sf libsslsock.so.$(SOVERSION) $(DESTDIR)$(LIBDIR)/libsslsock.so
 	$(INSTALL) -m 644 $(RELEASE)/libsslsock.a $(DESTDIR)$(LIBDIR)/libsslsock.a
 	$(INSTALL) -m 644 include/sslsock.h $(DESTDIR)$(INCLUDEDIR)/sslsock.h
+	# Anew, and with the links that are other spellings of a name.
+	rm -rf $(WINCE_HEADERS)
+	$(INSTALL) -d $(WINCE_HEADERS)
+	cp -RP include/wince/. $(WINCE_HEADERS)
+	chmod -R u=rwX,go=rX $(WINCE_HEADERS)
 	$(call pkg_config,$(LIBDIR),$(INCLUDEDIR)) > $(DESTDIR)$(LIBDIR)/pkgconfig/sslsock.pc
+	$(call pkg_config_wince,$(LIBDIR),$(INCLUDEDIR)) > $(DESTDIR)$(LIBDIR)/pkgconfig/sslsock-wince.pc
+
+WINCE_HEADERS = $(DESTDIR)$(INCLUDEDIR)/sslsock/wince
 
 uninstall:
 	rm -f $(DESTDIR)$(LIBDIR)/libsslsock.so.$(VERSION) $(DESTDIR)$(LIBDIR)/libsslsock.so.$(SOVERSION) \
 	    $(DESTDIR)$(LIBDIR)/libsslsock.so $(DESTDIR)$(LIBDIR)/libsslsock.a \
-	    $(DESTDIR)$(LIBDIR)/pkgconfig/sslsock.pc $(DESTDIR)$(INCLUDEDIR)/sslsock.h
+	    $(addprefix $(DESTDIR)$(LIBDIR)/pkgconfig/,sslsock.pc sslsock-wince.pc) $(DESTDIR)$(INCLUDEDIR)/sslsock.h
+	rm -rf $(WINCE_HEADERS)
+	[ ! -d $(dir $(WINCE_HEADERS)) ] || rmdir --ignore-fail-on-non-empty $(dir $(WINCE_HEADERS))
 
 clean:
 	rm -rf build

@@ -486,6 +486,7 @@ static void every_pointer_null(const struct way *way)
     EXPECT(SSL_ERR_INVALID, ssl_get_error_info(NULL, NULL));
     EXPECT(SSL_ERR_OKAY, ssl_flush_all(5000, NULL));
     EXPECT(SSL_ERR_OKAY, ssl_set_log_callback(SSL_LOG_INFO, NULL, NULL));
+    EXPECT(SSL_ERR_OKAY, ssl_wce_set_message_box(NULL, NULL));
     /* None of it was a failure of the connection. */
     send_pattern(fd, 10);
     receive_pattern(fd, 10, 0);

@@ -273,6 +273,9 @@
 // Established sessions.
 #define SSL_LOG_INFO 3
 
+// What a program says with OutputDebugString and RETAILMSG (Windows CE).
+#define SSL_LOG_DEBUG 4
+
 // The version of the ABI that this header describes: major << 16 | minor. Compare it with
 // ssl_abi_version(): the major numbers must be equal, the library's minor number not smaller.
 #define SSL_ABI_VERSION 2
@@ -366,6 +369,17 @@ typedef struct {
     // 1 if the certificate hook chose `code`.
     uint32_t from_hook;
 } ssl_error_info;
+
+// What is shown and asked in the place of Windows's MessageBox: called on the thread that called
+// MessageBox, with no lock held; it may take as long as the user does. `owner` is the program's
+// window handle, which the library does not look at; `text` and `caption` are UTF-8,
+// NUL-terminated and valid during the call only; `type` holds Windows's MB_* bits. Answers the
+// button that was chosen, as IDOK (1), IDCANCEL (2), IDYES (6) or IDNO (7).
+typedef int32_t (*ssl_message_box_fn)(void *arg,
+                                      void *owner,
+                                      const char *text,
+                                      const char *caption,
+                                      uint32_t type);
 
 // The log callback: called on the program's own threads, inside a call to the library, with no
 // lock held. `message` is UTF-8, NUL-terminated and valid during the call only. It never holds
@@ -682,6 +696,12 @@ int32_t ssl_wce_secure(int32_t fd, ssl_socket **s);
 // SSL_ERR_STATE if the socket is connected or (for 0) about to be, the handshake has begun, or the
 // handle is not of ssl_wce_secure; SSL_ERR_INVALID for any other number. Any thread.
 int32_t ssl_wce_hold(ssl_socket *s, int32_t hold);
+
+// Windows CE: has the program's MessageBox calls ask `fn`, together with `arg`; NULL ends that.
+// Without a function nothing is shown, and the answer is as if the user had cancelled: IDNO for
+// MB_YESNO, IDABORT for MB_ABORTRETRYIGNORE, IDCANCEL otherwise. See ssl_message_box_fn. Any
+// thread.
+int32_t ssl_wce_set_message_box(ssl_message_box_fn fn, void *arg);
 
 // Waits until everything that the program has sent has been acknowledged by the peers' systems,
 // for at most `timeout_ms` (UINT32_MAX: no limit, 0: only look), without ending any direction: so

@@ -11,6 +11,7 @@ pub enum Level {
     Error = 1,
     Warning = 2,
     Info = 3,
+    Debug = 4,
 }
 
 pub type Callback = Arc<dyn Fn(Level, &str) + Send + Sync>;

@@ -44,6 +44,8 @@ PROGRAMS = (
     "fork",
     "handle",
     "ioctl",
+    "ioctl_effects",
+    "ioctl_table",
     "load",
     "nothing_in_clear",
     "numbers",
@@ -53,13 +55,20 @@ PROGRAMS = (
     "readiness",
     "scarcity",
     "secure",
+    "shim_arguments",
     "slow_reader",
     "stream",
     "surroundings",
+    "wince_certificates",
+    "wince_certificates-c++",
+    "wince_ioctl",
+    "wince_ioctl-c++",
     "wince_lookup",
     "wince_select",
     "wince_lookup-c++",
+    "wince_select",
     "wince_select-c++",
+    "winsock",
     "loading/names",
     "loading/openssl",
     "loading/rounds",
@@ -76,6 +85,8 @@ ASAN_PROGRAMS = (
     "fork",
     "handle",
     "ioctl",
+    "ioctl_effects",
+    "ioctl_table",
     "nothing_in_clear",
     "numbers",
     "other_threads",
@@ -83,11 +94,15 @@ ASAN_PROGRAMS = (
     "process",
     "readiness",
     "secure",
+    "shim_arguments",
     "slow_reader",
     "stream",
     "surroundings",
+    "wince_certificates",
+    "wince_ioctl",
     "wince_lookup",
     "wince_select",
+    "winsock",
     "loading/rounds",
 )
 # Programs, and which of their tests. Left out is what closes a descriptor under a thread that is inside a call on it,
@@ -275,7 +290,8 @@ def the_header_declares_exactly_the_listed_names():
 
 def names_of_shims():
     """The names to which the headers for Windows CE sources bind their functions."""
-    texts = [path.read_text() for path in sorted((ROOT / "include" / "wince").rglob("*.h")) if not path.is_symlink()]
+    paths = [path for path in sorted((ROOT / "include" / "wince").rglob("*.h")) if not path.is_symlink()]
+    texts = [re.sub(r"//[^\n]*|/\*.*?\*/", "", path.read_text(), flags=re.S) for path in paths]
     return {f"ssl_wce_{name}" for text in texts for name in re.findall(r"\bSSLSOCK_WCE\((\w+)\)\s*[;,]", text)}
 
 
@@ -284,6 +300,19 @@ def every_listed_name_has_a_test_of_its_arguments():
     missing = sorted(name for name in listed_names() - names_of_shims() if not re.search(rf"\b{name}\b", text))
     if missing:
         raise Failed(f"c-tests/handle.c does not call {missing}")
+    # What c-tests/shim_arguments.c calls.
+    rows = re.findall(r'^    \{"(\w+)", [A-Z_]+, "(\w*)"\},$', (ROOT / "c-tests" / "common" / "shims.c").read_text(), re.M)
+    if sorted(name for name, _ in rows) != sorted(names_of_shims()):
+        raise Failed(f"c-tests/common/shims.c has other rows: {sorted(names_of_shims() ^ {name for name, _ in rows})}")
+
+
+def shape(folder):
+    """What is in a folder: every name, with a link's target or a file's contents."""
+
+    def content(path):
+        return os.readlink(path) if path.is_symlink() else path.is_dir() or path.read_bytes()
+
+    return {str(path.relative_to(folder)): content(path) for path in folder.rglob("*")}
 
 
 def install_and_use(variables):
@@ -300,11 +329,12 @@ def install_and_use(variables):
             "PKG_CONFIG_ALLOW_SYSTEM_LIBS": "1",
         }
 
-        def flags(*options):
-            return run("pkg-config", *options, "sslsock", env=environment).split()
+        def flags(*options, package="sslsock", environment=environment):
+            return run("pkg-config", *options, package, env=environment).split()
 
-        if run("pkg-config", "--modversion", "sslsock", env=environment) not in (version() + "\n",):
-            raise Failed("pkg-config knows another version")
+        for package in ("sslsock", "sslsock-wince"):
+            if run("pkg-config", "--modversion", package, env=environment) != version() + "\n":
+                raise Failed(f"pkg-config knows another version of {package}")
         source = ROOT / "c-tests" / "installed" / "program.c"
         common = ["cc", "-std=c11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Wpedantic", "-Werror"]
         arguments = [variables["SSLSOCK_PEER"].rpartition(":")[2], f"{variables['SSLSOCK_PKI']}/ca.pem"]
@@ -333,10 +363,24 @@ def install_and_use(variables):
         run(*common, "-static", "-o", static, source, *flags("--cflags", "--libs", "--static"))
         check(static)
 
-        for program in (dynamic, archived, static):
+        # What a Windows CE source needs, here and in the tree. Links are other spellings of a header's name.
+        installed = pathlib.Path(folder, "usr/include/sslsock/wince")
+        if shape(installed) != shape(ROOT / "include" / "wince"):
+            raise Failed("the headers for Windows CE sources are not installed as they are")
+        in_tree = {**os.environ, "PKG_CONFIG_PATH": str(BUILD / "lib")}
+        wince = pathlib.Path(folder, "wince")
+        for where_from, libraries in ((environment, f"{folder}/usr/lib"), (in_tree, BUILD / "lib")):
+            wanted = flags("--cflags", "--libs", package="sslsock-wince", environment=where_from)
+            run("cc", "-DUNICODE", "-D_UNICODE", "-DUNDER_CE", "-o", wince, source.with_name("wince.c"), *wanted)
+            got = run(wince, arguments[0], env={**os.environ, "LD_LIBRARY_PATH": str(libraries)})
+            if got != "hello\n":
+                raise Failed(f"the Windows CE program says {got!r}")
+
+        for program in (dynamic, archived, static, wince):
             program.unlink()
         run("make", "-C", ROOT, "uninstall", *where, env=make)
         left = [str(path.relative_to(folder)) for path in pathlib.Path(folder).rglob("*") if not path.is_dir()]
+        left += [str(path) for path in pathlib.Path(folder, "usr/include").iterdir()]
         if left:
             raise Failed(f"make uninstall leaves {left}")
 
@@ -390,11 +434,12 @@ def main():
             variables["SSLSOCK_LONG"] = "1"
         jobs = []
         if options.panics:
-            jobs.append(pool.submit(tally.add_program, BUILD / "panics" / "c-tests" / "injected" / "panics", variables))
+            for name in ("panics", "shim_panics"):
+                jobs.append(pool.submit(tally.add_program, BUILD / "panics" / "c-tests" / "injected" / name, variables))
         elif options.asan:
             for name in ASAN_PROGRAMS:
-                # And whoever may start no thread, or whose main thread has ended, cannot look for leaks.
-                leaks = "0" if name in (*FORKING, "nothing_in_clear", "other_threads") else "1"
+                # And whoever may start no thread, or whose main thread has ended, cannot look for leaks; or does not free.
+                leaks = "0" if name in (*FORKING, "nothing_in_clear", "other_threads", "shim_arguments") else "1"
                 # Its dlopen is the sanitizer's own, which does not know where the program looks.
                 library = {"LD_LIBRARY_PATH": str(BUILD / "asan" / "lib")}
                 own = {**variables, **library, "ASAN_OPTIONS": f"detect_leaks={leaks}:abort_on_error=0"}

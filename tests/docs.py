@@ -13,6 +13,7 @@ import harness  # noqa: E402
 
 DOCUMENTS = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "bindings").glob("*/*.md")]
 HEADER = (ROOT / "include" / "sslsock.h").read_text()
+WINCE = "".join(path.read_text() for path in sorted((ROOT / "include" / "wince").rglob("*.h")))
 
 
 def codes(pattern, text):
@@ -68,9 +69,21 @@ class Architecture(unittest.TestCase):
         self.assertEqual(named - self.existing(), set())
 
 
+class Porting(unittest.TestCase):
+    PAGE = (ROOT / "docs" / "porting-from-windows-ce.md").read_text()
+
+    def test_every_code_of_windows_ce_has_its_row_and_number(self):
+        defined = dict(re.findall(r"^#define (SO_SSL_(?:GET|SET|PERFORM)_\w+) (0x[0-9a-f]{8})u$", WINCE, re.M))
+        self.assertGreater(len(defined), 20)
+        rows = dict(re.findall(r"^\| `(SO_SSL_\w+)` \| ([^|]+) \|", self.PAGE, re.M))
+        self.assertEqual(rows.keys(), defined.keys())
+        for name, numbers in rows.items():
+            self.assertIn(int(defined[name], 16), [int(number, 16) for number in numbers.split(", ")], name)
+
+
 class Everywhere(unittest.TestCase):
     def test_names_of_the_abi_exist(self):
-        known = set(re.findall(r"\b(?:ssl|SSL)_\w+", HEADER)) | {"SSL_CERT_FILE", "SSL_CERT_DIR"}
+        known = set(re.findall(r"\b(?:ssl|SSL)_\w+", HEADER + WINCE)) | {"SSL_CERT_FILE", "SSL_CERT_DIR"}
         for document in DOCUMENTS:
             for name in set(re.findall(r"\b(?:ssl|SSL)_\w+", document.read_text())):
                 # "ssl_set_*" stands for all that begin so.

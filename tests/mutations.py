@@ -100,6 +100,16 @@ MUTATIONS = [
         ["without_a_name"],
     ),
     Mutation(
+        "the ciphers of a socket are kept and not restricted",
+        [("src/winsock/mod.rs", "settings.suites = suites;", "let _ = suites;")],
+        ["the_peer_sees_the_ciphers"],
+    ),
+    Mutation(
+        "a handshake has the ciphers of another socket",
+        [("src/tls/config.rs", "suites: suites.clone(),", "suites: Suites::default(),")],
+        ["handshakes_at_once"],
+    ),
+    Mutation(
         "the end of the process waits for nothing",
         [("src/abi/process.rs", "let _ = panic::catch(socket::end_process);", "let _ = panic::catch(|| ());")],
         ["exit_delivers", "then exit"],

@@ -7,6 +7,7 @@ needs a missing package is skipped and counted. Nothing that is installed is eve
 
 import os
 import pathlib
+import platform
 import shutil
 import subprocess
 import sys
@@ -17,6 +18,9 @@ TOOLS = [
     "binutils", "ca-certificates", "g++", "gcc", "gnutls-bin", "libssl-dev", "make", "mono-mcs", "mono-runtime",
     "mono-xbuild", "openssl", "pkg-config", "python3-pip", "python3-venv", "strace", "valgrind",
 ]  # fmt: skip
+if platform.machine() == "x86_64":
+    # Windows CE's structures are compared with 32-bit pointers too.
+    TOOLS += ["g++-multilib", "gcc-multilib"]
 
 
 def wanted():

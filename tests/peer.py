@@ -12,6 +12,7 @@
     exchange              reads two bytes and answers one, again and again
     duplex TICKET BYTES FIRST   sends the first FIRST of BYTES before it reads anything, then does both at once; the
                           bytes are random, and the hashes of both directions are remembered
+    agreed TICKET         remembers how many cipher suites both sides have, and version and suite that were agreed
     play TICKET STEP...   see peer_steps.py
     mirror TICKET BYTES   sends so much of the pattern in pieces and reads each back, then close_notify, and remembers
                           under TICKET what came and how the client's direction ended
@@ -46,6 +47,8 @@ RESULT_SECONDS = 30
 LAST_WORDS_SECONDS = 10
 MAX_FRAGMENT = 16384 + 256  # RFC 8446, 5.2
 MIRROR_PIECE = 20_000
+# Servers' certificates of other kinds, where pki.py has made them: each has a peer, SSLSOCK_PEER_NAME.
+OTHER_CERTIFICATES = ("expired", "nameless")
 
 
 def pattern(offset, length):
@@ -54,9 +57,9 @@ def pattern(offset, length):
     return whole[start : start + length]
 
 
-def server_context(pki, chain="server-chain.pem"):
+def server_context(pki, chain="server-chain.pem", key="server.key"):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(pathlib.Path(pki, chain), pathlib.Path(pki, "server.key"))
+    context.load_cert_chain(pathlib.Path(pki, chain), pathlib.Path(pki, key))
     # A client that ends without close_notify is to be seen, not smoothed over.
     context.options &= ~getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)
     return context
@@ -79,7 +82,12 @@ class Session:
         # Read ahead of its time.
         self.early = b""
         self.tls = context.wrap_bio(self.incoming, self.outgoing, server_side=True)
-        self._drive(self.tls.do_handshake)
+        try:
+            self._drive(self.tls.do_handshake)
+        except ssl.SSLError:
+            # The alert that says why.
+            self._flush()
+            raise
 
     def read(self, size=65536):
         if self.early:
@@ -223,13 +231,22 @@ class Peer:
         self.context = server_context(pki)
         self.context_tls12 = server_context(pki)
         self.context_tls12.maximum_version = ssl.TLSVersion.TLSv1_2
+        self.context_p384 = server_context(pki)
+        self.context_p384.set_ecdh_curve("secp384r1")
         self.results = {}
         self.arrived = threading.Condition()
         local = (socket.AF_INET, ("127.0.0.2", 0))
+        others = {
+            f"SSLSOCK_PEER_{name.upper()}": listening.listen(*local, self._server(pki, name), EXPECTED)
+            for name in OTHER_CERTIFICATES
+            if pathlib.Path(pki, f"{name}.pem").exists()
+        }
         self.variables = {
             "SSLSOCK_PKI": str(pki),
             "SSLSOCK_PEER_TLS12": listening.listen(*local, self._serve_tls12, EXPECTED),
+            "SSLSOCK_PEER_P384": listening.listen(*local, self._serve_p384, EXPECTED),
             "SSLSOCK_PEER_RESULTS": listening.listen(*local, self._tell, EXPECTED),
+            **others,
             **listening.everywhere("SSLSOCK_PEER", pathlib.Path(folder, "peer"), self._serve, EXPECTED),
         }
 
@@ -254,6 +271,13 @@ class Peer:
 
     def _serve_tls12(self, connection):
         self._serve(connection, self.context_tls12)
+
+    def _serve_p384(self, connection):
+        self._serve(connection, self.context_p384)
+
+    def _server(self, pki, name):
+        context = server_context(pki, f"{name}.pem", f"{name}.key")
+        return lambda connection: self._serve(connection, context)
 
     def _serve(self, connection, context=None):
         if connection.recv(1, socket.MSG_PEEK) == b"S":
@@ -363,6 +387,11 @@ class Peer:
             session.write(data)
             sent += len(data)
         self._read_to_end(session, lambda data: None)
+        self._finish(session)
+
+    def _agreed(self, session, ticket):
+        name, _, _ = session.tls.cipher()
+        self._remember(ticket, len(session.tls.shared_ciphers()), f"{session.tls.version()} {name}")
         self._finish(session)
 
     def _hold(self, session):

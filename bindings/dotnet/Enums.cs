@@ -204,7 +204,9 @@ namespace SslSock
         /// <summary>Certificates accepted by a hook despite what verification found.</summary>
         Warning = 2,
         /// <summary>Established sessions.</summary>
-        Info = 3
+        Info = 3,
+        /// <summary>What a program says with OutputDebugString and RETAILMSG (Windows CE).</summary>
+        Debug = 4
     }
 
     /// <summary>Flags of <see cref="SslSocket.Send"/> and <see cref="SslSocket.Receive"/>: Linux's MSG_*.</summary>

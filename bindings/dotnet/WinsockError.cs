@@ -62,12 +62,19 @@ namespace SslSock
             { 115, SocketError.InProgress }
         };
 
+        /// <summary>EFAULT: not an argument but a buffer is wrong.</summary>
+        private const int BadAddress = 14;
+
         internal static int Of(int code, int systemError)
         {
             if (code <= (int)SslError.Signature)
             {
                 // Windows CE passes the certificate codes on, and what a hook has chosen.
                 return code;
+            }
+            if (code == (int)SslError.Invalid && systemError == BadAddress)
+            {
+                return (int)SocketError.Fault;
             }
             SocketError number;
             if (Codes.TryGetValue((SslError)code, out number) ||

@@ -2,6 +2,8 @@
 #ifndef SSLSOCK_TESTS_CODES_H
 #define SSLSOCK_TESTS_CODES_H
 
+#include <time.h>
+
 #include <sslsock.h>
 
 #define GET_CAPABILITIES 0x50730001u
@@ -34,6 +36,35 @@
 /* All of them. */
 #define CODE_COUNT 26
 extern const uint32_t all_codes[CODE_COUNT];
+
+/* Protocols and ciphers, the former without their prefix SSL_PROTOCOL_. */
+#define PCT1 1u
+#define SSL2 2u
+#define SSL3 3u
+#define TLS1 4u
+#define CALG_DES 0x6601u
+#define CALG_RC4 0x6801u
+#define CALG_AES_128 0x660Eu
+#define CALG_AES_256 0x6610u
+#define CALG_AES 0x6611u
+
+/* SSLCLIENTOPTS and SSLSERVEROPTS. */
+struct cache_opts {
+    time_t timeout;
+    uint32_t entries;
+    uint32_t flags;
+};
+
+/* SSLCLIENTAUTHOPTS, with the padding at its end. */
+struct client_auth_opts {
+    uint32_t request_client_auth;
+    uint32_t redo_handshake;
+    uint32_t type;
+    uint32_t issuer_count;
+    void *issuers;
+    uint32_t flags;
+    uint32_t padding;
+};
 
 /* SSLVALIDATECERTHOOK. */
 struct hook {

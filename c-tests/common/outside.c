@@ -24,7 +24,12 @@
 
 void trust_the_tests(void)
 {
-    CHECK(ssl_add_trust_file(ssl_defaults(), pki_file("ca.pem")) == SSL_ERR_OKAY);
+    trust_certificate("ca.pem");
+}
+
+void trust_certificate(const char *name)
+{
+    CHECK(ssl_add_trust_file(ssl_defaults(), pki_file(name)) == SSL_ERR_OKAY);
 }
 
 static const char *colon_in(const char *variable)

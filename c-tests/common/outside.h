@@ -10,6 +10,9 @@
 /* From now on sockets trust the tests' authority. */
 void trust_the_tests(void);
 
+/* And this one of the tests' certificates. */
+void trust_certificate(const char *name);
+
 /* Where the peer of this variable listens. */
 const char *peer_host(const char *variable);
 int peer_port(const char *variable);

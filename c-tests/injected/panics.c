@@ -6,7 +6,6 @@
  */
 #define _GNU_SOURCE
 
-#include <dlfcn.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -16,6 +15,8 @@
 #include <unistd.h>
 
 #include "../common/peer.h"
+#include "../common/quiet.h"
+#include "../common/shims.h"
 #include "../common/test.h"
 #include "../common/upgrade.h"
 #include "../common/ways.h"
@@ -87,6 +88,7 @@ CASE(ssl_use_system_trust, ssl_use_system_trust(s))
 CASE(ssl_version, IF(ssl_version() != NULL && ssl_version()[0] == '\0'))
 CASE(ssl_wce_hold, ssl_wce_hold(s, 0))
 CASE(ssl_wce_secure, ssl_wce_secure(fd, (ssl_socket **)(void *)out))
+CASE(ssl_wce_set_message_box, ssl_wce_set_message_box(NULL, NULL))
 
 struct entry {
     const char *name;
@@ -134,43 +136,24 @@ static const struct entry entries[] = {
     {"ssl_version", case_ssl_version, 0},
     {"ssl_wce_hold", case_ssl_wce_hold, 1},
     {"ssl_wce_secure", case_ssl_wce_secure, 0},
+    {"ssl_wce_set_message_box", case_ssl_wce_set_message_box, 0},
     {NULL, NULL, 0},
 };
 
-#define MOST_EXPORTS 256
-
-/* One way for each exported function. */
-static struct way exports[MOST_EXPORTS + 1];
+/* One way for each exported function that is not in shim_panics.c. */
+static struct way exports[256];
 
 static void find_exports(void)
 {
-    Dl_info library;
-    char command[4200];
-    char line[256];
     size_t count = 0;
-    FILE *names;
 
-    CHECK(dladdr((void *)(uintptr_t)&ssl_test_panic_in, &library) != 0);
-    snprintf(command, sizeof command, "nm -D --defined-only '%s'", library.dli_fname);
-    names = popen(command, "r");
-    CHECK(names != NULL);
-    while (fgets(line, sizeof line, names) != NULL) {
-        char name[256];
-        if (sscanf(line, "%*s %*s %255s", name) == 1 && strcmp(name, "ssl_test_panic_in") != 0) {
-            CHECK(count < MOST_EXPORTS);
-            exports[count++].name = strdup(name);
+    for (const struct way *name = exported_names(); name->name != NULL; name++) {
+        if (find_shim(name->name) == NULL) {
+            CHECK(count + 1 < sizeof exports / sizeof *exports);
+            exports[count++] = *name;
         }
     }
-    CHECK(pclose(names) == 0 && count > 0);
-}
-
-/* What the process says on descriptor 2 goes into a file; the answer is its own descriptor 2 of before. */
-static int listen_to_errors(FILE *file)
-{
-    int before = dup(STDERR_FILENO);
-
-    CHECK(before >= 0 && dup2(fileno(file), STDERR_FILENO) == STDERR_FILENO);
-    return before;
+    CHECK(count > 0);
 }
 
 static void works_on(void)
@@ -196,25 +179,20 @@ static const struct entry *entry_of(const char *name)
 
 static void panic(const struct entry *entry, ssl_socket *s, int fd)
 {
-    FILE *said = tmpfile();
+    struct quiet quiet = listen_to_errors();
     int32_t answer;
-    int errors;
+    int said;
 
-    CHECK(said != NULL);
-    errors = listen_to_errors(said);
     ssl_test_panic_in(entry->name);
     answer = entry->call(s, fd);
     ssl_test_panic_in(NULL);
-    CHECK(dup2(errors, STDERR_FILENO) == STDERR_FILENO);
-    close(errors);
+    said = stop_listening(&quiet);
     if (answer != SSL_ERR_INTERNAL) {
         FAIL("%s: %s instead of SSL_ERR_INTERNAL", entry->name, ssl_error_name(answer));
     }
-    rewind(said);
-    if (fgetc(said) != EOF) {
+    if (said) {
         FAIL("%s: something was printed", entry->name);
     }
-    fclose(said);
 }
 
 static void a_panic_on_a_plain_handle(const struct way *way)

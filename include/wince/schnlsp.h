@@ -3,6 +3,7 @@
 #define SSLSOCK_WCE_SCHNLSP_H
 
 #include "sslsock_wce/algorithms.h"
+#include "wincrypt.h"
 #include "windef.h"
 
 SSLSOCK_WCE_BEGIN
@@ -39,8 +40,9 @@ typedef struct _PctPublicKey {
 } PctPublicKey;
 
 /*
- * The names look like "CN=host, O=Example, C=DE": CN first, each part once. The texts can be written to.
- * SerialNumber has the last 16 bytes, least significant first.
+ * The names look like "CN=host, O=Example, C=DE": CN first, and only one. The texts can be written to. Version is as
+ * encoded, 2 for X.509 version 3; SerialNumber has the last 16 bytes, least significant first; SignatureAlgorithm is
+ * that of the hash; the dates are UTC.
  */
 typedef struct _X509Certificate {
     DWORD Version;
@@ -52,6 +54,18 @@ typedef struct _X509Certificate {
     PSTR pszSubject;
     PctPublicKey *pPublicKey;
 } X509Certificate, *PX509Certificate;
+
+/*
+ * FALSE, with *ppCertificate NULL, if it is no X.509 certificate in DER. SslFreeCertificate frees everything.
+ *
+ * The value of the subject's CN has no space, comma, semicolon, apostrophe, quotation mark, "=" or backslash, and no
+ * value has "=": they stand there as \xNN, as do characters outside ASCII, so that neither can be taken for another
+ * name. If there is no CN, the name that was verified takes its place (inside the hook that is being asked about this
+ * certificate), else the first DNS name of the certificate.
+ */
+BOOL WINAPI SslCrackCertificate(PUCHAR pbCertificate, DWORD cbCertificate, DWORD dwFlags,
+                                PX509Certificate *ppCertificate) SSLSOCK_WCE(crack_certificate);
+VOID WINAPI SslFreeCertificate(PX509Certificate pCertificate) SSLSOCK_WCE(free_certificate);
 
 typedef BOOL(WINAPI *SSL_CRACK_CERTIFICATE_FN)(PUCHAR pbCertificate, DWORD cbCertificate, BOOL VerifySignature,
                                                PX509Certificate *ppCertificate);

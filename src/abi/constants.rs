@@ -198,6 +198,8 @@ pub const SSL_LOG_ERROR: u32 = 1;
 pub const SSL_LOG_WARNING: u32 = 2;
 /// Established sessions.
 pub const SSL_LOG_INFO: u32 = 3;
+/// What a program says with OutputDebugString and RETAILMSG (Windows CE).
+pub const SSL_LOG_DEBUG: u32 = 4;
 
 /// The datapath of a transparent session.
 pub fn datapath(kind: PairKind) -> u32 {
@@ -216,7 +218,7 @@ const _: () = {
     assert!(SSL_VERDICT_TRUSTED == Verdict::Trusted as u32);
     assert!(SSL_VERDICT_NOT_TRUSTED == Verdict::NotTrusted as u32);
     assert!(SSL_VERDICT_ACCEPTED_BY_HOOK == Verdict::AcceptedByHook as u32);
-    assert!(SSL_LOG_ERROR == Level::Error as u32 && SSL_LOG_INFO == Level::Info as u32);
+    assert!(SSL_LOG_ERROR == Level::Error as u32 && SSL_LOG_DEBUG == Level::Debug as u32);
     assert!(SSL_FLAG_UNIX_PAIR == crate::socket::settings::SSL_FLAG_UNIX_PAIR);
     assert!(SSL_FLAG_EXPLICIT_IO == crate::socket::settings::SSL_FLAG_EXPLICIT_IO);
     assert!(SSL_CAUSE_ISSUER_UNKNOWN == report::CAUSE_ISSUER_UNKNOWN);

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::boundary::{entry, status};
-use super::constants::{SSL_LOG_ERROR, SSL_LOG_INFO, SSL_LOG_OFF, SSL_LOG_WARNING};
+use super::constants::{SSL_LOG_DEBUG, SSL_LOG_ERROR, SSL_LOG_INFO, SSL_LOG_OFF, SSL_LOG_WARNING};
 use super::memory;
-use super::types::ssl_log_fn;
+use super::types::{Opaque, ssl_log_fn};
 use crate::error::{Code, Error};
 use crate::log::{self, Level};
 use crate::{panic, socket};
@@ -55,9 +55,10 @@ pub extern "C" fn ssl_set_log_callback(level: u32, r#fn: ssl_log_fn, arg: *mut c
             SSL_LOG_ERROR => Some(Level::Error),
             SSL_LOG_WARNING => Some(Level::Warning),
             SSL_LOG_INFO => Some(Level::Info),
+            SSL_LOG_DEBUG => Some(Level::Debug),
             _ => return Err(Error::new(Code::INVALID, "`level` is none of SSL_LOG_*")),
         };
-        let argument = LogArgument(arg);
+        let argument = Opaque(arg);
         log::set(level.zip(r#fn).map(|(level, callback)| {
             let call: log::Callback = Arc::new(move |level: Level, text: &str| {
                 let argument = &argument;
@@ -96,15 +97,6 @@ extern "C" fn at_exit() {
 #[used]
 #[unsafe(link_section = ".fini_array")]
 static AT_EXIT: extern "C" fn() = at_exit;
-
-/// The program's argument, which the library only carries.
-struct LogArgument(*mut c_void);
-
-// SAFETY: the library never looks at what it points to. That the callback runs on whichever thread
-// calls the library is in its documentation.
-unsafe impl Send for LogArgument {}
-// SAFETY: as above.
-unsafe impl Sync for LogArgument {}
 
 const VERSION: &std::ffi::CStr = match std::ffi::CStr::from_bytes_with_nul(
     concat!(env!("CARGO_PKG_VERSION"), "\0").as_bytes(),

@@ -45,6 +45,21 @@ pub type ssl_validate_cert_fn = Option<
 pub type ssl_log_fn =
     Option<unsafe extern "C" fn(arg: *mut c_void, level: u32, message: *const c_char)>;
 
+/// What is shown and asked in the place of Windows's MessageBox: called on the thread that called
+/// MessageBox, with no lock held; it may take as long as the user does. `owner` is the program's
+/// window handle, which the library does not look at; `text` and `caption` are UTF-8,
+/// NUL-terminated and valid during the call only; `type` holds Windows's MB_* bits. Answers the
+/// button that was chosen, as IDOK (1), IDCANCEL (2), IDYES (6) or IDNO (7).
+pub type ssl_message_box_fn = Option<
+    unsafe extern "C" fn(
+        arg: *mut c_void,
+        owner: *mut c_void,
+        text: *const c_char,
+        caption: *const c_char,
+        r#type: u32,
+    ) -> i32,
+>;
+
 /// What was agreed in the handshake. Set `size` to sizeof(ssl_session_info) before the call.
 #[repr(C)]
 pub struct ssl_session_info {
@@ -107,6 +122,16 @@ pub struct ssl_error_info {
     /// 1 if the certificate hook chose `code`.
     pub from_hook: u32,
 }
+
+/// The program's argument, which the library only carries.
+/// cbindgen:ignore
+pub(super) struct Opaque(pub *mut c_void);
+
+// SAFETY: the library never looks at what it points to. That a callback runs on whichever thread
+// calls the library is in its documentation.
+unsafe impl Send for Opaque {}
+// SAFETY: as above.
+unsafe impl Sync for Opaque {}
 
 // What C programs have compiled in.
 const _: () = {

@@ -1,13 +1,15 @@
 //! Secure sockets as Windows CE programs know them: for ports, shims and bindings.
 
-use std::ffi::c_void;
+use std::ffi::{CString, c_void};
+use std::sync::Arc;
 
 use super::boundary::{entry, status};
 use super::memory;
 use super::settings::hook_at;
-use super::types::ssl_socket;
+use super::types::{Opaque, ssl_message_box_fn, ssl_socket};
 use crate::error::{Code, Error, Result};
 use crate::socket::{self, Socket};
+use crate::winsock::message_box::{self, Question};
 use crate::winsock::{self, Request};
 
 /// Windows CE: WSAIoctl on a secure socket. `code` is one of the numbers below, which Windows CE's
@@ -137,6 +139,36 @@ pub extern "C" fn ssl_wce_hold(s: *mut ssl_socket, hold: i32) -> i32 {
         0 | 1 => socket.hold(hold == 1),
         _ => Err(Error::new(Code::INVALID, format!("`hold` is {hold}, neither 0 nor 1"))),
     }))
+}
+
+/// Windows CE: has the program's MessageBox calls ask `fn`, together with `arg`; NULL ends that.
+/// Without a function nothing is shown, and the answer is as if the user had cancelled: IDNO for
+/// MB_YESNO, IDABORT for MB_ABORTRETRYIGNORE, IDCANCEL otherwise. See ssl_message_box_fn. Any
+/// thread.
+#[unsafe(no_mangle)]
+pub extern "C" fn ssl_wce_set_message_box(r#fn: ssl_message_box_fn, arg: *mut c_void) -> i32 {
+    status(entry!(ssl_wce_set_message_box, {
+        let argument = Opaque(arg);
+        message_box::set(r#fn.map(|callback| {
+            let ask: message_box::Callback = Arc::new(move |question: &Question<'_>| {
+                let argument = &argument;
+                let text = c_string(question.text);
+                let caption = c_string(question.caption);
+                let owner = question.owner as *mut c_void;
+                // SAFETY: the program gave this function for this purpose; the texts live until
+                // it returns.
+                unsafe {
+                    callback(argument.0, owner, text.as_ptr(), caption.as_ptr(), question.kind)
+                }
+            });
+            ask
+        }));
+        Ok(())
+    }))
+}
+
+fn c_string(text: &str) -> CString {
+    CString::new(text.replace('\0', "")).unwrap_or_default()
 }
 
 /// What [`ssl_ioctl`] does on a handle; also what WSAIoctl does.

@@ -8,9 +8,10 @@ use std::os::fd::{AsFd, BorrowedFd};
 use super::settings::SSL_FLAG_DEFER_HANDSHAKE;
 use super::{Role, Socket, State, defaults_only};
 use crate::error::{Code, Error, Result};
+use crate::sys::address::Address;
 use crate::sys::hold::{self, Stage};
 use crate::sys::private_fd::PrivateFd;
-use crate::sys::socket_options;
+use crate::sys::{socket_options, stream_socket};
 
 /// What is special about a socket that was made secure before it was connected.
 #[derive(Clone, Copy, Default)]
@@ -27,6 +28,7 @@ impl Socket {
         let fd = self.program_end()?;
         let mut state = self.state();
         state.secure.is_secure = true;
+        state.bound = Some(Address::local(fd.as_fd())?);
         state.hold_unless_deferred(fd.as_fd())
     }
 
@@ -88,6 +90,16 @@ impl Socket {
         self.state().secure.is_held
     }
 
+    /// The program has bound the socket to this address, or had before it was made secure; all zero
+    /// if it has not.
+    pub fn bound(&self) -> Option<Address> {
+        self.state().bound.clone()
+    }
+
+    pub fn set_bound(&self, address: Address) {
+        self.state().bound = Some(address);
+    }
+
     /// Takes [`super::open_secure`] back, before the handle is freed. Refused once the socket is
     /// connected or about to be.
     pub fn make_insecure(&self) -> Result<()> {
@@ -142,6 +154,16 @@ impl Socket {
             )),
             _ => Ok(written),
         }
+    }
+}
+
+/// Kills a connection that nothing is known of yet. Where there is none, there will be none.
+pub(super) fn kill_and_hold(fd: BorrowedFd<'_>) {
+    let was_connected = !matches!(hold::stage(fd), Ok(Stage::Unconnected | Stage::Connecting));
+    stream_socket::kill(fd);
+    if !was_connected {
+        // If that fails: its filter still lets no connection come about.
+        let _ = hold::hold(fd);
     }
 }
 

@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use hold::Secure;
 pub use registry::{
-    by_descriptor, defaults, end_process, find, flush_all, free, open, open_secure,
+    by_descriptor, default_trust, defaults, end_process, find, flush_all, free, open, open_secure,
     refuse_upgrade_in_child,
 };
 use settings::Settings;
@@ -88,6 +88,9 @@ struct State {
     /// The name that the peer's address was found by, as far as is known: Windows CE's way uses it
     /// where the program has named nobody.
     derived_name: Option<PeerName>,
+    /// The address of a secure socket before it is connected: the kernel's own word for it changes
+    /// while it is held.
+    bound: Option<Address>,
     /// What the descriptor refers to: the connection itself, after a swap the inner end.
     identity: Option<Identity>,
     session: Option<Session>,
@@ -124,6 +127,7 @@ impl Socket {
                 settings,
                 secure: Secure::default(),
                 derived_name: None,
+                bound: None,
                 identity,
                 session: None,
                 verification: None,

@@ -15,6 +15,7 @@ use crate::relay;
 use crate::sys::identity::Identity;
 use crate::sys::process::{self, PerProcess};
 use crate::sys::stream_socket;
+use crate::verify::trust::Trust;
 
 /// A new handle for the stream socket `fd`, which stays the program's.
 pub fn open(fd: RawFd) -> Result<Token> {
@@ -97,6 +98,11 @@ pub fn defaults() -> Result<Token> {
         SOCKETS.insert(|token| Arc::new(Socket::new(token, Role::Defaults, None, settings)))?;
     *handle = Some(token);
     Ok(token)
+}
+
+/// Whom new sockets trust.
+pub fn default_trust() -> Trust {
+    default_settings().trust
 }
 
 /// An upgrade asked for in a forked child, on its parent's handle: refused, and as after every

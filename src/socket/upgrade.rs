@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use rustls::pki_types::UnixTime;
 
+use super::hold::kill_and_hold;
 use super::settings::{
     SSL_FLAG_ALLOW_TRUNCATION, SSL_FLAG_EXPLICIT_IO, SSL_FLAG_NONBLOCKING, SSL_FLAG_SERVER,
     SSL_FLAG_STRICT, SSL_FLAG_UNIX_PAIR, Settings,
@@ -24,11 +25,12 @@ use crate::io::transport::{self, Interest, Wake};
 use crate::log;
 use crate::relay::{self, LinkOptions, Swapped};
 use crate::sys::address::Address;
-use crate::sys::identity::Identity;
+use crate::sys::identity::{Identity, try_duplicate_if};
 use crate::sys::private_fd::PrivateFd;
 use crate::sys::{process, socket_options, stream_socket, thread};
 use crate::tls::config::{self, ClientSetup};
 use crate::tls::engine::Engine;
+use crate::verify::judged::judge;
 use crate::verify::name::PeerName;
 use crate::verify::report::{CAUSE_SIGNATURE, Report};
 use crate::verify::verifier::Mode;
@@ -256,16 +258,19 @@ impl Socket {
             let name = client.name.as_ref().map(PeerName::server_name);
             client.setup.verifier.examine(chain, name.as_ref(), UnixTime::now())
         });
+        let report = Arc::new(report);
         let flaw = report.error.clone();
-        let leaf = report.chain.first().cloned().unwrap_or_default();
-        self.keep(report, if flaw.is_some() { Verdict::NotTrusted } else { Verdict::Trusted });
+        let verdict = if flaw.is_some() { Verdict::NotTrusted } else { Verdict::Trusted };
+        self.keep(report.clone(), verdict);
         let Some(hook) = &settings.hook else {
             return flaw.map_or(Ok(()), Err);
         };
         let flags = if flaw.is_some() { SSL_CERT_FLAG_ISSUER_UNKNOWN } else { 0 };
         let epoch = process::epoch();
         self.hook_thread.store(thread::current(), Ordering::Release);
-        let answer = (hook.call)(&leaf, flags);
+        // A copy: the program gets a pointer that can be written through.
+        let leaf = report.chain.first().cloned().unwrap_or_default();
+        let answer = judge(&report, || (hook.call)(&leaf, flags));
         self.hook_thread.store(0, Ordering::Release);
         if process::epoch() != epoch {
             return Err(Error::new(
@@ -360,10 +365,16 @@ impl Socket {
             }
             Phase::Handshaking(None) | Phase::Plain | Phase::Failed | Phase::Closed => {}
         }
-        // There was no descriptor left for a duplicate, or the handle has been freed.
         let (Role::Descriptor(number), Some(identity)) = (self.role, identity) else { return };
-        if Identity::of_number(number) == Some(identity) {
-            stream_socket::kill_number(number);
+        // Perhaps it never was connected.
+        let is_unseen = matches!(phase, Phase::Handshaking(None) | Phase::Plain);
+        match try_duplicate_if(number, identity) {
+            Ok(Some(fd)) if is_unseen => kill_and_hold(fd.as_fd()),
+            // There is no descriptor left for a duplicate, or the handle has been freed.
+            _ if Identity::of_number(number) == Some(identity) => {
+                stream_socket::kill_number(number);
+            }
+            _ => {}
         }
     }
 
@@ -390,11 +401,11 @@ impl Socket {
             });
         }
         let verdict = if report.error.is_some() { Verdict::NotTrusted } else { Verdict::Trusted };
-        self.keep(report, verdict);
+        self.keep(Arc::new(report), verdict);
     }
 
-    fn keep(&self, report: Report, verdict: Verdict) {
-        self.state().verification = Some(Verification { report: Arc::new(report), verdict });
+    fn keep(&self, report: Arc<Report>, verdict: Verdict) {
+        self.state().verification = Some(Verification { report, verdict });
     }
 
     fn private_duplicate(&self) -> Result<PrivateFd> {

@@ -4,6 +4,7 @@
 
 pub mod address;
 pub mod blocked_thread;
+pub mod clock;
 pub mod epoll_registration;
 pub mod errno;
 pub mod fd_table;
@@ -11,6 +12,7 @@ pub mod file;
 pub mod hold;
 pub mod identity;
 pub mod look_up;
+pub mod number_text;
 pub mod own_memory;
 pub mod poll;
 pub mod private_fd;

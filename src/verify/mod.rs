@@ -2,7 +2,9 @@
 
 mod chain;
 mod facts;
+pub mod judged;
 pub mod name;
+pub mod path;
 pub mod report;
 mod signature;
 mod text;
@@ -10,4 +12,4 @@ pub mod trust;
 pub mod verifier;
 
 #[cfg(test)]
-mod tests;
+pub mod tests;

@@ -1,6 +1,6 @@
 //! Chains, right and wrong: what the report says of each, word for word.
 
-mod fixtures;
+pub mod fixtures;
 mod handshakes;
 mod kinds;
 

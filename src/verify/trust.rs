@@ -21,6 +21,8 @@ pub struct Trust {
     /// By their digest, so that order and repetition make no difference to [`Trust::key`].
     /// Nothing in it stands for the built-in roots: no `add_*` call succeeds with nothing.
     added: BTreeMap<[u8; 32], TrustAnchor<'static>>,
+    /// The certificates that `added` comes from, by their digest, for programs that look at them.
+    certificates: BTreeMap<[u8; 32], CertificateDer<'static>>,
     /// Why there is nothing in it although something was asked for.
     failed: Option<Error>,
 }
@@ -67,8 +69,7 @@ impl Trust {
             ));
         }
         let found = rustls_native_certs::load_native_certs();
-        let anchors = found.certs.iter().filter_map(anchor).collect::<Vec<_>>();
-        if anchors.is_empty() {
+        if !self.extend(found.certs) {
             let detail = match found.errors.first() {
                 Some(error) => format!(" ({})", quote(error.to_string().as_bytes())),
                 None => String::new(),
@@ -81,14 +82,25 @@ impl Trust {
                 ),
             ));
         }
-        self.extend(anchors);
         Ok(())
     }
 
     /// Adds what was collected elsewhere, so that a slow file need not be read under a lock.
     pub fn merge(&mut self, other: Self) {
         self.added.extend(other.added);
+        self.certificates.extend(other.certificates);
         self.failed = None;
+    }
+
+    /// The trusted certificates as a whole; none if those that were asked for could not be had.
+    pub fn certificates(&self) -> Vec<CertificateDer<'static>> {
+        if self.failed.is_some() {
+            return Vec::new();
+        }
+        match self.added.is_empty() {
+            true => webpki_root_certs::TLS_SERVER_ROOT_CERTS.to_vec(),
+            false => self.certificates.values().cloned().collect(),
+        }
     }
 
     /// A digest of the content: equal trust has an equal key, whatever the order of the calls.
@@ -115,12 +127,12 @@ impl Trust {
 
         let mut certificates = 0_usize;
         let mut other = None;
-        let mut anchors = Vec::new();
+        let mut blocks = Vec::new();
         for section in <(SectionKind, Vec<u8>)>::pem_slice_iter(content) {
             match section {
                 Ok((SectionKind::Certificate, der)) => {
                     certificates += 1;
-                    anchors.extend(anchor(&CertificateDer::from(der)));
+                    blocks.push(CertificateDer::from(der));
                 }
                 Ok((kind, _)) => other = other.or(Some(kind)),
                 Err(error) => {
@@ -128,19 +140,26 @@ impl Trust {
                 }
             }
         }
-        if anchors.is_empty() {
+        if !self.extend(blocks) {
             return match (certificates, other) {
                 (1.., _) => bad("what stands in the CERTIFICATE block is no certificate"),
                 (0, Some(kind)) => bad(&format!("{} but no certificate", describe(kind))),
                 (0, None) => bad(what_else(content)),
             };
         }
-        self.extend(anchors);
         Ok(())
     }
 
-    fn extend(&mut self, anchors: Vec<TrustAnchor<'static>>) {
-        self.added.extend(anchors.into_iter().map(|anchor| (digest_of(&anchor), anchor)));
+    /// Adds those that can be trust anchors; false if none of them can.
+    fn extend(&mut self, certificates: Vec<CertificateDer<'static>>) -> bool {
+        let mut extended = false;
+        for certificate in certificates {
+            let Some(anchor) = anchor(&certificate) else { continue };
+            extended = true;
+            self.added.insert(digest_of(&anchor), anchor);
+            self.certificates.insert(digest(&certificate), certificate);
+        }
+        extended
     }
 }
 
@@ -162,6 +181,12 @@ fn digest_of(anchor: &TrustAnchor<'_>) -> [u8; 32] {
             None => context.update(&u64::MAX.to_be_bytes()),
         }
     }
+    finish(context)
+}
+
+fn digest(content: &[u8]) -> [u8; 32] {
+    let mut context = digest::Context::new(&digest::SHA256);
+    context.update(content);
     finish(context)
 }
 
@@ -244,6 +269,28 @@ mod tests {
         assert_eq!(trust.roots().len(), 1);
         trust.add_pem(root("B").as_bytes()).unwrap();
         assert_eq!(trust.roots().len(), 2);
+    }
+
+    #[test]
+    fn the_certificates_are_kept_whole() {
+        let mut trust = Trust::default();
+        assert_eq!(trust.certificates().len(), webpki_roots::TLS_SERVER_ROOTS.len());
+        let (a, b) = (root("A"), root("B"));
+        trust.add_pem(format!("{a}{b}{a}").as_bytes()).unwrap();
+        let mut expected =
+            [&a, &b].map(|pem| CertificateDer::from_pem_slice(pem.as_bytes()).unwrap());
+        let mut found = trust.certificates();
+        expected.sort_by(|a, b| a.as_ref().cmp(b));
+        found.sort_by(|a, b| a.as_ref().cmp(b));
+        assert_eq!(found, expected);
+
+        let mut trust = Trust::default();
+        trust.note_failure(&Error::new(Code::IO, "no such file"));
+        assert_eq!(trust.certificates(), Vec::new());
+        let mut loaded = Trust::default();
+        loaded.add_pem(a.as_bytes()).unwrap();
+        trust.merge(loaded);
+        assert_eq!(trust.certificates().len(), 1);
     }
 
     #[test]

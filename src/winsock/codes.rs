@@ -30,25 +30,29 @@ pub enum Operation {
     GetConnectionInfo,
 }
 
+impl Operation {
+    /// Whether it changes settings.
+    pub fn sets(self) -> bool {
+        matches!(
+            self,
+            Self::SetFlags
+                | Self::SetProtocols
+                | Self::SetCiphers
+                | Self::SetClientOpts
+                | Self::SetServerOpts
+                | Self::SetClientAuthOpts
+                | Self::SetValidateCertHook
+                | Self::SetUnusedHook(_)
+                | Self::SetPeerName
+        )
+    }
+}
+
 /// Whether a code has an input; the others' input buffer may be whatever it is.
 pub fn takes_input(code: u32) -> bool {
-    use Operation::*;
-    !matches!(
-        find(code),
-        Err(_)
-            | Ok((
-                _,
-                GetCapabilities
-                    | GetFlags
-                    | GetProtocols
-                    | GetClientOpts
-                    | GetServerOpts
-                    | GetClientAuthOpts
-                    | GetValidateCertHook
-                    | GetUnusedHook
-                    | GetConnectionInfo
-            ))
-    )
+    find(code).is_ok_and(|(_, operation)| {
+        operation.sets() || matches!(operation, Operation::GetCiphers | Operation::PerformHandshake)
+    })
 }
 
 /// The name of a code, and what it asks for.
@@ -96,13 +100,15 @@ mod tests {
     #[test]
     fn every_code_is_one_of_the_family_and_listed_once() {
         const DIRECTIONS: u32 = 0xC000_0000;
-        for (at, &(code, name, _)) in CODES.iter().enumerate() {
+        for (at, &(code, name, operation)) in CODES.iter().enumerate() {
             // The class, the family, and a tag of one byte.
             assert_eq!(code & !DIRECTIONS & !0xff, 0x1073_0000, "{name}");
             assert!(CODES[at + 1..].iter().all(|&(other, ..)| other != code), "{name}");
             let is_in = code & 0x8000_0000 != 0;
             let is_known_by_name = name.contains("PEERNAME") || name.contains("PERFORM");
             assert!(is_known_by_name || is_in == name.contains("_SET_") || code == 0xD073_0004);
+            assert_eq!(operation.sets(), name.contains("_SET_"), "{name}");
+            assert_eq!(takes_input(code), is_in || is_known_by_name, "{name}");
         }
         assert_eq!(find(0x9073_0002), Ok(("SO_SSL_SET_FLAGS", Operation::SetFlags)));
         assert_eq!(find(0x8004_667E).unwrap_err().text, "0x8004667e is none of the SO_SSL_* codes");

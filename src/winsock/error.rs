@@ -5,14 +5,25 @@ use std::cell::Cell;
 use crate::error::{Code, Error};
 use crate::sys::look_up;
 
+pub(crate) const ERROR_FILE_NOT_FOUND: i32 = 2;
+pub(crate) const ERROR_ACCESS_DENIED: i32 = 5;
+pub(crate) const ERROR_INVALID_HANDLE: i32 = 6;
 pub(crate) const ERROR_NOT_ENOUGH_MEMORY: i32 = 8;
 pub(crate) const ERROR_INVALID_PARAMETER: i32 = 87;
 pub(crate) const ERROR_INSUFFICIENT_BUFFER: i32 = 122;
 pub(crate) const ERROR_MOD_NOT_FOUND: i32 = 126;
 pub(crate) const ERROR_PROC_NOT_FOUND: i32 = 127;
+pub(crate) const ERROR_MORE_DATA: i32 = 234;
 pub(crate) const ERROR_MR_MID_NOT_FOUND: i32 = 317;
 pub(crate) const ERROR_INVALID_FLAGS: i32 = 1004;
 pub(crate) const ERROR_NO_UNICODE_TRANSLATION: i32 = 1113;
+
+pub(crate) const NTE_BAD_UID: i32 = 0x8009_0001_u32 as i32;
+pub(crate) const NTE_BAD_FLAGS: i32 = 0x8009_0009_u32 as i32;
+pub(crate) const CRYPT_E_NOT_FOUND: i32 = 0x8009_2004_u32 as i32;
+pub(crate) const CRYPT_E_EXISTS: i32 = 0x8009_2005_u32 as i32;
+pub(crate) const CRYPT_E_SELF_SIGNED: i32 = 0x8009_2007_u32 as i32;
+pub(crate) const CRYPT_E_ASN1_BADTAG: i32 = 0x8009_310b_u32 as i32;
 
 pub(crate) const WSAEINTR: i32 = 10004;
 pub(crate) const WSAEACCES: i32 = 10013;

@@ -1,22 +1,35 @@
 //! Windows CE's secure sockets: `WSAIoctl` with the SO_SSL_* codes.
 
 mod buffers;
+pub mod certificate;
+pub mod certificate_names;
+pub mod chains;
 mod ciphers;
 mod codes;
 mod connection_info;
 pub mod control;
+pub mod crack;
+pub mod distinguished_name;
 pub mod error;
+pub mod format;
 mod hooks;
+pub mod library;
 pub mod look_up;
+pub mod message_box;
+pub mod messages;
 pub mod names;
 mod options;
 mod protocols;
 mod replaced;
+pub mod scan;
 mod secure;
 pub mod select;
 pub mod socket_options;
 pub mod sockets;
 pub mod startup;
+pub mod stores;
+pub mod text;
+pub mod time;
 pub mod transfer;
 
 use std::sync::Arc;
@@ -50,6 +63,10 @@ pub fn is_known(code: u32) -> bool {
 pub fn control(socket: &Socket, request: &Request<'_>) -> Result<Vec<u8>> {
     let input = request.input;
     let (name, operation) = codes::find(request.code)?;
+    if operation.sets() {
+        // Too late is too late, whatever is in the buffer.
+        socket.configure(|_| Ok(()))?;
+    }
     match operation {
         Operation::GetCapabilities => return Ok(buffers::to_bytes(&[SSL_CAP_CLIENT])),
         Operation::SetFlags => socket.set_flags(buffers::dword(input, name)?)?,
@@ -103,10 +120,7 @@ pub fn control(socket: &Socket, request: &Request<'_>) -> Result<Vec<u8>> {
             let (function, argument) = hook.map_or((0, 0), |hook| (hook.function, hook.argument));
             return Ok([function.to_ne_bytes(), argument.to_ne_bytes()].concat());
         }
-        Operation::SetUnusedHook(hook) => {
-            hook.set(input)?;
-            socket.configure(|_| Ok(()))?;
-        }
+        Operation::SetUnusedHook(hook) => hook.set(input)?,
         Operation::GetUnusedHook => return Ok(vec![0; buffers::HOOK_SIZE]),
         Operation::SetPeerName => {
             let name = match input {

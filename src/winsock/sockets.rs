@@ -83,7 +83,26 @@ pub fn connect(number: RawFd, address: &[u8]) -> Result<()> {
 
 pub fn bind(number: RawFd, address: &[u8]) -> Result<()> {
     let address = address_of(address, false)?;
-    secure::let_go_for(number, || socket_calls::bind(number, address.bytes()))
+    let bind = |address: &Address| {
+        socket_calls::bind(number, address.bytes())?;
+        socket_calls::own_name(number).map(Address::new)
+    };
+    let Some(handle) = handle(number).filter(|handle| handle.is_secure()) else {
+        return socket_calls::bind(number, address.bytes());
+    };
+    let is_held = handle.is_held();
+    secure::let_go_for(number, || {
+        let mut bound = bind(&address)?;
+        if is_held && port(address.bytes()) == Some(0) {
+            // A port that was not asked for is lost when the socket is held.
+            handle.hold(true)?;
+            handle.hold(false)?;
+            // Unless somebody has just taken it.
+            bound = bind(&bound).or_else(|_| bind(&address))?;
+        }
+        handle.set_bound(bound);
+        Ok(())
+    })
 }
 
 pub fn listen(number: RawFd, backlog: i32) -> Result<()> {
@@ -132,15 +151,22 @@ pub fn peer_name(number: RawFd) -> Result<Vec<u8>> {
 /// The real connection's own address. WSAEINVAL as long as there is none.
 pub fn own_name(number: RawFd) -> Result<Vec<u8>> {
     let name = match handle(number) {
-        Some(handle) if !handle.is_held() => {
-            handle.address(false).map(|address| address.bytes().to_vec())
+        Some(handle) if handle.is_secure() && is_before_connect(number, &handle) => {
+            handle.bound().map_or_else(Vec::new, |address| address.bytes().to_vec())
         }
-        _ => secure::let_go_for(number, || socket_calls::own_name(number)),
-    }?;
+        Some(handle) => handle.address(false)?.bytes().to_vec(),
+        None => socket_calls::own_name(number)?,
+    };
     match port(&name) {
         Some(0) => Err(failure(error::WSAEINVAL, "the socket has not been bound or connected")),
         _ => Ok(name),
     }
+}
+
+fn is_before_connect(number: RawFd, handle: &Socket) -> bool {
+    handle.session().is_err()
+        && (handle.is_held() || socket_calls::peer_name(number).is_err())
+        && handle.errors().fatal().is_none()
 }
 
 /// SOCK_STREAM, SOCK_DGRAM or SOCK_RAW.

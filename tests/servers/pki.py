@@ -83,6 +83,12 @@ def make(folder, key="ec", owner=None):
             os.chown(folder / name, *owner)
 
 
+def make_named(folder, file, common_name, *names):
+    """Writes FILE.pem and FILE.key beside what make() has written: made out to other names, by the root itself."""
+    extensions = END_ENTITY.format(key_encipherment="", usage="serverAuth", names=",".join(f"DNS:{name}" for name in names))
+    _certificate(pathlib.Path(folder), file, "ec", common_name, "ca", extensions)
+
+
 def make_expired(folder):
     """Writes expired.pem and expired.key beside what make() has written: only the dates are wrong."""
     folder = pathlib.Path(folder)
@@ -102,11 +108,18 @@ def make_expired(folder):
         )  # fmt: skip
 
 
+def make_nameless(folder):
+    """Writes nameless.pem and nameless.key beside what make() has written: the subject is empty."""
+    names = END_ENTITY.format(key_encipherment="", usage="serverAuth", names="DNS:first.test,DNS:localhost")
+    _certificate(pathlib.Path(folder), "nameless", "ec", None, "ca", names)
+
+
 def _certificate(folder, name, key, common_name, issuer, extensions):
     key_file = folder / f"{name}.key"
     kind = ["rsa:2048"] if key == "rsa" else ["ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
     request = folder / f"{name}.csr"
-    _openssl("req", "-new", "-newkey", *kind, "-nodes", "-subj", f"/CN={common_name}", "-keyout", key_file, "-out", request)
+    subject = f"/CN={common_name}" if common_name else "/"
+    _openssl("req", "-new", "-newkey", *kind, "-nodes", "-subj", subject, "-keyout", key_file, "-out", request)
     key_file.chmod(0o600)
 
     extension_file = folder / f"{name}.ext"

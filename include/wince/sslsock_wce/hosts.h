@@ -98,8 +98,7 @@ struct servent *getservbyport(int port, const char *protocol) SSLSOCK_WCE(getser
 struct protoent *getprotobyname(const char *name) SSLSOCK_WCE(getprotobyname);
 struct protoent *getprotobynumber(int number) SSLSOCK_WCE(getprotobynumber);
 
-/* INADDR_NONE for what is no address, NULL and "" among it; 0 for " ". */
-uint32_t inet_addr(const char *text) SSLSOCK_WCE(inet_addr);
+uint32_t sslsock_wce_inet_addr(const char *text) SSLSOCK_WCE(inet_addr);
 char *inet_ntoa(struct in_addr address) SSLSOCK_WCE(inet_ntoa);
 
 #ifdef __cplusplus
@@ -111,5 +110,15 @@ int gethostname(char *name, int length) SSLSOCK_WCE(gethostname);
 #endif
 
 SSLSOCK_WCE_END
+
+/*
+ * INADDR_NONE for what is no address, NULL and "" among it; 0 for " ". Programs keep the answer in an unsigned long or a
+ * long, which have 64 bits here, and compare it with INADDR_NONE or with -1: so all bits are set there, too.
+ */
+static __inline__ unsigned long inet_addr(const char *text)
+{
+    uint32_t address = sslsock_wce_inet_addr(text);
+    return address == 0xffffffffu ? ~0ul : address;
+}
 
 #endif

@@ -14,7 +14,7 @@
 #pragma GCC diagnostic error "-Wimplicit-function-declaration"
 #endif
 
-/* int send(...) SSLSOCK_WCE(send); is the library's ssl_wce_send. */
+/* A declaration of send that ends in SSLSOCK_WCE(send) means the library's ssl_wce_send. */
 #define SSLSOCK_WCE(name) __asm__("ssl_wce_" #name)
 
 #ifdef __cplusplus

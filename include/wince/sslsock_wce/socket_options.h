@@ -5,6 +5,7 @@
 #ifndef SSLSOCK_WCE_SOCKET_OPTIONS_H
 #define SSLSOCK_WCE_SOCKET_OPTIONS_H
 
+#include "all_bits.h"
 #include "socket_types.h"
 
 #define AF_UNSPEC 0
@@ -58,7 +59,8 @@
 #define INADDR_ANY ((u_long)0x00000000)
 #define INADDR_LOOPBACK ((u_long)0x7f000001)
 #define INADDR_BROADCAST ((u_long)0xffffffff)
-#define INADDR_NONE ((u_long)0xffffffff)
+/* What is no address (see inet_addr). */
+#define INADDR_NONE SSLSOCK_WCE_ALL_BITS
 
 #define IN_CLASSA(address) (((u_long)(address) & 0x80000000u) == 0)
 #define IN_CLASSA_NET 0xff000000u

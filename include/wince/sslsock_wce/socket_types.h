@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "../windef.h"
+#include "all_bits.h"
 #include "linkage.h"
 
 typedef unsigned char sslsock_wce_u_char;
@@ -35,7 +36,7 @@ typedef int sslsock_wce_socklen_t;
 
 /* A socket is the number of its descriptor; none has the number 0. */
 typedef UINT_PTR SOCKET;
-#define INVALID_SOCKET ((SOCKET)(~(SOCKET)0))
+#define INVALID_SOCKET SSLSOCK_WCE_ALL_BITS
 #define SOCKET_ERROR (-1)
 
 typedef struct in_addr {

@@ -1,7 +1,7 @@
 //! What the shims have in common: the panic boundary and this thread's last error of Windows.
 
 use crate::abi::boundary::run;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::winsock::error;
 
 /// Wraps the body of a shim, which answers a [`Result`]. A failure becomes the thread's last error
@@ -22,4 +22,9 @@ pub fn winsock<T>(name: &'static str, failed: T, body: impl FnOnce() -> Result<T
         error::set_last(error::number(&failure));
         failed
     })
+}
+
+/// For `map_err`: an argument cannot be used, and this is the number for it.
+pub fn invalid_argument(number: i32) -> impl Fn(Error) -> Error {
+    move |error| Error { windows: number, ..error }
 }

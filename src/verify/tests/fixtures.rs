@@ -124,9 +124,13 @@ pub fn examine_today(
 }
 
 pub fn verifier(trusted: &[&CertificateDer<'static>], mode: Mode) -> Verifier {
+    Verifier::new(&trusting(trusted), mode).unwrap()
+}
+
+pub fn trusting(trusted: &[&CertificateDer<'static>]) -> Trust {
     let mut trust = Trust::default();
     trusted.iter().for_each(|der| trust.add_pem(pem(der).as_bytes()).unwrap());
-    Verifier::new(&trust, mode).unwrap()
+    trust
 }
 
 pub fn time() -> UnixTime {

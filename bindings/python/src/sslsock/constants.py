@@ -92,6 +92,7 @@ SSL_LOG_OFF = 0
 SSL_LOG_ERROR = 1
 SSL_LOG_WARNING = 2
 SSL_LOG_INFO = 3
+SSL_LOG_DEBUG = 4
 
 # The version of the ABI that this package is written for: major << 16 | minor.
 SSL_ABI_VERSION = 2

@@ -1,0 +1,15 @@
+/* As common/outside.h: what a test with Winsock's headers cannot do itself. */
+#ifndef SSLSOCK_TESTS_WINSOCK_SYSTEM_H
+#define SSLSOCK_TESTS_WINSOCK_SYSTEM_H
+
+/* Writes the address that a variable names, and answers its length. */
+int peer_address(const char *variable, void *address);
+
+/* Whether ssl_get_error_text(NULL) has this in it. */
+int last_text_has(const char *text);
+
+/* Whether O_NONBLOCK and FD_CLOEXEC are set. */
+int is_nonblocking(int fd);
+int is_closed_on_exec(int fd);
+
+#endif

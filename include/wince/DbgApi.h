@@ -1,0 +1,1 @@
+dbgapi.h

@@ -1,0 +1,1 @@
+schannel.h

@@ -1,0 +1,1 @@
+schnlsp.h

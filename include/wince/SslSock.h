@@ -1,0 +1,1 @@
+sslsock.h

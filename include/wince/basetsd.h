@@ -1,0 +1,2 @@
+/* Windows: the basic types under another name. */
+#include "winnt.h"
