@@ -48,6 +48,9 @@ static void give_back(struct memory *memory)
     }
 }
 
+/* The number of bytes behind the pointer that was made last, without the NUL of a string. */
+static size_t extent;
+
 /* Descriptors that are no sockets, and one that is. */
 static int file, plain, closed;
 
@@ -56,6 +59,7 @@ static intptr_t narrow(struct memory *memory, unsigned choice)
     static const char *const texts[] = {"", "127.0.0.1", "\xff\xfe\x80", "a b\tc\n", "%"};
     char *text;
 
+    extent = choice == 0 ? 0 : choice <= sizeof texts / sizeof *texts ? strlen(texts[choice - 1]) : LONGEST;
     if (choice == 0) {
         return 0;
     }
@@ -75,6 +79,8 @@ static intptr_t wide(struct memory *memory, unsigned choice)
     static const wchar_t *const texts[] = {L"", L"text", beyond, L"%"};
     wchar_t *text;
 
+    extent = choice == 0 ? 0 : choice <= sizeof texts / sizeof *texts ? wcslen(texts[choice - 1]) : LONGEST;
+    extent *= sizeof *text;
     if (choice == 0) {
         return 0;
     }
@@ -145,9 +151,6 @@ static unsigned choices_of(char kind)
         return 1;
     }
 }
-
-/* The number of bytes behind the pointer that was made last. */
-static size_t extent;
 
 static intptr_t argument(struct memory *memory, char kind, unsigned choice)
 {

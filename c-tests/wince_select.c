@@ -322,18 +322,24 @@ static int accept_all(DWORD type, LPVOID arg, DWORD length, LPBLOB chain, DWORD 
     return SSL_ERR_OKAY;
 }
 
-/* A secure connection whose peer has been given its order. */
-static SOCKET secure(const char *host, int port, const char *order)
+static void make_secure(SOCKET s)
 {
-    struct sockaddr_in address = at(host, port);
     DWORD security = SO_SEC_SSL;
     SSLVALIDATECERTHOOK hook;
-    SOCKET s = socket(AF_INET, SOCK_STREAM, 0);
 
     hook.HookFunc = accept_all;
     hook.pvArg = NULL;
     CHECK(setsockopt(s, SOL_SOCKET, SO_SECURE, (char *)&security, sizeof security) == 0);
     CHECK(WSAIoctl(s, SO_SSL_SET_VALIDATE_CERT_HOOK, &hook, sizeof hook, NULL, 0, NULL, NULL, NULL) == 0);
+}
+
+/* A secure connection whose peer has been given its order. */
+static SOCKET secure(const char *host, int port, const char *order)
+{
+    struct sockaddr_in address = at(host, port);
+    SOCKET s = socket(AF_INET, SOCK_STREAM, 0);
+
+    make_secure(s);
     if (connect(s, (struct sockaddr *)&address, sizeof address) != 0) {
         FAIL("connect: %d", WSAGetLastError());
     }
@@ -413,6 +419,46 @@ static void a_secure_socket_that_is_closed_elsewhere_wakes_select(const struct w
     end_elsewhere();
 }
 
+static void read_what_select_shows(void)
+{
+    char bytes[100];
+    int got = 0;
+
+    here();
+    while (got < 100) {
+        int count;
+        CHECK(readable(left_alone, NULL) == 1);
+        /* Nobody else reads. */
+        CHECK(readable(left_alone, no_time()) == 1);
+        count = recv(left_alone, bytes + got, 100 - got, 0);
+        CHECK(count > 0);
+        got += count;
+    }
+    for (got = 0; got < 100; got++) {
+        CHECK((unsigned char)bytes[got] == got);
+    }
+}
+
+/* As a program does that has a thread for reading, which also waits while another one asks for TLS. */
+static void a_select_that_waits_sees_the_upgrade(const struct way *way)
+{
+    SOCKET s = socket(AF_INET, SOCK_STREAM, 0);
+    struct sockaddr_in address = at(peer_host(way->peer), peer_port(way->peer));
+    DWORD flags = SSL_FLAG_DEFER_HANDSHAKE;
+    char name[] = "localhost";
+
+    make_secure(s);
+    CHECK(WSAIoctl(s, SO_SSL_SET_FLAGS, &flags, sizeof flags, NULL, 0, NULL, NULL, NULL) == 0);
+    CHECK(connect(s, (struct sockaddr *)&address, sizeof address) == 0);
+    left_alone = s;
+    begin_elsewhere(read_what_select_shows);
+    await_asleep_elsewhere();
+    CHECK(WSAIoctl(s, SO_SSL_PERFORM_HANDSHAKE, name, sizeof name, NULL, 0, NULL, NULL, NULL) == 0);
+    CHECK(send(s, "drip 10 10 100\n", 15, 0) == 15);
+    end_elsewhere();
+    CHECK(closesocket(s) == 0);
+}
+
 int main(int argc, char **argv)
 {
     static const struct test tests[] = {
@@ -429,6 +475,7 @@ int main(int argc, char **argv)
         {"what_has_been_decrypted_always_shows", what_has_been_decrypted_always_shows, tls_ways, 0},
         {"a_secure_socket_that_is_closed_elsewhere_wakes_select", a_secure_socket_that_is_closed_elsewhere_wakes_select,
          tls_ways, 0},
+        {"a_select_that_waits_sees_the_upgrade", a_select_that_waits_sees_the_upgrade, tls_ways, 0},
         {NULL, NULL, NULL, 0},
     };
 

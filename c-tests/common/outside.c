@@ -11,6 +11,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <sslsock.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -165,6 +166,42 @@ void begin_elsewhere(void (*work)(void))
 {
     elsewhere = work;
     CHECK(pthread_create(&other_thread, NULL, call, NULL) == 0);
+}
+
+static atomic_int thread_number;
+
+void here(void)
+{
+    atomic_store(&thread_number, gettid());
+}
+
+void await_asleep_elsewhere(void)
+{
+    char path[64];
+    char text[512];
+
+    for (;;) {
+        int fd;
+        ssize_t count;
+        char *state;
+        int number = atomic_load(&thread_number);
+
+        if (number == 0) {
+            sched_yield();
+            continue;
+        }
+        snprintf(path, sizeof path, "/proc/self/task/%d/stat", number);
+        fd = open(path, O_RDONLY | O_CLOEXEC);
+        CHECK(fd >= 0);
+        count = read(fd, text, sizeof text - 1);
+        CHECK(count > 0 && close(fd) == 0);
+        text[count] = '\0';
+        state = strrchr(text, ')');
+        CHECK(state != NULL);
+        if (state[2] == 'S') {
+            return;
+        }
+    }
 }
 
 void end_elsewhere(void)

@@ -38,6 +38,9 @@ unsigned long signals_arrived(void);
 
 /* Runs this in another thread. */
 void begin_elsewhere(void (*work)(void));
+/* Waits until that thread has said `here` and then sleeps in a system call. */
+void await_asleep_elsewhere(void);
+void here(void);
 void end_elsewhere(void);
 
 /*

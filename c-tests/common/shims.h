@@ -20,6 +20,8 @@ enum failed {
     MINUS_ONE_POINTER,
     /* 1: the length of an empty string; TRUE, of what never fails. */
     ONE,
+    /* The largest int. */
+    MOST,
     /* The error itself, not 0. */
     THE_ERROR
 };
@@ -30,9 +32,9 @@ struct shim {
     /*
      * A letter for each argument:
      *   s  a socket                 i  any number
-     *   p  a buffer to read from    o  a buffer to write to      n  the length in bytes of the buffer before it, as an int
-     *   w  the length in wide characters of the buffer before it
-     *   N, W  the same for lengths that have no sign: of a buffer that there is, never more than it has
+     *   p  a buffer to read from    o  a buffer to write to      n  the length in bytes of what is before it, as an int
+     *   w  the length in wide characters of what is before it
+     *   N, W  the same for lengths that have no sign: of what there is, never more than it has
      *   q  a structure              e  one with nothing in it
      *   b  a small number, of which some have a meaning
      *   g  a pointer that the library gave, or one that it did not give

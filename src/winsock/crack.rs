@@ -43,8 +43,8 @@ pub fn crack(der: &[u8]) -> Result<Cracked> {
         signature_algorithm: hash_of(&certificate.signature),
         valid_from: filetime(certificate.not_before),
         valid_until: filetime(certificate.not_after),
-        issuer: certificate.issuer_name().with_common_name_first(None),
-        subject: certificate.subject_name().with_common_name_first(stand_in.as_deref()),
+        issuer: certificate.issuer_name().of_authority(),
+        subject: certificate.subject_name().of_host(stand_in.as_deref()),
         key_type: kind_of(&certificate.key_algorithm),
         key: certificate.key().to_vec(),
     })

@@ -99,13 +99,27 @@ impl DistinguishedName {
     }
 
     /// "CN=host, O=Example, C=DE" in printable ASCII: the first common name first and no other, then
-    /// the rest from the particular to the general. `stand_in` is for a name without a common name.
-    pub fn with_common_name_first(&self, stand_in: Option<&str>) -> String {
+    /// the rest from the particular to the general. For the name that programs compare: `stand_in` is
+    /// for one without a common name.
+    pub fn of_host(&self, stand_in: Option<&str>) -> String {
+        self.with_common_name_first(stand_in, |c| ends_a_value(c) || !is_printable(c))
+    }
+
+    /// The same for a name that only people read: spaces and commas are left in it.
+    pub fn of_authority(&self) -> String {
+        self.with_common_name_first(None, is_no_part)
+    }
+
+    fn with_common_name_first(
+        &self,
+        stand_in: Option<&str>,
+        is_special: impl Fn(char) -> bool,
+    ) -> String {
         let common_name = self.place_of_common_name();
         let value = common_name.and_then(|at| self.parts.get(at)).map(|part| part.value.as_str());
         let mut pieces = Vec::new();
         if let Some(value) = value.or(stand_in) {
-            pieces.push(format!("CN={}", limited(value, |c| ends_a_value(c) || !is_printable(c))));
+            pieces.push(format!("CN={}", limited(value, is_special)));
         }
         for (at, part) in self.parts.iter().enumerate().rev() {
             if Some(at) == common_name || part.value.is_empty() {
@@ -116,7 +130,7 @@ impl DistinguishedName {
                 "CN" => COMMON_NAME,
                 key => key,
             };
-            let value = limited(&part.value, |c| matches!(c, '=' | '\\') || !is_printable(c));
+            let value = limited(&part.value, is_no_part);
             pieces.push(format!("{key}={value}"));
         }
         let mut text = String::new();
@@ -187,6 +201,11 @@ fn limited(value: &str, is_special: impl Fn(char) -> bool) -> String {
 
 fn is_printable(character: char) -> bool {
     matches!(character, ' '..='~')
+}
+
+/// What could be taken for another part, or shown as something else.
+fn is_no_part(character: char) -> bool {
+    character == '=' || !is_printable(character)
 }
 
 /// Where programs cut.
@@ -293,11 +312,9 @@ mod tests {
             (11, 12, b"Web"),
             (3, 12, b"a.test"),
         ]);
-        assert_eq!(usual.with_common_name_first(None), "CN=a.test, OU=Web, O=Example, Inc., C=DE");
-        assert_eq!(
-            usual.with_common_name_first(Some("b.test")),
-            usual.with_common_name_first(None)
-        );
+        assert_eq!(usual.of_host(None), "CN=a.test, OU=Web, O=Example, Inc., C=DE");
+        assert_eq!(usual.of_host(Some("b.test")), usual.of_host(None));
+        assert_eq!(usual.of_authority(), usual.of_host(None));
         assert_eq!(usual.text(X500), "C=DE, O=\"Example, Inc.\", OU=Web, CN=a.test");
         let reversed = Format { reversed: true, quotes: false, separator: "; ", ..X500 };
         assert_eq!(usual.text(reversed), "CN=a.test; OU=Web; O=Example, Inc.; C=DE");
@@ -313,11 +330,11 @@ mod tests {
     #[test]
     fn a_name_without_a_common_name_gets_the_one_that_stands_in() {
         let nameless = name(&[(6, 19, b"DE"), (3, 12, b"")]);
-        assert_eq!(nameless.with_common_name_first(Some("a.test")), "CN=a.test, C=DE");
-        assert_eq!(nameless.with_common_name_first(None), "C=DE");
+        assert_eq!(nameless.of_host(Some("a.test")), "CN=a.test, C=DE");
+        assert_eq!(nameless.of_host(None), "C=DE");
         let empty = name(&[]);
-        assert_eq!(empty.with_common_name_first(Some("a.test")), "CN=a.test");
-        assert_eq!(empty.with_common_name_first(None), "");
+        assert_eq!(empty.of_host(Some("a.test")), "CN=a.test");
+        assert_eq!(empty.of_host(None), "");
     }
 
     #[test]
@@ -347,39 +364,42 @@ mod tests {
             &[(10, 12, b", CN=good.example")],
         ];
         for parts in cases {
-            let text = name(parts).with_common_name_first(None);
+            let text = name(parts).of_host(None);
             assert!(text.bytes().all(|byte| (b' '..=b'~').contains(&byte)), "{text}");
             let seen = seen_by_programs(&text);
             assert!(seen.len() <= 1, "{text}");
             assert!(!seen.contains(&"good.example".to_owned()), "{text}");
             assert_eq!(seen.len(), usize::from(parts.iter().any(|part| part.0 == 3)), "{text}");
+            assert!(seen_by_programs(&name(parts).of_authority()).len() <= 1, "{text}");
             // The other look is no easier to bend.
             let other = name(parts).text(X500);
             let commons = parts.iter().filter(|part| part.0 == 3).count();
             assert_eq!(seen_by_programs(&other).len(), commons, "{other}");
             assert!(!other.contains('\0'), "{other:?}");
         }
+        let authority = name(&[(3, 12, b"Some Root, CN=x"), (10, 12, b"Some, Inc.")]);
+        assert_eq!(authority.of_authority(), "CN=Some Root, CN\\x3dx, O=Some, Inc.");
         // A name in a wide form that says nothing else is what it says.
         let wide = name(&[(3, 30, b"\0a\0.\0t\0e\0s\0t")]);
-        assert_eq!(wide.with_common_name_first(None), "CN=a.test");
+        assert_eq!(wide.of_host(None), "CN=a.test");
     }
 
     #[test]
     fn a_giant_name_makes_a_text_that_fits() {
         let long = [b'a'; 1_000];
         let parts: Vec<_> = (0..40).map(|_| (10, 12, &long[..])).collect();
-        let text = name(&[&[(3, 12, &long[..])], &parts[..]].concat()).with_common_name_first(None);
+        let text = name(&[&[(3, 12, &long[..])], &parts[..]].concat()).of_host(None);
         assert!(text.len() < 1_024 && text.starts_with("CN=aaa") && text.ends_with(", ..."));
         assert_eq!(seen_by_programs(&text)[0].len(), VALUE_LIMIT + 3);
         // Escaping makes it longer.
-        let wild = name(&[(3, 12, &[b' '; 300]), (10, 12, b"x")]).with_common_name_first(None);
+        let wild = name(&[(3, 12, &[b' '; 300]), (10, 12, b"x")]).of_host(None);
         assert_eq!(wild, format!("CN={}..., ...", "\\x20".repeat(VALUE_LIMIT)));
     }
 
     #[test]
     fn letters_outside_ascii_are_kept_where_text_is_wide() {
         let name = name(&[(10, 12, "Bücher".as_bytes()), (3, 20, b"b\xfccher.test")]);
-        assert_eq!(name.with_common_name_first(None), "CN=b\\xc3\\xbccher.test, O=B\\xc3\\xbccher");
+        assert_eq!(name.of_host(None), "CN=b\\xc3\\xbccher.test, O=B\\xc3\\xbccher");
         assert_eq!(name.text(X500), "O=Bücher, CN=bücher.test");
         assert_eq!(name.last().as_deref(), Some("bücher.test"));
     }

@@ -111,7 +111,7 @@ pub fn inet_addr(text: &CStr) -> u32 {
     }
 }
 
-pub const INADDR_NONE: u32 = u32::MAX;
+pub(crate) const INADDR_NONE: u32 = u32::MAX;
 
 /// `getservbyname`.
 pub fn service_by_name(name: &CStr, protocol: Option<&CStr>) -> Result<Service> {

@@ -21,6 +21,7 @@ pub mod names;
 mod options;
 mod protocols;
 pub mod scan;
+mod replaced;
 mod secure;
 pub mod select;
 pub mod socket_options;
@@ -139,7 +140,9 @@ pub fn control(socket: &Socket, request: &Request<'_>) -> Result<Vec<u8>> {
             {
                 socket.set_derived_name(names::find(&peer));
             }
-            socket.perform_handshake(Whom::WindowsCe(name.as_ref()))?;
+            let outcome = socket.perform_handshake(Whom::WindowsCe(name.as_ref()));
+            replaced::announce();
+            outcome?;
         }
         Operation::GetConnectionInfo => {
             let (session, _) = socket.session()?;

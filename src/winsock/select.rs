@@ -5,7 +5,7 @@ use std::os::fd::RawFd;
 use std::time::Duration;
 
 use super::error::{WSAEINVAL, failure};
-use super::sockets;
+use super::{replaced, sockets};
 use crate::error::Result;
 use crate::io::deadline::Deadline;
 use crate::sys::poll;
@@ -46,7 +46,7 @@ pub fn select(asked: &Sets, timeout: Option<Duration>) -> Result<Sets> {
         .map(|(&fd, interest)| libc::pollfd { fd, events: interest.events(), revents: 0 })
         .collect();
     loop {
-        poll::poll(&mut entries, deadline.remaining())?;
+        poll::poll(&mut entries, Some(Duration::ZERO))?;
         let mut ready = BTreeMap::new();
         for (entry, (&fd, interest)) in entries.iter_mut().zip(&watched) {
             if entry.revents & libc::POLLNVAL != 0 {
@@ -58,13 +58,28 @@ pub fn select(asked: &Sets, timeout: Option<Duration>) -> Result<Sets> {
             } else if entry.revents != 0 {
                 // An end that nobody has asked for would end every wait.
                 entry.fd = -1;
-                entry.revents = 0;
             }
         }
         if !ready.is_empty() || deadline.is_over() {
             return Ok(asked.reduced_to(&ready));
         }
+        sleep(&mut entries, &deadline)?;
     }
+}
+
+/// Until there is reason to look again. What the entries say then may be about a file that is no
+/// longer there.
+fn sleep(entries: &mut Vec<libc::pollfd>, deadline: &Deadline) -> Result<()> {
+    let signal = replaced::next();
+    let watched = signal.iter().map(|signal| libc::pollfd {
+        fd: signal.number(),
+        events: libc::POLLIN,
+        revents: 0,
+    });
+    entries.extend(watched);
+    let outcome = poll::poll(entries, deadline.remaining());
+    entries.truncate(entries.len() - signal.iter().len());
+    outcome
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq)]

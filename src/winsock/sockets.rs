@@ -4,7 +4,7 @@ use std::os::fd::RawFd;
 use std::sync::Arc;
 
 use super::error::{self, failure, of_errno};
-use super::{names, secure};
+use super::{names, replaced, secure};
 use crate::error::{Code, Error, Result};
 use crate::socket::settings::SSL_FLAG_DEFER_HANDSHAKE;
 use crate::socket::{self, Socket, Whom};
@@ -73,7 +73,9 @@ pub fn connect(number: RawFd, address: &[u8]) -> Result<()> {
         }
         handle.set_derived_name(names::find(&address));
         if !handle.settings().has(SSL_FLAG_DEFER_HANDSHAKE) {
-            return handle.connect(&address, Whom::WindowsCe(None));
+            let outcome = handle.connect(&address, Whom::WindowsCe(None));
+            replaced::announce();
+            return outcome;
         }
     }
     connect_plainly(number, address.bytes())

@@ -4,7 +4,11 @@ use std::ffi::{c_char, c_void};
 
 use super::boundary::shim;
 use super::units::{self, Unit, wchar_t};
-use super::{last_error, message_box, messages, system, text, time};
+use super::{
+    address_info, certificate_names, chains, contexts, crack, hosts, last_error, message_box,
+    messages, random, select, services, socket_options, sockets, startup, stores, system, text,
+    time, transfer,
+};
 use crate::error::Result;
 use crate::winsock::error::{ERROR_INVALID_HANDLE, ERROR_PROC_NOT_FOUND, failure};
 use crate::winsock::library::{self, Library};
@@ -27,9 +31,13 @@ macro_rules! libraries {
 
 /// What the headers bind to functions of this library. Their inline functions are not there.
 static LIBRARIES: &[Library<Function>] = libraries! {
-    ["coredll", "kernel32", "user32"] => {
+    ["coredll", "kernel32", "user32", "advapi32"] => {
         "CompareFileTime" = time::ssl_wce_compare_file_time,
         "CompareStringW" = text::ssl_wce_compare_string_w,
+        "CryptAcquireContextA" = random::ssl_wce_acquire_context_a,
+        "CryptAcquireContextW" = random::ssl_wce_acquire_context_w,
+        "CryptGenRandom" = random::ssl_wce_gen_random,
+        "CryptReleaseContext" = random::ssl_wce_release_context,
         "FileTimeToLocalFileTime" = time::ssl_wce_file_time_to_local_file_time,
         "FileTimeToSystemTime" = time::ssl_wce_file_time_to_system_time,
         "FormatMessageW" = messages::ssl_wce_format_message_w,
@@ -59,8 +67,74 @@ static LIBRARIES: &[Library<Function>] = libraries! {
         "WideCharToMultiByte" = text::ssl_wce_wide_char_to_multi_byte,
     }
     ["ws2", "ws2_32", "winsock", "wsock32"] => {
+        "WSACleanup" = startup::ssl_wce_cleanup,
         "WSAGetLastError" = last_error::ssl_wce_get_last_error,
+        "WSAIoctl" = socket_options::ssl_wce_wsa_ioctl,
+        "WSARecv" = transfer::ssl_wce_wsa_recv,
+        "WSASend" = transfer::ssl_wce_wsa_send,
         "WSASetLastError" = last_error::ssl_wce_set_last_error,
+        "WSASocketA" = sockets::ssl_wce_wsa_socket,
+        "WSASocketW" = sockets::ssl_wce_wsa_socket,
+        "WSAStartup" = startup::ssl_wce_startup,
+        "accept" = sockets::ssl_wce_accept,
+        "bind" = sockets::ssl_wce_bind,
+        "closesocket" = sockets::ssl_wce_closesocket,
+        "connect" = sockets::ssl_wce_connect,
+        "freeaddrinfo" = address_info::ssl_wce_freeaddrinfo,
+        "getaddrinfo" = address_info::ssl_wce_getaddrinfo,
+        "gethostbyaddr" = hosts::ssl_wce_gethostbyaddr,
+        "gethostbyname" = hosts::ssl_wce_gethostbyname,
+        "gethostname" = hosts::ssl_wce_gethostname,
+        "getnameinfo" = address_info::ssl_wce_getnameinfo,
+        "getpeername" = sockets::ssl_wce_getpeername,
+        "getprotobyname" = services::ssl_wce_getprotobyname,
+        "getprotobynumber" = services::ssl_wce_getprotobynumber,
+        "getservbyname" = services::ssl_wce_getservbyname,
+        "getservbyport" = services::ssl_wce_getservbyport,
+        "getsockname" = sockets::ssl_wce_getsockname,
+        "getsockopt" = socket_options::ssl_wce_getsockopt,
+        "inet_addr" = hosts::ssl_wce_inet_addr,
+        "inet_ntoa" = hosts::ssl_wce_inet_ntoa,
+        "ioctlsocket" = socket_options::ssl_wce_ioctlsocket,
+        "listen" = sockets::ssl_wce_listen,
+        "recv" = transfer::ssl_wce_recv,
+        "recvfrom" = transfer::ssl_wce_recvfrom,
+        "select" = select::ssl_wce_select,
+        "send" = transfer::ssl_wce_send,
+        "sendto" = transfer::ssl_wce_sendto,
+        "setsockopt" = socket_options::ssl_wce_setsockopt,
+        "shutdown" = sockets::ssl_wce_shutdown,
+        "socket" = sockets::ssl_wce_socket,
+    }
+    ["schannel"] => {
+        "SslCrackCertificate" = crack::ssl_wce_crack_certificate,
+        "SslFreeCertificate" = crack::ssl_wce_free_certificate,
+    }
+    ["crypt32"] => {
+        "CertAddCertificateContextToStore" = stores::ssl_wce_add_certificate_context_to_store,
+        "CertAddEncodedCertificateToStore" = stores::ssl_wce_add_encoded_certificate_to_store,
+        "CertCloseStore" = stores::ssl_wce_close_store,
+        "CertCompareCertificate" = contexts::ssl_wce_compare_certificate,
+        "CertCompareCertificateName" = contexts::ssl_wce_compare_certificate_name,
+        "CertCreateCertificateContext" = contexts::ssl_wce_create_certificate_context,
+        "CertDeleteCertificateFromStore" = stores::ssl_wce_delete_certificate_from_store,
+        "CertDuplicateCertificateContext" = contexts::ssl_wce_duplicate_certificate_context,
+        "CertEnumCertificatesInStore" = stores::ssl_wce_enum_certificates_in_store,
+        "CertFindCertificateInStore" = stores::ssl_wce_find_certificate_in_store,
+        "CertFreeCertificateChain" = chains::ssl_wce_free_certificate_chain,
+        "CertFreeCertificateContext" = contexts::ssl_wce_free_certificate_context,
+        "CertGetCertificateChain" = chains::ssl_wce_get_certificate_chain,
+        "CertGetCertificateContextProperty" = contexts::ssl_wce_get_certificate_context_property,
+        "CertGetIssuerCertificateFromStore" = stores::ssl_wce_get_issuer_certificate_from_store,
+        "CertGetNameStringA" = certificate_names::ssl_wce_get_name_string_a,
+        "CertGetNameStringW" = certificate_names::ssl_wce_get_name_string_w,
+        "CertNameToStrA" = certificate_names::ssl_wce_name_to_str_a,
+        "CertNameToStrW" = certificate_names::ssl_wce_name_to_str_w,
+        "CertOpenStore" = stores::ssl_wce_open_store,
+        "CertOpenSystemStoreA" = stores::ssl_wce_open_system_store_a,
+        "CertOpenSystemStoreW" = stores::ssl_wce_open_system_store_w,
+        "CertVerifyCertificateChainPolicy" = chains::ssl_wce_verify_certificate_chain_policy,
+        "CertVerifyTimeValidity" = contexts::ssl_wce_verify_time_validity,
     }
 };
 
