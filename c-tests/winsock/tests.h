@@ -2,6 +2,9 @@
 #ifndef SSLSOCK_TESTS_WINSOCK_TESTS_H
 #define SSLSOCK_TESTS_WINSOCK_TESTS_H
 
+/* In C INVALID_SOCKET is -1, so that an int and a DWORD can be compared with it as well as a SOCKET. */
+#pragma GCC diagnostic ignored "-Wsign-compare"
+
 /* First, as in a Windows CE source. */
 #include <wince/winsock2.h>
 
@@ -10,6 +13,7 @@
 
 #include <pthread.h>
 
+#include "../common/outside.h"
 #include "../common/peer.h"
 #include "../common/test.h"
 #include "system.h"
@@ -88,5 +92,6 @@ void secure_sockets_are_no_servers(const struct way *);
 void the_name_is_that_of_the_look_up(const struct way *);
 void a_secure_connection_is_as_any_other(const struct way *);
 void a_broken_secure_connection_has_its_reason(const struct way *);
+void what_was_sent_arrives_after_closesocket(const struct way *);
 
 #endif
