@@ -64,7 +64,6 @@ PROGRAMS = (
     "wince_ioctl",
     "wince_ioctl-c++",
     "wince_lookup",
-    "wince_select",
     "wince_lookup-c++",
     "wince_select",
     "wince_select-c++",
