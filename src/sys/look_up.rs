@@ -275,6 +275,7 @@ fn check(outcome: c_int) -> Result<(), Failure> {
 
 // The libc crate does not have them.
 /// cbindgen:ignore
+#[allow(unused_doc_comments)]
 unsafe extern "C" {
     fn inet_aton(text: *const c_char, address: *mut libc::in_addr) -> c_int;
     fn getservbyname_r(
