@@ -409,6 +409,8 @@ def start_peers(folder):
     """Makes keys in the folder and starts what the programs talk to. The variables that tell them."""
     keys, strangers = pathlib.Path(folder, "pki"), pathlib.Path(folder, "strangers")
     pki.make(keys)
+    pki.make_expired(keys)
+    pki.make_nameless(keys)
     pki.make(strangers)
     return {**peer.Peer(keys, folder).variables, **recording_peer.RecordingPeer(keys, strangers, folder).variables}
 
