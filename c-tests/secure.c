@@ -149,6 +149,11 @@ static void a_handshake_before_connect_lets_nobody_connect(const struct way *way
     CHECK(set_code_flags(s, SSL_FLAG_DEFER_HANDSHAKE) == SSL_ERR_OKAY);
     CHECK(perform(s) == SSL_ERR_STATE);
     expect_held(fd, way);
+    /* What is asked for wrongly is refused before anything is looked at. */
+    fd = new_socket(way);
+    s = ssl_socket_new(fd);
+    CHECK(s != NULL && ssl_perform_handshake(s, "\xff") == SSL_ERR_INVALID);
+    expect_held(fd, way);
 }
 
 /* A shutdown is all that a program can do to it, and what it connects then gets no answer. */

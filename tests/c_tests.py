@@ -64,7 +64,6 @@ PROGRAMS = (
     "wince_ioctl",
     "wince_ioctl-c++",
     "wince_lookup",
-    "wince_select",
     "wince_lookup-c++",
     "wince_select",
     "wince_select-c++",
@@ -410,6 +409,8 @@ def start_peers(folder):
     """Makes keys in the folder and starts what the programs talk to. The variables that tell them."""
     keys, strangers = pathlib.Path(folder, "pki"), pathlib.Path(folder, "strangers")
     pki.make(keys)
+    pki.make_expired(keys)
+    pki.make_nameless(keys)
     pki.make(strangers)
     return {**peer.Peer(keys, folder).variables, **recording_peer.RecordingPeer(keys, strangers, folder).variables}
 

@@ -2,6 +2,9 @@
 #ifndef SSLSOCK_TESTS_WINSOCK_TESTS_H
 #define SSLSOCK_TESTS_WINSOCK_TESTS_H
 
+/* In C INVALID_SOCKET is -1, so that an int and a DWORD can be compared with it as well as a SOCKET. */
+#pragma GCC diagnostic ignored "-Wsign-compare"
+
 /* First, as in a Windows CE source. */
 #include <wince/winsock2.h>
 
@@ -10,6 +13,7 @@
 
 #include <pthread.h>
 
+#include "../common/outside.h"
 #include "../common/peer.h"
 #include "../common/test.h"
 #include "system.h"

@@ -12,6 +12,7 @@
 #include "sslsock_wce/algorithms.h"
 #include "sslsock_wce/blob.h"
 #include "windef.h"
+#include "winsock2.h"
 
 SSLSOCK_WCE_BEGIN
 

@@ -13,5 +13,8 @@
 #include "winuser.h"
 #include "dbgapi.h"
 #include "tchar.h"
+#ifndef WIN32_LEAN_AND_MEAN
+#include "wincrypt.h"
+#endif
 
 #endif

@@ -11,7 +11,7 @@ use crate::error::{Code, Error, Result};
 use crate::sys::address::Address;
 use crate::sys::hold::{self, Stage};
 use crate::sys::private_fd::PrivateFd;
-use crate::sys::socket_options;
+use crate::sys::{socket_options, stream_socket};
 
 /// What is special about a socket that was made secure before it was connected.
 #[derive(Clone, Copy, Default)]
@@ -154,6 +154,16 @@ impl Socket {
             )),
             _ => Ok(written),
         }
+    }
+}
+
+/// Kills a connection that nothing is known of yet. Where there is none, there will be none.
+pub(super) fn kill_and_hold(fd: BorrowedFd<'_>) {
+    let was_connected = !matches!(hold::stage(fd), Ok(Stage::Unconnected | Stage::Connecting));
+    stream_socket::kill(fd);
+    if !was_connected {
+        // If that fails: its filter still lets no connection come about.
+        let _ = hold::hold(fd);
     }
 }
 

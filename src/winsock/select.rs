@@ -259,6 +259,27 @@ mod tests {
     }
 
     #[test]
+    fn who_sleeps_sees_the_file_that_comes_in_the_others_place() {
+        let (client, _server) = pair();
+        let (other, mut other_server) = pair();
+        let s = number_of(&client);
+        let (tell, told) = std::sync::mpsc::channel();
+        let sleeper = std::thread::spawn(move || {
+            tell.send(rustix::thread::gettid()).unwrap();
+            let readable = Sets { readable: vec![s], ..Sets::default() };
+            select(&readable, None).unwrap().count()
+        });
+        let call = format!("/proc/self/task/{}/syscall", told.recv().unwrap().as_raw_pid());
+        let asleep = format!("{} ", libc::SYS_ppoll);
+        while !std::fs::read_to_string(&call).unwrap().starts_with(&asleep) {}
+        let mut place = std::os::fd::OwnedFd::from(client);
+        rustix::io::dup2(&other, &mut place).unwrap();
+        replaced::announce();
+        other_server.write_all(b"x").unwrap();
+        assert_eq!(sleeper.join().unwrap(), 1);
+    }
+
+    #[test]
     fn times_are_as_those_of_windows() {
         assert_eq!(timeout(1, 2_500_000).unwrap(), Duration::from_millis(3500));
         assert_eq!(timeout(0, 0).unwrap(), Duration::ZERO);

@@ -1,13 +1,15 @@
 //! Windows: the names in certificates as text.
 
-use std::ffi::{CStr, c_char, c_void};
+use std::ffi::{c_char, c_void};
 
 use super::boundary::shim;
 use super::contexts::{Blob, CertContext, blob, check_source, find};
+use super::units;
 use crate::error::Result;
 use crate::winsock::certificate_names::{Kind, format, name_of};
 use crate::winsock::distinguished_name::DistinguishedName;
 use crate::winsock::error::{CRYPT_E_ASN1_BADTAG, ERROR_INVALID_PARAMETER, failure};
+use crate::winsock::text::CodePage;
 
 /// Windows: CertGetNameStringA, which answers how many characters there are with the NUL, and 1
 /// for a name that is not there.
@@ -24,7 +26,7 @@ pub unsafe extern "C" fn ssl_wce_get_name_string_a(
         // SAFETY: the parameter is of its kind, the buffer writable, as Windows demands.
         unsafe {
             let text = name_string(context, kind, flags, parameter)?;
-            Ok(put(&narrow_units(&text), buffer.cast(), capacity))
+            Ok(put(&narrow_units(&text)?, buffer.cast(), capacity))
         }
     })
 }
@@ -59,7 +61,7 @@ pub unsafe extern "C" fn ssl_wce_name_to_str_a(
 ) -> u32 {
     shim!(ssl_wce_name_to_str_a, unsafe { put(&[], buffer.cast::<u8>(), capacity) }, {
         // SAFETY: readable and writable as Windows demands.
-        unsafe { Ok(put(&narrow_units(&name_to_text(name, look)?), buffer.cast(), capacity)) }
+        unsafe { Ok(put(&narrow_units(&name_to_text(name, look)?)?, buffer.cast(), capacity)) }
     })
 }
 
@@ -78,18 +80,14 @@ pub unsafe extern "C" fn ssl_wce_name_to_str_w(
     })
 }
 
-/// A narrow string of the program's; what is not UTF-8 is read as Latin-1.
+/// A narrow string of the program's.
 ///
 /// # Safety
 /// `text` is NULL or NUL-terminated.
 pub(super) unsafe fn narrow(text: *const c_char, what: &str) -> Result<String> {
     check_source(text, what)?;
     // SAFETY: not NULL; NUL-terminated as the caller promises.
-    let bytes = unsafe { CStr::from_ptr(text) }.to_bytes();
-    Ok(match std::str::from_utf8(bytes) {
-        Ok(text) => text.to_owned(),
-        Err(_) => bytes.iter().copied().map(char::from).collect(),
-    })
+    Ok(unsafe { units::text(text.cast::<u8>()) })
 }
 
 /// A wide string of the program's, up to its end or to what is no character: a narrow string that
@@ -165,9 +163,9 @@ unsafe fn put<T: Copy + Default>(units: &[T], buffer: *mut T, capacity: u32) -> 
     count as u32 + 1
 }
 
-/// In Latin-1, with "?" for what it does not have.
-fn narrow_units(text: &str) -> Vec<u8> {
-    text.chars().map(|character| u8::try_from(character).unwrap_or(b'?')).collect()
+fn narrow_units(text: &str) -> Result<Vec<u8>> {
+    let wide: Vec<_> = text.chars().map(u32::from).collect();
+    Ok(CodePage::Windows1252.encode(&wide, 0, None)?.0)
 }
 
 fn wide_units(text: &str) -> Vec<libc::wchar_t> {

@@ -248,7 +248,7 @@ static class ErrorTests
         {
             var helper = new SslHelper(socket, Peers.Name, true);
             Expect.Contains("not connected", Peers.ExpectCode(SslError.State, helper.DoHandshake).Text);
-            socket.Connect(endPoint);
+            Expect.Throws<SocketException>(() => socket.Connect(endPoint));
             Peers.ExpectDead(socket);
             Expect.Contains("failed", Peers.ExpectCode(SslError.State, helper.DoHandshake).Text);
             Expect.Contains(
