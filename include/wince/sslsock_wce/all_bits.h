@@ -50,6 +50,8 @@ SSLSOCK_WCE_COMPARE(unsigned long long)
 
 #else
 
+/* It is compared with what has no sign, on purpose. */
+#pragma GCC diagnostic ignored "-Wsign-compare"
 #define SSLSOCK_WCE_ALL_BITS (-1)
 
 #endif
