@@ -53,6 +53,11 @@ SSLSOCK_WCE_COMPARE(unsigned long long)
 /* It is compared with what has no sign, on purpose. */
 #pragma GCC diagnostic ignored "-Wsign-compare"
 #define SSLSOCK_WCE_ALL_BITS (-1)
+#ifdef __cplusplus
+/* No constant that is an object in C++98, so the compiler must be told not to warn of it. */
+#pragma GCC diagnostic ignored "-Wsign-compare"
+#pragma GCC diagnostic ignored "-Wnarrowing"
+#endif
 
 #endif
 
