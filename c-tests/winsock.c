@@ -40,6 +40,7 @@ int main(int argc, char **argv)
         {"the_name_is_that_of_the_look_up", the_name_is_that_of_the_look_up, NULL, 0},
         {"a_secure_connection_is_as_any_other", a_secure_connection_is_as_any_other, NULL, 0},
         {"a_broken_secure_connection_has_its_reason", a_broken_secure_connection_has_its_reason, NULL, 0},
+        {"what_was_sent_arrives_after_closesocket", what_was_sent_arrives_after_closesocket, NULL, 0},
         {NULL, NULL, NULL, 0},
     };
 

@@ -67,6 +67,12 @@ PROGRAMS = (
     "wince_lookup-c++",
     "wince_select",
     "wince_select-c++",
+    "wince_system",
+    "wince_system-c++",
+    "wince_text",
+    "wince_text-c++",
+    "wince_text_narrow",
+    "wince_text_narrow-c++",
     "winsock",
     "loading/names",
     "loading/openssl",
@@ -101,6 +107,9 @@ ASAN_PROGRAMS = (
     "wince_ioctl",
     "wince_lookup",
     "wince_select",
+    "wince_system",
+    "wince_text",
+    "wince_text_narrow",
     "winsock",
     "loading/rounds",
 )
@@ -400,6 +409,8 @@ def start_peers(folder):
     """Makes keys in the folder and starts what the programs talk to. The variables that tell them."""
     keys, strangers = pathlib.Path(folder, "pki"), pathlib.Path(folder, "strangers")
     pki.make(keys)
+    pki.make_expired(keys)
+    pki.make_nameless(keys)
     pki.make(strangers)
     return {**peer.Peer(keys, folder).variables, **recording_peer.RecordingPeer(keys, strangers, folder).variables}
 

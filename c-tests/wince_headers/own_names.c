@@ -68,8 +68,6 @@ UNUSED(ssl_get_error)
 UNUSED(ssl_set_flags)
 UNUSED(ssl_set_peername)
 UNUSED(ssl_set_validate_cert_hook)
-UNUSED(ssl_wce_send)
-UNUSED(ssl_wce_secure)
 
 static int CALLBACK hook(DWORD type, LPVOID argument, DWORD length, LPBLOB chain, DWORD flags)
 {

@@ -92,5 +92,6 @@ void secure_sockets_are_no_servers(const struct way *);
 void the_name_is_that_of_the_look_up(const struct way *);
 void a_secure_connection_is_as_any_other(const struct way *);
 void a_broken_secure_connection_has_its_reason(const struct way *);
+void what_was_sent_arrives_after_closesocket(const struct way *);
 
 #endif

@@ -60,6 +60,9 @@ LONG CompareFileTime(const FILETIME *first, const FILETIME *second) SSLSOCK_WCE(
 /* The current bias; it does not say when it changes. */
 DWORD GetTimeZoneInformation(LPTIME_ZONE_INFORMATION zone) SSLSOCK_WCE(get_time_zone_information);
 
+/* What GetProcAddress answers is always cast. */
+#pragma GCC diagnostic ignored "-Wcast-function-type"
+
 /* Libraries: those whose functions these headers declare, by name, and those functions. */
 
 HMODULE LoadLibraryA(LPCSTR name) SSLSOCK_WCE(load_library_a);

@@ -51,6 +51,11 @@ SSLSOCK_WCE_COMPARE(unsigned long long)
 #else
 
 #define SSLSOCK_WCE_ALL_BITS (-1)
+#ifdef __cplusplus
+/* No constant that is an object in C++98, so the compiler must be told not to warn of it. */
+#pragma GCC diagnostic ignored "-Wsign-compare"
+#pragma GCC diagnostic ignored "-Wnarrowing"
+#endif
 
 #endif
 
