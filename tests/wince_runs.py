@@ -64,10 +64,9 @@ class Runs:
         with recorder.record(*target, listen="127.0.0.1") as recording:
             command = [str(self.path), host, str(recording.port), *arguments]
             done = subprocess.run(command, env=environment, capture_output=True, timeout=SECONDS)
-            if not recording.tapes or not recording.tapes[0].problems:
-                recording.wait()
-        run = Run(self.test, done, recording.tapes)
-        self.test.assertEqual(done.returncode, status, run.output)
+            run = Run(self.test, done, recording.tapes)
+            self.test.assertEqual(done.returncode, status, run.output)
+            recording.wait()
         return run
 
     def direct(self, target, *arguments, number):

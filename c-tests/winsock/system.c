@@ -24,11 +24,6 @@ int peer_address(const char *variable, void *address)
     return (int)length;
 }
 
-void trust_the_tests(void)
-{
-    CHECK(ssl_add_trust_file(ssl_defaults(), pki_file("ca.pem")) == SSL_ERR_OKAY);
-}
-
 int last_text_has(const char *text)
 {
     char found[2048] = "";

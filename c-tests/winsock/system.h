@@ -1,15 +1,9 @@
-/*
- * What a test with Winsock's headers cannot do itself, since the system's socket headers and the library's own
- * sslsock.h are not for the same source.
- */
+/* As common/outside.h: what a test with Winsock's headers cannot do itself. */
 #ifndef SSLSOCK_TESTS_WINSOCK_SYSTEM_H
 #define SSLSOCK_TESTS_WINSOCK_SYSTEM_H
 
 /* Writes the address that a variable names, and answers its length. */
 int peer_address(const char *variable, void *address);
-
-/* From now on new sockets trust the CA of the tests. */
-void trust_the_tests(void);
 
 /* Whether ssl_get_error_text(NULL) has this in it. */
 int last_text_has(const char *text);

@@ -195,4 +195,48 @@ typedef unsigned char _TUCHAR;
 #define _totlower tolower
 #endif
 
+/* A program begins with main, which makes wide arguments. This is for the definition of wmain, not for a declaration. */
+#include "winnls.h"
+
+typedef int (*sslsock_wce_program)(int count, WCHAR **arguments, WCHAR **environment);
+
+static __inline__ int sslsock_wce_run(sslsock_wce_program program, int count, char **arguments)
+{
+    WCHAR **wide = (WCHAR **)calloc((size_t)count + 1, sizeof(WCHAR *));
+    int result = -1;
+    int i;
+
+    for (i = 0; wide != NULL && i < count; i++) {
+        int length = MultiByteToWideChar(CP_UTF8, 0, arguments[i], -1, NULL, 0);
+
+        wide[i] = (WCHAR *)calloc((size_t)length, sizeof(WCHAR));
+        if (wide[i] == NULL) {
+            break;
+        }
+        MultiByteToWideChar(CP_UTF8, 0, arguments[i], -1, wide[i], length);
+    }
+    if (wide != NULL && i == count) {
+        result = program(count, wide, NULL);
+    }
+    while (wide != NULL && i > 0) {
+        free(wide[--i]);
+    }
+    free(wide);
+    return result;
+}
+
+#define wmain(...)                                                                                       \
+    sslsock_wce_has_main;                                                                                \
+    static int sslsock_wce_main(__VA_ARGS__);                                                            \
+    int main(int count, char **arguments)                                                                \
+    {                                                                                                    \
+        return sslsock_wce_run((sslsock_wce_program)(void (*)(void))sslsock_wce_main, count, arguments); \
+    }                                                                                                    \
+    static int sslsock_wce_main(__VA_ARGS__)
+#ifdef _UNICODE
+#define _tmain wmain
+#else
+#define _tmain main
+#endif
+
 #endif

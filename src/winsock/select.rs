@@ -24,7 +24,8 @@ pub struct Sets {
 const LONGEST: Duration = Duration::from_secs(u32::MAX as u64);
 
 /// The time of a `timeval`. Microseconds may be a second and more.
-pub fn timeout(seconds: i64, microseconds: i64) -> Result<Duration> {
+pub fn timeout(seconds: impl Into<i64>, microseconds: impl Into<i64>) -> Result<Duration> {
+    let (seconds, microseconds) = (seconds.into(), microseconds.into());
     let (Ok(seconds), Ok(microseconds)) = (u64::try_from(seconds), u64::try_from(microseconds))
     else {
         return Err(failure(
@@ -256,6 +257,27 @@ mod tests {
             assert_eq!(number(&select(&asked, SOON).unwrap_err()), WSAENOTSOCK, "{junk:#x}");
         }
         assert_eq!(number(&select(&Sets::default(), SOON).unwrap_err()), WSAEINVAL);
+    }
+
+    #[test]
+    fn who_sleeps_sees_the_file_that_comes_in_the_others_place() {
+        let (client, _server) = pair();
+        let (other, mut other_server) = pair();
+        let s = number_of(&client);
+        let (tell, told) = std::sync::mpsc::channel();
+        let sleeper = std::thread::spawn(move || {
+            tell.send(rustix::thread::gettid()).unwrap();
+            let readable = Sets { readable: vec![s], ..Sets::default() };
+            select(&readable, None).unwrap().count()
+        });
+        let call = format!("/proc/self/task/{}/syscall", told.recv().unwrap().as_raw_pid());
+        let asleep = format!("{} ", libc::SYS_ppoll);
+        while !std::fs::read_to_string(&call).unwrap().starts_with(&asleep) {}
+        let mut place = std::os::fd::OwnedFd::from(client);
+        rustix::io::dup2(&other, &mut place).unwrap();
+        replaced::announce();
+        other_server.write_all(b"x").unwrap();
+        assert_eq!(sleeper.join().unwrap(), 1);
     }
 
     #[test]

@@ -37,6 +37,9 @@ enum Target {
     Accepts,
 }
 
+/// The size of a long where it is not Windows's.
+const LONG: usize = size_of::<i64>();
+
 /// Sets an option to what stands at the front of `value`.
 pub fn set(number: RawFd, level: i32, name: i32, value: &[u8]) -> Result<()> {
     let target = find(level, name)?;
@@ -79,6 +82,12 @@ pub fn get(number: RawFd, level: i32, name: i32, capacity: usize) -> Result<Vec<
             }
         }
     };
+    // A program's long had four bytes on Windows: where it has eight, the number fills them.
+    if let (Ok(number), LONG, true) =
+        (<[u8; 4]>::try_from(value.as_slice()), capacity, is_number(target))
+    {
+        return Ok(i64::from(i32::from_ne_bytes(number)).to_ne_bytes().to_vec());
+    }
     // On or off also fits into one byte.
     let length = if is_switch(target) && capacity < value.len() { 1 } else { value.len() };
     match value.get(..length) {
@@ -215,6 +224,10 @@ fn to_windows(target: Target, value: &[u8]) -> Vec<u8> {
         Target::Number(..) | Target::Error | Target::Kind | Target::Secure => number(int(value)),
         Target::Bytes(..) => value.to_vec(),
     }
+}
+
+fn is_number(target: Target) -> bool {
+    !matches!(target, Target::Linger | Target::Bytes(..))
 }
 
 fn is_switch(target: Target) -> bool {
@@ -392,6 +405,11 @@ mod tests {
             set(number, SOL_SOCKET, name, &value).unwrap();
             assert_eq!(get(number, SOL_SOCKET, name, 4).unwrap(), value, "{name:#x}");
         }
+        // Into a long.
+        set(number, SOL_SOCKET, SO_RCVTIMEO, &3000_i64.to_ne_bytes()).unwrap();
+        assert_eq!(get(number, SOL_SOCKET, SO_RCVTIMEO, 8).unwrap(), 3000_i64.to_ne_bytes());
+        set(number, SOL_SOCKET, SO_LINGER, &[1, 0, 7, 0]).unwrap();
+        assert_eq!(get(number, SOL_SOCKET, SO_LINGER, 8).unwrap(), [1, 0, 7, 0]);
         assert_eq!(get(number, SOL_SOCKET, 0x0002, 4).unwrap(), ints(&[1]));
         assert_eq!(get(number, SOL_SOCKET, 0x0002, 1).unwrap(), [1]);
         assert_eq!(get(number, SOL_SOCKET, 0x1008, 4).unwrap(), ints(&[libc::SOCK_STREAM]));

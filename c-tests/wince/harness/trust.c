@@ -8,8 +8,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static int32_t press(void *arg, const char *text, const char *caption, uint32_t type)
+static int32_t press(void *arg, void *owner, const char *text, const char *caption, uint32_t type)
 {
+    (void)owner;
     printf("box \"%s\" %#x: %s\n", caption, (unsigned)type, text);
     return atoi(arg);
 }

@@ -50,6 +50,11 @@ SSLSOCK_WCE_COMPARE(unsigned long long)
 
 #else
 
+/* No constant is an object here: that -1 is compared with what has no sign, and initialises it, is on purpose. */
+#pragma GCC diagnostic ignored "-Wsign-compare"
+#ifdef __cplusplus
+#pragma GCC diagnostic ignored "-Wnarrowing"
+#endif
 #define SSLSOCK_WCE_ALL_BITS (-1)
 
 #endif
