@@ -251,21 +251,21 @@ install: lib
 	$(INSTALL) -m 644 $(RELEASE)/libsslsock.a $(DESTDIR)$(LIBDIR)/libsslsock.a
 	$(INSTALL) -m 644 include/sslsock.h $(DESTDIR)$(INCLUDEDIR)/sslsock.h
 	# Anew, and with the links that are other spellings of a name.
-	rm -rf $(WINCE_HEADERS)
-	$(INSTALL) -d $(WINCE_HEADERS)
-	cp -RP include/wince/. $(WINCE_HEADERS)
-	chmod -R u=rwX,go=rX $(WINCE_HEADERS)
+	rm -rf $(INSTALLED_WINCE)
+	$(INSTALL) -d $(INSTALLED_WINCE)
+	cp -RP include/wince/. $(INSTALLED_WINCE)
+	chmod -R u=rwX,go=rX $(INSTALLED_WINCE)
 	$(call pkg_config,$(LIBDIR),$(INCLUDEDIR)) > $(DESTDIR)$(LIBDIR)/pkgconfig/sslsock.pc
 	$(call pkg_config_wince,$(LIBDIR),$(INCLUDEDIR)) > $(DESTDIR)$(LIBDIR)/pkgconfig/sslsock-wince.pc
 
-WINCE_HEADERS = $(DESTDIR)$(INCLUDEDIR)/sslsock/wince
+INSTALLED_WINCE = $(DESTDIR)$(INCLUDEDIR)/sslsock/wince
 
 uninstall:
 	rm -f $(DESTDIR)$(LIBDIR)/libsslsock.so.$(VERSION) $(DESTDIR)$(LIBDIR)/libsslsock.so.$(SOVERSION) \
 	    $(DESTDIR)$(LIBDIR)/libsslsock.so $(DESTDIR)$(LIBDIR)/libsslsock.a \
 	    $(addprefix $(DESTDIR)$(LIBDIR)/pkgconfig/,sslsock.pc sslsock-wince.pc) $(DESTDIR)$(INCLUDEDIR)/sslsock.h
-	rm -rf $(WINCE_HEADERS)
-	[ ! -d $(dir $(WINCE_HEADERS)) ] || rmdir --ignore-fail-on-non-empty $(dir $(WINCE_HEADERS))
+	rm -rf $(INSTALLED_WINCE)
+	[ ! -d $(dir $(INSTALLED_WINCE)) ] || rmdir --ignore-fail-on-non-empty $(dir $(INSTALLED_WINCE))
 
 clean:
 	rm -rf build

@@ -18,6 +18,7 @@ int main(int argc, char **argv)
         {"connections_come_and_are_told_by_name", connections_come_and_are_told_by_name, NULL, 0},
         {"connects_without_waiting", connects_without_waiting, NULL, 0},
         {"times_run_out", times_run_out, NULL, 0},
+        {"no_limit_of_send_is_one_of_connect", no_limit_of_send_is_one_of_connect, NULL, 0},
         {"closing_wakes_who_waits", closing_wakes_who_waits, NULL, 0},
         {"signals_do_not_show", signals_do_not_show, NULL, 0},
         {"the_end_of_a_connection_is_told_apart", the_end_of_a_connection_is_told_apart, NULL, 0},

@@ -536,6 +536,22 @@ class Programs(HeaderTest):
             options = ("-Wall", "-Werror", "-Wno-conversion-null", *(["-Wno-sign-compare"] if "98" in standard else []))
             self.run_program(self.program([SOURCES / "idioms.cc"], standard, *WIDE, *options))
 
+    def test_the_file_in_the_document_says_whom_to_trust(self):
+        """It makes the peer trusted for a program without a hook, which is not edited for it."""
+        block = re.search(r"```c\n(.*?)```", DOCUMENT.read_text(), re.S)[1]
+        before = "/etc/my-product/ca.pem"
+        self.assertIn(before, block)
+        folder = pathlib.Path(self.compiler.folder.name)
+        for authority, wanted in ((folder / "pki" / "ca.pem", 0), ("/dev/null", 1)):
+            trust = self.compiler.path("gnu17")
+            trust.write_text(block.replace(before, str(authority)))
+            compiled = trust.with_suffix(".o")
+            own = ["gcc", "-std=gnu17", f"-I{ROOT / 'include'}", *STRICT, "-c", "-o", compiled, trust]
+            self.assertEqual(self.compiler.run(own), (0, ""))
+            program = self.program([SOURCES / "no_hook.c", compiled], "gnu17", *WIDE, *STRICT)
+            done = subprocess.run([program, *self.address], capture_output=True, text=True, timeout=60)
+            self.assertEqual(done.returncode, wanted, done.stderr)
+
     def test_headers_inside_a_namespace(self):
         for standard in ("gnu++98", "gnu++17"):
             self.run_program(self.program([SOURCES / "in_namespace.cc"], standard, *WIDE))

@@ -295,11 +295,31 @@ void times_run_out(const struct way *way)
     WORKS(ioctlsocket(pair[0], FIONBIO, &on));
     FAILS(WSAEWOULDBLOCK, recv(pair[0], &byte, 1, 0));
     CHECK(send_until_it_fails(pair[0]) == WSAEWOULDBLOCK);
-    /* SO_SNDTIMEO is no limit for connect, as it is on Linux. */
+}
+
+static void *connect_there(void *address)
+{
     SOCKET s = new_socket();
-    struct sockaddr_in closed = nowhere();
+
     WORKS(set_dword(s, SOL_SOCKET, SO_SNDTIMEO, 1));
-    FAILS(WSAECONNREFUSED, connect(s, (struct sockaddr *)&closed, sizeof closed));
+    return (void *)(intptr_t)connect(s, (struct sockaddr *)address, sizeof(struct sockaddr_in));
+}
+
+void no_limit_of_send_is_one_of_connect(const struct way *way)
+{
+    struct sockaddr_in address;
+    SOCKET listener = listening(SOCK_STREAM, &address);
+    pthread_t thread;
+    void *result;
+
+    (void)way;
+    /* There is room for one that waits; for others the kernel does not answer yet. */
+    WORKS(listen(listener, 0));
+    WORKS(connect(new_socket(), (struct sockaddr *)&address, sizeof address));
+    in_thread(&thread, connect_there, &address);
+    await_sleep();
+    CHECK(accept(listener, NULL, NULL) != INVALID_SOCKET && accept(listener, NULL, NULL) != INVALID_SOCKET);
+    CHECK(pthread_join(thread, &result) == 0 && (intptr_t)result == 0);
 }
 
 static void *receive_one(void *socket)

@@ -69,6 +69,7 @@ void pointers_that_lead_nowhere_do_no_harm(const struct way *);
 void connections_come_and_are_told_by_name(const struct way *);
 void connects_without_waiting(const struct way *);
 void times_run_out(const struct way *);
+void no_limit_of_send_is_one_of_connect(const struct way *);
 void closing_wakes_who_waits(const struct way *);
 void signals_do_not_show(const struct way *);
 void the_end_of_a_connection_is_told_apart(const struct way *);
