@@ -24,7 +24,8 @@ pub struct Sets {
 const LONGEST: Duration = Duration::from_secs(u32::MAX as u64);
 
 /// The time of a `timeval`. Microseconds may be a second and more.
-pub fn timeout(seconds: i64, microseconds: i64) -> Result<Duration> {
+pub fn timeout(seconds: impl Into<i64>, microseconds: impl Into<i64>) -> Result<Duration> {
+    let (seconds, microseconds) = (seconds.into(), microseconds.into());
     let (Ok(seconds), Ok(microseconds)) = (u64::try_from(seconds), u64::try_from(microseconds))
     else {
         return Err(failure(
