@@ -87,11 +87,17 @@ fn walk(
         };
         if number == known.as_raw_fd() {
             seen = true;
-        } else if !is_private(number)
-            && let Some(stat) = stat(number)?
-        {
-            // Without one it has been closed since.
-            visit(number, name, &stat)?;
+            continue;
+        }
+        if is_private(number) {
+            continue;
+        }
+        match stat(number) {
+            Ok(Some(stat)) => visit(number, name, &stat)?,
+            // It has been closed since.
+            Ok(None) => {}
+            Err(error) if is_of_a_file(error.sys_errno) => {}
+            Err(error) => return Err(error),
         }
     }
     if !seen {
@@ -105,6 +111,13 @@ fn walk(
         ));
     }
     Ok(())
+}
+
+/// Whether what fstat answers is about the file system of a file, so that it is neither a socket
+/// nor an epoll instance: a folder in /proc whose process has ended (ENOENT, ESRCH), a file of a
+/// server that has lost it (ESTALE) or is gone (ENOTCONN).
+fn is_of_a_file(errno: i32) -> bool {
+    matches!(errno, libc::ENOENT | libc::ESRCH | libc::ESTALE | libc::ENOTCONN)
 }
 
 /// Whether an anonymous inode (which has no file type, and which eventfd, timerfd and others
@@ -176,6 +189,21 @@ mod tests {
         let found = numbers_of(identity, known.as_fd()).unwrap();
         assert_eq!(found.len(), more.len() + 1);
         assert!(more.iter().all(|fd| found.binary_search(&fd.as_raw_fd()).is_ok()));
+    }
+
+    #[test]
+    fn what_has_vanished_behind_a_descriptor_is_passed_over() {
+        let (socket, _peer) = unix_pair();
+        let identity = Identity::of(socket.as_fd()).unwrap();
+        let mut process =
+            std::process::Command::new("cat").stdin(std::process::Stdio::piped()).spawn().unwrap();
+        let path = format!("/proc/{}/fd", process.id());
+        let folder = openat(CWD, path, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).unwrap();
+        drop(process.stdin.take());
+        process.wait().unwrap();
+        assert_eq!(Identity::of(folder.as_fd()).unwrap_err().sys_errno, libc::ENOENT);
+        let known = PrivateFd::duplicate_of(socket.as_fd()).unwrap();
+        assert_eq!(numbers_of(identity, known.as_fd()), Ok(vec![socket.as_raw_fd()]));
     }
 
     #[test]
