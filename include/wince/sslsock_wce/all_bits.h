@@ -50,12 +50,12 @@ SSLSOCK_WCE_COMPARE(unsigned long long)
 
 #else
 
-#define SSLSOCK_WCE_ALL_BITS (-1)
-#ifdef __cplusplus
-/* No constant that is an object in C++98, so the compiler must be told not to warn of it. */
+/* No constant is an object here: that -1 is compared with what has no sign, and initialises it, is on purpose. */
 #pragma GCC diagnostic ignored "-Wsign-compare"
+#ifdef __cplusplus
 #pragma GCC diagnostic ignored "-Wnarrowing"
 #endif
+#define SSLSOCK_WCE_ALL_BITS (-1)
 
 #endif
 
