@@ -229,7 +229,7 @@ static void *count_inside(void *arg)
         LeaveCriticalSection(&section);
         LeaveCriticalSection(&section);
     }
-    for (i = 0; i < 200000; i++) {
+    for (i = 0; i < 2000000; i++) {
         InterlockedIncrement(&counter);
     }
     return arg;
@@ -256,14 +256,14 @@ static void critical_sections_and_atomic_numbers(const struct way *way)
     for (i = 0; i < 4; i++) {
         CHECK(pthread_join(threads[i], NULL) == 0);
     }
-    CHECK(inside == 40000 && counter == 800000);
+    CHECK(inside == 40000 && counter == 8000000);
     CHECK(TryEnterCriticalSection(&section) && TryEnterCriticalSection(&section));
     CHECK(pthread_create(&threads[0], NULL, try_to_enter, &entered) == 0 && pthread_join(threads[0], NULL) == 0);
     CHECK(entered == 0);
     LeaveCriticalSection(&section);
     LeaveCriticalSection(&section);
     DeleteCriticalSection(&section);
-    CHECK(InterlockedDecrement(&counter) == 799999 && InterlockedExchange(&counter, 5) == 799999);
+    CHECK(InterlockedDecrement(&counter) == 7999999 && InterlockedExchange(&counter, 5) == 7999999);
     CHECK(InterlockedExchangeAdd(&counter, 2) == 5 && InterlockedCompareExchange(&counter, 9, 7) == 7 && counter == 9);
     CHECK(InterlockedExchangePointer(&pointer, &counter) == NULL && pointer == &counter);
 }
@@ -290,7 +290,9 @@ static void memory_of_all_kinds(const struct way *way)
         BYTE *used = (BYTE *)LocalAlloc(LMEM_FIXED, 3000);
         size_t at;
         CHECK(small != NULL && used != NULL);
-        FillMemory(used, 3000, 0xff);
+        for (at = 0; at < 3000; at++) {
+            ((volatile BYTE *)used)[at] = 0xff;
+        }
         LocalFree(used);
         small = (BYTE *)LocalReAlloc(small, 3000, LMEM_MOVEABLE | LMEM_ZEROINIT);
         CHECK(small != NULL);
