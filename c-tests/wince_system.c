@@ -228,6 +228,8 @@ static void *count_inside(void *arg)
         inside++;
         LeaveCriticalSection(&section);
         LeaveCriticalSection(&section);
+    }
+    for (i = 0; i < 2000000; i++) {
         InterlockedIncrement(&counter);
     }
     return arg;
@@ -254,14 +256,14 @@ static void critical_sections_and_atomic_numbers(const struct way *way)
     for (i = 0; i < 4; i++) {
         CHECK(pthread_join(threads[i], NULL) == 0);
     }
-    CHECK(inside == 40000 && counter == 40000);
+    CHECK(inside == 40000 && counter == 8000000);
     CHECK(TryEnterCriticalSection(&section) && TryEnterCriticalSection(&section));
     CHECK(pthread_create(&threads[0], NULL, try_to_enter, &entered) == 0 && pthread_join(threads[0], NULL) == 0);
     CHECK(entered == 0);
     LeaveCriticalSection(&section);
     LeaveCriticalSection(&section);
     DeleteCriticalSection(&section);
-    CHECK(InterlockedDecrement(&counter) == 39999 && InterlockedExchange(&counter, 5) == 39999);
+    CHECK(InterlockedDecrement(&counter) == 7999999 && InterlockedExchange(&counter, 5) == 7999999);
     CHECK(InterlockedExchangeAdd(&counter, 2) == 5 && InterlockedCompareExchange(&counter, 9, 7) == 7 && counter == 9);
     CHECK(InterlockedExchangePointer(&pointer, &counter) == NULL && pointer == &counter);
 }
@@ -282,6 +284,23 @@ static void memory_of_all_kinds(const struct way *way)
     FillMemory(local, 100, 7);
     local = (BYTE *)LocalReAlloc(local, 100000, LMEM_MOVEABLE | LMEM_ZEROINIT);
     CHECK(local != NULL && local[99] == 7 && local[99999] == 0);
+    /* Memory that has been used before. */
+    for (i = 0; i < 20; i++) {
+        BYTE *small = (BYTE *)LocalAlloc(LMEM_FIXED, 100);
+        BYTE *used = (BYTE *)LocalAlloc(LMEM_FIXED, 3000);
+        size_t at;
+        CHECK(small != NULL && used != NULL);
+        for (at = 0; at < 3000; at++) {
+            ((volatile BYTE *)used)[at] = 0xff;
+        }
+        LocalFree(used);
+        small = (BYTE *)LocalReAlloc(small, 3000, LMEM_MOVEABLE | LMEM_ZEROINIT);
+        CHECK(small != NULL);
+        for (at = 200; at < 3000; at++) {
+            CHECK(small[at] == 0);
+        }
+        LocalFree(small);
+    }
     bytes = (BYTE *)GlobalLock(global);
     CHECK(bytes != NULL && bytes[9] == 0);
     CopyMemory(bytes, "123456789", 10);

@@ -55,6 +55,8 @@ static void formats_are_microsofts(const struct way *way)
     CHECK(wsprintfA(narrow, "%s%S", "a", L"b") == 2 && wsprintfW(wide, L"%s%S", L"a", "b") == 2);
     IS(narrow, "ab");
     WIDE_IS(wide, L"ab");
+    CHECK(sprintf(narrow, "%I64d %I64x", (__int64)-12345678901LL, (unsigned __int64)0xfedcba9876543210ULL) == 29);
+    IS(narrow, "-12345678901 fedcba9876543210");
     /* Floating point goes through other registers. */
     CHECK(sprintf(narrow, "%.2f %d %g %s", 1.5, 1, 0.25, "end") == 15);
     IS(narrow, "1.50 1 0.25 end");
