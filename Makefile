@@ -86,8 +86,7 @@ $(TREE)/c-tests/%: c-tests/%.c $(C_TEST_COMMON) $(C_TEST_HEADERS) | $(TREE_LIB)
 	$(CC) -std=c11 $(C_TEST_FLAGS) -o $@ $< $(wildcard c-tests/$*/*.c) $(C_TEST_COMMON) $(C_TEST_LIBS)
 
 # With the headers for Windows CE sources, and compiled as those are: as C, and as C++ too.
-# INVALID_SOCKET is -1, as sources want it that keep sockets in integers of any kind.
-WINCE_TEST_FLAGS := -Wall -Wextra -Wno-sign-compare -Werror $(CFLAGS) -Iinclude/wince -Ic-tests -DUNICODE -D_UNICODE -DUNDER_CE \
+WINCE_TEST_FLAGS := -Wall -Wextra -Werror $(CFLAGS) -Iinclude/wince -Ic-tests -DUNICODE -D_UNICODE -DUNDER_CE \
     -D_WIN32_WCE=0x501
 WINCE_TEST_HEADERS := $(wildcard include/wince/*.h include/wince/*/*.h)
 
