@@ -542,7 +542,7 @@ class Programs(HeaderTest):
             # NULL for a SOCKET is what they write, and the compiler warns of it; in C++98 also where a socket is compared
             # with INVALID_SOCKET, which is -1 in every type of integer.
             options = ("-Wall", "-Werror", "-Wno-conversion-null", *(["-Wno-sign-compare"] if "98" in standard else []))
-            self.run_program(self.program([SOURCES / "idioms.cc"], standard, *WIDE, *options))
+            self.run_program(self.program([SOURCES / "idioms.cc"], standard, *FORTIFIED, *options))
 
     def test_the_file_in_the_document_says_whom_to_trust(self):
         """It makes the peer trusted for a program without a hook, which is not edited for it."""

@@ -309,6 +309,11 @@ static __inline__ int sslsock_wce_putws(const wchar_t *text)
 #define ultoa _ultoa
 #define _msize malloc_usable_size
 
+#ifndef __max
+#define __max(a, b) ((a) > (b) ? (a) : (b))
+#define __min(a, b) ((a) < (b) ? (a) : (b))
+#endif
+
 SSLSOCK_WCE_END
 
 /* With two arguments, as there, and with three. */

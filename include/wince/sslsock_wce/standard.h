@@ -26,6 +26,7 @@
 
 #include <alloca.h>
 #include <ctype.h>
+#include <limits.h>
 #include <malloc.h>
 #include <stdarg.h>
 #include <stdio.h>
