@@ -234,6 +234,8 @@ class Names(HeaderTest):
         "fd_set", "socklen_t", "u_long", "u_short", "u_int", "u_char",
         # Winsock's own: members of structures, the last error of a look-up.
         "h_addr", "h_errno", "s_addr", "s_host", "s_imp", "s_impno", "s_lh", "s_net", "s6_addr", "s6_bytes", "s6_words",
+        # The C library's between narrow and wide text.
+        "fputwc", "fputws", "mbstowcs", "mbtowc", "putwc", "putwchar", "wcstombs", "wctomb",
         # Where a program begins.
         "wmain",
         # Microsoft's names for what has an underscore, too.

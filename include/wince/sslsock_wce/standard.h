@@ -40,6 +40,7 @@
 #ifdef __cplusplus
 /* Undoes macros of the C library's names. */
 #include <cstdio>
+#include <cstdlib>
 #include <cwchar>
 #endif
 
