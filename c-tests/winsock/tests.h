@@ -95,4 +95,10 @@ void a_secure_connection_is_as_any_other(const struct way *);
 void a_broken_secure_connection_has_its_reason(const struct way *);
 void what_was_sent_arrives_after_closesocket(const struct way *);
 
+void a_handshake_without_so_secure_ends_the_connection(const struct way *);
+void a_handshake_that_is_overlapped_ends_the_connection(const struct way *);
+void a_handshake_in_a_forked_child_ends_the_connection(const struct way *);
+void a_handshake_in_a_forked_child_leaves_its_parents_tls_alone(const struct way *);
+void a_socket_whose_handshake_failed_is_not_connected_again(const struct way *);
+
 #endif

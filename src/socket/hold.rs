@@ -3,13 +3,14 @@
 //! Where the library does not see the program's `connect`, nothing holds the program back from
 //! sending in clear after it. So the kernel does: see [`crate::sys::hold`].
 
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, RawFd};
 
 use super::settings::SSL_FLAG_DEFER_HANDSHAKE;
 use super::{Role, Socket, State, defaults_only};
 use crate::error::{Code, Error, Result};
 use crate::sys::address::Address;
 use crate::sys::hold::{self, Stage};
+use crate::sys::identity::{Identity, try_duplicate_if};
 use crate::sys::private_fd::PrivateFd;
 use crate::sys::{socket_options, stream_socket};
 
@@ -157,11 +158,20 @@ impl Socket {
     }
 }
 
-/// Kills a connection that nothing is known of yet. Where there is none, there will be none.
-pub(super) fn kill_and_hold(fd: BorrowedFd<'_>) {
-    let was_connected = !matches!(hold::stage(fd), Ok(Stage::Unconnected | Stage::Connecting));
+/// Kills a connection that nothing is known of yet, if the number still refers to it. Where there is
+/// none, there will be none, nor another one later.
+pub(super) fn kill_number_and_hold(number: RawFd, identity: Identity) {
+    match try_duplicate_if(number, identity) {
+        Ok(Some(fd)) => kill_and_hold(fd.as_fd()),
+        // There is no descriptor left for a duplicate.
+        _ if Identity::of_number(number) == Some(identity) => stream_socket::kill_number(number),
+        _ => {}
+    }
+}
+
+fn kill_and_hold(fd: BorrowedFd<'_>) {
     stream_socket::kill(fd);
-    if !was_connected {
+    if hold::stage(fd) == Ok(Stage::Unconnected) {
         // If that fails: its filter still lets no connection come about.
         let _ = hold::hold(fd);
     }

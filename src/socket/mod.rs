@@ -21,7 +21,7 @@ use std::time::Duration;
 use hold::Secure;
 pub use registry::{
     by_descriptor, default_trust, defaults, end_process, find, flush_all, free, open, open_secure,
-    refuse_upgrade_in_child,
+    refuse_upgrade_in_child, refuse_upgrade_of,
 };
 use settings::Settings;
 use upgrade::Pending;

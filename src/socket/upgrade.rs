@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rustls::pki_types::UnixTime;
 
-use super::hold::kill_and_hold;
+use super::hold::kill_number_and_hold;
 use super::settings::{
     SSL_FLAG_ALLOW_TRUNCATION, SSL_FLAG_EXPLICIT_IO, SSL_FLAG_NONBLOCKING, SSL_FLAG_SERVER,
     SSL_FLAG_STRICT, SSL_FLAG_UNIX_PAIR, Settings,
@@ -25,7 +25,7 @@ use crate::io::transport::{self, Interest, Wake};
 use crate::log;
 use crate::relay::{self, LinkOptions, Swapped};
 use crate::sys::address::Address;
-use crate::sys::identity::{Identity, try_duplicate_if};
+use crate::sys::identity::Identity;
 use crate::sys::private_fd::PrivateFd;
 use crate::sys::{process, socket_options, stream_socket, thread};
 use crate::tls::config::{self, ClientSetup};
@@ -366,15 +366,12 @@ impl Socket {
             Phase::Handshaking(None) | Phase::Plain | Phase::Failed | Phase::Closed => {}
         }
         let (Role::Descriptor(number), Some(identity)) = (self.role, identity) else { return };
-        // Perhaps it never was connected.
-        let is_unseen = matches!(phase, Phase::Handshaking(None) | Phase::Plain);
-        match try_duplicate_if(number, identity) {
-            Ok(Some(fd)) if is_unseen => kill_and_hold(fd.as_fd()),
-            // There is no descriptor left for a duplicate, or the handle has been freed.
-            _ if Identity::of_number(number) == Some(identity) => {
-                stream_socket::kill_number(number);
-            }
-            _ => {}
+        if matches!(phase, Phase::Handshaking(None) | Phase::Plain) {
+            // Perhaps it never was connected.
+            kill_number_and_hold(number, identity);
+        } else if Identity::of_number(number) == Some(identity) {
+            // The handle has been freed.
+            stream_socket::kill_number(number);
         }
     }
 
@@ -384,8 +381,8 @@ impl Socket {
         let (Role::Descriptor(number), Some(identity)) = (self.role, state.identity) else {
             return;
         };
-        if matches!(state.phase, Phase::Plain) && Identity::of_number(number) == Some(identity) {
-            stream_socket::kill_number(number);
+        if matches!(state.phase, Phase::Plain) {
+            kill_number_and_hold(number, identity);
         }
     }
 

@@ -67,6 +67,12 @@ pub fn connect(number: RawFd, address: &[u8]) -> Result<()> {
     let is_stream = kind(number)? == libc::SOCK_STREAM;
     let address = address_of(address, !is_stream)?;
     check_reachable(&address)?;
+    // After a failed handshake the kernel would connect it once more, without what was asked for.
+    if let Some(handle) = handle(number).filter(|handle| handle.session().is_err())
+        && let Some(reason) = handle.errors().fatal()
+    {
+        return Err(Error { windows: error::WSAEINVAL, ..reason });
+    }
     if let Some(handle) = handle(number).filter(|handle| handle.is_secure()) {
         if handle.session().is_ok() {
             return Err(already_connected());
