@@ -42,6 +42,8 @@ int main(int argc, char **argv)
         {"a_secure_connection_is_as_any_other", a_secure_connection_is_as_any_other, NULL, 0},
         {"a_broken_secure_connection_has_its_reason", a_broken_secure_connection_has_its_reason, NULL, 0},
         {"what_was_sent_arrives_after_closesocket", what_was_sent_arrives_after_closesocket, NULL, 0},
+        {"what_was_sent_arrives_although_something_was_not_read",
+         what_was_sent_arrives_although_something_was_not_read, NULL, 0},
         {"a_handshake_without_so_secure_ends_the_connection",
          a_handshake_without_so_secure_ends_the_connection, NULL, 0},
         {"a_handshake_that_is_overlapped_ends_the_connection",

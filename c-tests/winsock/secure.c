@@ -576,3 +576,54 @@ void what_was_sent_arrives_after_closesocket(const struct way *way)
     WORKS(closesocket(s));
     peer_got(sizeof data);
 }
+
+/* Fills whatever is on the way to a peer that does not read yet; how much that was. */
+static size_t fill(SOCKET s)
+{
+    static unsigned char data[1 << 16];
+    size_t filled = 0;
+    u_long on = 1;
+    int quiet = 0;
+
+    WORKS(ioctlsocket(s, FIONBIO, &on));
+    while (quiet < 20) {
+        int sent;
+
+        pattern_fill(data, sizeof data, filled);
+        sent = send(s, (char *)data, sizeof data, 0);
+        if (sent < 0) {
+            CHECK(WSAGetLastError() == WSAEWOULDBLOCK);
+            sleep_ms(10);
+        }
+        quiet = sent < 0 ? quiet + 1 : 0;
+        filled += sent < 0 ? 0 : (size_t)sent;
+    }
+    return filled;
+}
+
+/* What the peer says meanwhile, and nobody reads, takes nothing of that away. */
+void what_was_sent_arrives_although_something_was_not_read(const struct way *way)
+{
+    static const unsigned flags[] = {0, SSL_FLAG_UNIX_PAIR_OF_THE_LIBRARY};
+    static const char *const before[] = {"", "data:100000 "}, *const after[] = {"", "data:100000 "};
+
+    (void)way;
+    for (int i = 0; i < 8; i++) {
+        struct seen seen;
+        char order[128];
+        size_t filled;
+        SOCKET s;
+
+        set_default_flags(flags[i & 1]);
+        snprintf(order, sizeof order, "play %s %sgo %sread\n", peer_ticket(), before[i >> 1 & 1], after[i >> 2]);
+        s = connected_to_peer(order);
+        set_default_flags(0);
+        filled = fill(s);
+        WORKS(closesocket(s));
+        peer_go();
+        seen = peer_result();
+        if (seen.bytes != filled) {
+            FAIL("of %zu bytes %zu arrived, then %s (%d)", filled, seen.bytes, seen.end, i);
+        }
+    }
+}

@@ -42,3 +42,9 @@ int is_closed_on_exec(int fd)
 {
     return (fcntl(fd, F_GETFD) & FD_CLOEXEC) != 0;
 }
+
+void set_default_flags(unsigned flags)
+{
+    CHECK(flags == 0 || flags == SSL_FLAG_UNIX_PAIR);
+    CHECK(ssl_set_flags(ssl_defaults(), flags) == SSL_ERR_OKAY);
+}

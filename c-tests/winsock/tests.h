@@ -94,6 +94,7 @@ void the_name_is_that_of_the_look_up(const struct way *);
 void a_secure_connection_is_as_any_other(const struct way *);
 void a_broken_secure_connection_has_its_reason(const struct way *);
 void what_was_sent_arrives_after_closesocket(const struct way *);
+void what_was_sent_arrives_although_something_was_not_read(const struct way *);
 
 void a_handshake_without_so_secure_ends_the_connection(const struct way *);
 void a_handshake_that_is_overlapped_ends_the_connection(const struct way *);

@@ -50,12 +50,16 @@ pub fn create(family: i32, kind: i32, protocol: i32) -> Result<RawFd> {
 
 /// Gives the handle back too. Whoever waits in a call on the socket is woken.
 pub fn close(number: RawFd) -> Result<()> {
+    let aborts = lingers_for_nothing(number);
+    let mut closes_later = false;
     if let Some(handle) = handle(number) {
+        handle.refuse_inside_hook()?;
+        closes_later = !aborts && handle.closes_later(number);
         socket::free(handle.token().raw())?;
     }
     // An abortive close is not to send what a shutdown would.
-    let is_aborted = lingers_for_nothing(number) && socket_calls::reset(number).is_ok();
-    if !is_aborted {
+    let is_aborted = aborts && socket_calls::reset(number).is_ok();
+    if !is_aborted && !closes_later {
         // Not connected: nothing to shut down.
         let _ = socket_calls::shut_down(number, libc::SHUT_RDWR);
     }
