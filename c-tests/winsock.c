@@ -7,6 +7,7 @@
 #include "winsock/tests.h"
 
 #include <string.h>
+#include <sys/wait.h>
 
 int main(int argc, char **argv)
 {
@@ -44,6 +45,7 @@ int main(int argc, char **argv)
         {"what_was_sent_arrives_after_closesocket", what_was_sent_arrives_after_closesocket, NULL, 0},
         {"what_was_sent_arrives_although_something_was_not_read",
          what_was_sent_arrives_although_something_was_not_read, NULL, 0},
+        {"what_was_sent_arrives_although_the_process_ends", what_was_sent_arrives_although_the_process_ends, NULL, 0},
         {"a_handshake_without_so_secure_ends_the_connection",
          a_handshake_without_so_secure_ends_the_connection, NULL, 0},
         {"a_handshake_that_is_overlapped_ends_the_connection",
@@ -160,6 +162,13 @@ static void *begin(void *unused)
     pthread_cond_signal(&start.begun);
     pthread_mutex_unlock(&start.lock);
     return run(argument);
+}
+
+void await_child(pid_t child)
+{
+    int status = 0;
+
+    CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
 void in_thread(pthread_t *thread, void *(*run)(void *), void *argument)

@@ -4,7 +4,6 @@
 #include "tests.h"
 
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #define PASSWORD "PASS hunter2\r\n"
@@ -101,13 +100,6 @@ void a_handshake_that_is_overlapped_ends_the_connection(const struct way *way)
     expect_never_connected(s);
     WORKS(closesocket(s));
     expect_nothing_at(peer);
-}
-
-static void await_child(pid_t child)
-{
-    int status = 0;
-
-    CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
 void a_handshake_in_a_forked_child_ends_the_connection(const struct way *way)

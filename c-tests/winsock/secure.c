@@ -3,7 +3,9 @@
 
 #include "tests.h"
 
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define PASSWORD "PASS hunter2\r\n"
 
@@ -601,6 +603,15 @@ static size_t fill(SOCKET s)
     return filled;
 }
 
+static void expect_arrived(size_t bytes, int variant)
+{
+    struct seen seen = peer_result();
+
+    if (seen.bytes != bytes) {
+        FAIL("of %zu bytes %zu arrived, then %s (%d)", bytes, seen.bytes, seen.end, variant);
+    }
+}
+
 /* What the peer says meanwhile, and nobody reads, takes nothing of that away. */
 void what_was_sent_arrives_although_something_was_not_read(const struct way *way)
 {
@@ -609,7 +620,6 @@ void what_was_sent_arrives_although_something_was_not_read(const struct way *way
 
     (void)way;
     for (int i = 0; i < 8; i++) {
-        struct seen seen;
         char order[128];
         size_t filled;
         SOCKET s;
@@ -621,9 +631,37 @@ void what_was_sent_arrives_although_something_was_not_read(const struct way *way
         filled = fill(s);
         WORKS(closesocket(s));
         peer_go();
-        seen = peer_result();
-        if (seen.bytes != filled) {
-            FAIL("of %zu bytes %zu arrived, then %s (%d)", filled, seen.bytes, seen.end, i);
+        expect_arrived(filled, i);
+    }
+}
+
+/* The same for a process that ends at once. */
+void what_was_sent_arrives_although_the_process_ends(const struct way *way)
+{
+    (void)way;
+    for (int i = 0; i < 4; i++) {
+        int told[2];
+        char order[128];
+        size_t filled = 0;
+        pid_t child;
+
+        snprintf(order, sizeof order, "play %s %sgo read\n", peer_ticket(), i >> 1 ? "data:100000 " : "");
+        CHECK(pipe(told) == 0);
+        child = quiet_fork();
+        if (child == 0) {
+            SOCKET s;
+
+            set_default_flags(i & 1 ? SSL_FLAG_UNIX_PAIR_OF_THE_LIBRARY : 0);
+            s = connected_to_peer(order);
+            filled = fill(s);
+            CHECK(write(told[1], &filled, sizeof filled) == sizeof filled);
+            WORKS(closesocket(s));
+            peer_go();
+            exit(0);
         }
+        CHECK(read(told[0], &filled, sizeof filled) == sizeof filled);
+        expect_arrived(filled, i);
+        await_child(child);
+        CHECK(close(told[0]) == 0 && close(told[1]) == 0);
     }
 }
