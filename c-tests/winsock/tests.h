@@ -56,6 +56,9 @@ DWORD get_dword(SOCKET s, int level, int name);
 /* A socket with SO_SECURE. */
 SOCKET secure_socket(void);
 
+/* Such a socket after the handshake with the peer, which has been told its order. */
+SOCKET connected_to_peer(const char *order);
+
 /* It has ended as it should. */
 void await_child(pid_t child);
 
