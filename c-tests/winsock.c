@@ -56,6 +56,7 @@ int main(int argc, char **argv)
          a_handshake_in_a_forked_child_leaves_its_parents_tls_alone, NULL, 0},
         {"a_socket_whose_handshake_failed_is_not_connected_again",
          a_socket_whose_handshake_failed_is_not_connected_again, NULL, 0},
+        {"explicit_sessions_are_not_for_plain_send", explicit_sessions_are_not_for_plain_send, NULL, 0},
         {NULL, NULL, NULL, 0},
     };
 

@@ -188,3 +188,37 @@ void a_socket_whose_handshake_failed_is_not_connected_again(const struct way *wa
     WORKS(closesocket(s));
     expect_nothing_at(peer);
 }
+
+/* send is the system's there, and would go out in clear. */
+void explicit_sessions_are_not_for_plain_send(const struct way *way)
+{
+    struct sockaddr_storage address;
+    int length = peer_address("SSLSOCK_PEER", &address);
+
+    (void)way;
+    trust_the_tests();
+    for (int is_deferred = 0; is_deferred < 2; is_deferred++) {
+        SOCKET s;
+
+        set_default_flags(SSL_FLAG_EXPLICIT_IO_OF_THE_LIBRARY);
+        s = socket(address.ss_family, SOCK_STREAM, 0);
+        WORKS(set_dword(s, SOL_SOCKET, SO_SECURE, SO_SEC_SSL));
+        set_default_flags(0);
+        WORKS(WSAIoctl(s, SO_SSL_SET_PEERNAME, (void *)"localhost", 10, NULL, 0, NULL, NULL, NULL));
+        if (is_deferred) {
+            DWORD flags = 0;
+            DWORD returned;
+
+            WORKS(WSAIoctl(s, SO_SSL_GET_FLAGS, NULL, 0, &flags, 4, &returned, NULL, NULL));
+            flags |= SSL_FLAG_DEFER_HANDSHAKE;
+            WORKS(WSAIoctl(s, SO_SSL_SET_FLAGS, &flags, 4, NULL, 0, NULL, NULL, NULL));
+            WORKS(connect(s, (struct sockaddr *)&address, length));
+            FAILS(WSAEINVAL, perform(s));
+        } else {
+            FAILS(WSAEINVAL, connect(s, (struct sockaddr *)&address, length));
+        }
+        expect_silence(s);
+        expect_never_connected(s);
+        WORKS(closesocket(s));
+    }
+}

@@ -45,6 +45,7 @@ int is_closed_on_exec(int fd)
 
 void set_default_flags(unsigned flags)
 {
-    CHECK(flags == 0 || flags == SSL_FLAG_UNIX_PAIR);
+    CHECK(SSL_FLAG_UNIX_PAIR_OF_THE_LIBRARY == SSL_FLAG_UNIX_PAIR);
+    CHECK(SSL_FLAG_EXPLICIT_IO_OF_THE_LIBRARY == SSL_FLAG_EXPLICIT_IO);
     CHECK(ssl_set_flags(ssl_defaults(), flags) == SSL_ERR_OKAY);
 }

@@ -108,5 +108,6 @@ void a_handshake_that_is_overlapped_ends_the_connection(const struct way *);
 void a_handshake_in_a_forked_child_ends_the_connection(const struct way *);
 void a_handshake_in_a_forked_child_leaves_its_parents_tls_alone(const struct way *);
 void a_socket_whose_handshake_failed_is_not_connected_again(const struct way *);
+void explicit_sessions_are_not_for_plain_send(const struct way *);
 
 #endif

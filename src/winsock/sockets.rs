@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::error::{self, failure, of_errno};
 use super::{names, replaced, secure};
 use crate::error::{Code, Error, Result};
-use crate::socket::settings::SSL_FLAG_DEFER_HANDSHAKE;
+use crate::socket::settings::{SSL_FLAG_DEFER_HANDSHAKE, SSL_FLAG_EXPLICIT_IO};
 use crate::socket::{self, Socket, Whom};
 use crate::sys::address::Address;
 use crate::sys::{private_fd, socket_calls};
@@ -83,6 +83,7 @@ pub fn connect(number: RawFd, address: &[u8]) -> Result<()> {
         }
         handle.set_derived_name(names::find(&address));
         if !handle.settings().has(SSL_FLAG_DEFER_HANDSHAKE) {
+            refuse_explicit(&handle)?;
             let outcome = handle.connect(&address, Whom::WindowsCe(None));
             replaced::announce();
             return outcome;
@@ -256,6 +257,19 @@ fn lingers_for_nothing(number: RawFd) -> bool {
     let is_stream = kind(number).is_ok_and(|kind| kind == libc::SOCK_STREAM);
     let [on, seconds] = super::socket_options::linger_of(&linger.unwrap_or_default());
     is_stream && on != 0 && seconds == 0
+}
+
+/// Programs with Winsock's headers have no other `send` than the system's, which would go on in clear.
+/// Ends the connection.
+pub fn refuse_explicit(handle: &Socket) -> Result<()> {
+    if handle.session().is_ok() || !handle.settings().has(SSL_FLAG_EXPLICIT_IO) {
+        return Ok(());
+    }
+    Err(handle.refuse_upgrade(failure(
+        error::WSAEINVAL,
+        "with SSL_FLAG_EXPLICIT_IO only ssl_send and ssl_recv speak TLS, which programs with Windows \
+         CE's headers do not call: take the flag away",
+    )))
 }
 
 fn refuse_server(number: RawFd, call: &str) -> Result<()> {

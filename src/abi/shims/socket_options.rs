@@ -117,6 +117,9 @@ pub unsafe extern "C" fn ssl_wce_wsa_ioctl(
             None => {
                 let handle = sockets::handle(number)
                     .ok_or_else(|| winsock::refuse(number, code, not_secure()))?;
+                if winsock::is_upgrade(code) {
+                    sockets::refuse_explicit(&handle)?;
+                }
                 let handle = handle.token().raw() as *mut ssl_socket;
                 // SAFETY: as Windows demands it.
                 boundary::change(NAME, handle, |socket| unsafe {
