@@ -7,6 +7,7 @@
 #include "winsock/tests.h"
 
 #include <string.h>
+#include <sys/wait.h>
 
 int main(int argc, char **argv)
 {
@@ -42,6 +43,20 @@ int main(int argc, char **argv)
         {"a_secure_connection_is_as_any_other", a_secure_connection_is_as_any_other, NULL, 0},
         {"a_broken_secure_connection_has_its_reason", a_broken_secure_connection_has_its_reason, NULL, 0},
         {"what_was_sent_arrives_after_closesocket", what_was_sent_arrives_after_closesocket, NULL, 0},
+        {"what_was_sent_arrives_although_something_was_not_read",
+         what_was_sent_arrives_although_something_was_not_read, NULL, 0},
+        {"what_was_sent_arrives_although_the_process_ends", what_was_sent_arrives_although_the_process_ends, NULL, 0},
+        {"a_handshake_without_so_secure_ends_the_connection",
+         a_handshake_without_so_secure_ends_the_connection, NULL, 0},
+        {"a_handshake_that_is_overlapped_ends_the_connection",
+         a_handshake_that_is_overlapped_ends_the_connection, NULL, 0},
+        {"a_handshake_in_a_forked_child_ends_the_connection",
+         a_handshake_in_a_forked_child_ends_the_connection, NULL, 0},
+        {"a_handshake_in_a_forked_child_leaves_its_parents_tls_alone",
+         a_handshake_in_a_forked_child_leaves_its_parents_tls_alone, NULL, 0},
+        {"a_socket_whose_handshake_failed_is_not_connected_again",
+         a_socket_whose_handshake_failed_is_not_connected_again, NULL, 0},
+        {"explicit_sessions_are_not_for_plain_send", explicit_sessions_are_not_for_plain_send, NULL, 0},
         {NULL, NULL, NULL, 0},
     };
 
@@ -148,6 +163,13 @@ static void *begin(void *unused)
     pthread_cond_signal(&start.begun);
     pthread_mutex_unlock(&start.lock);
     return run(argument);
+}
+
+void await_child(pid_t child)
+{
+    int status = 0;
+
+    CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
 void in_thread(pthread_t *thread, void *(*run)(void *), void *argument)

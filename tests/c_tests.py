@@ -148,6 +148,9 @@ MEMCHECK_PROGRAMS = {
     "readiness": ("(IPv4, Unix pair)",),
     "secure": ("held_socket (IPv4)", "lets_go_and", "no_sense", "cannot_be"),
     "stream": ("(IPv4)",),
+    "wince_certificates": ("common_name", "is_refused", "names_are_shown", "provider"),
+    "wince_system": (),
+    "wince_text": (),
     "loading/rounds": ("threads_of_one_load", "unloaded_beside"),
 }
 MEMCHECK = ("valgrind", "--tool=memcheck", "--quiet", "--error-exitcode=99", "--fair-sched=yes")

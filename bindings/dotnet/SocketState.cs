@@ -305,13 +305,32 @@ namespace SslSock
             }
             catch (SocketException)
             {
-                // The runtime does not believe that it is connected. It may be, or become so: then nothing can be sent.
-                shutdown((int)socket.Handle, SHUT_RDWR);
-                GC.KeepAlive(socket);
+                KillUnconnected();
             }
             catch (ObjectDisposedException)
             {
             }
+        }
+
+        /// <summary>
+        /// The runtime does not believe that it is connected. It may be, or become so, however often that is tried: a
+        /// shutdown alone is undone by a connection that cannot be made.
+        /// </summary>
+        private void KillUnconnected()
+        {
+            try
+            {
+                Open().RefuseHandshake();
+            }
+            catch (ObjectDisposedException)
+            {
+            }
+            catch (Exception)
+            {
+                // There is no library, or no handle to be had: then nothing can be sent for now.
+                shutdown((int)socket.Handle, SHUT_RDWR);
+            }
+            GC.KeepAlive(socket);
         }
 
         /// <summary>

@@ -297,6 +297,14 @@ namespace SslSock
         }
 
         /// <summary>
+        /// Asks for a handshake with what cannot be a name, which ends the connection, or any that would be made later.
+        /// </summary>
+        internal void RefuseHandshake()
+        {
+            Native.ssl_perform_handshake(this, new byte[] { 0xff, 0 });
+        }
+
+        /// <summary>
         /// A silent peer and a hook may take minutes: a few such handshakes in the pool would stop everything else there.
         /// </summary>
         internal static Task<SslError> OnThread(Func<SslError> handshake)

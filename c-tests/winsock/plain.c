@@ -587,7 +587,6 @@ void control_codes_answer(const struct way *way)
     FAILS(WSAEOPNOTSUPP, WSAIoctl(pair[0], FIONBIO, &on, 4, NULL, 0, &count, NULL, never));
     CHECK(!is_nonblocking((int)pair[0]));
     /* Not secure. */
-    FAILS(WSAEOPNOTSUPP, WSAIoctl(pair[0], SO_SSL_PERFORM_HANDSHAKE, NULL, 0, NULL, 0, NULL, NULL, NULL));
     FAILS(WSAEOPNOTSUPP, WSAIoctl(pair[0], SO_SSL_SET_FLAGS, &on, 4, NULL, 0, NULL, NULL, NULL));
     FAILS(WSAEINVAL, WSAIoctl(pair[0], 0x9073007fu, &on, 4, NULL, 0, NULL, NULL, NULL));
     CHECK(send(pair[0], "x", 1, 0) == 1 && recv(pair[1], data, 1, 0) == 1);

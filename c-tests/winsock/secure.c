@@ -465,7 +465,7 @@ void the_name_is_that_of_the_look_up(const struct way *way)
     }
 }
 
-static SOCKET connected_to_peer(const char *order)
+SOCKET connected_to_peer(const char *order)
 {
     static struct hook hook = {.answer = SSL_ERR_OKAY};
     struct sockaddr_storage address;
@@ -554,25 +554,4 @@ void a_broken_secure_connection_has_its_reason(const struct way *way)
     FAILS(WSAECONNRESET, recv(s, data, 1, 0));
     FAILS(WSAECONNRESET, recv(s, data, 1, 0));
     WORKS(closesocket(s));
-}
-
-void what_was_sent_arrives_after_closesocket(const struct way *way)
-{
-    static unsigned char data[1 << 20];
-    char order[128];
-    SOCKET s;
-    int at;
-
-    (void)way;
-    pattern_fill(data, sizeof data, 0);
-    snprintf(order, sizeof order, "sink %s 100\n", peer_ticket());
-    s = connected_to_peer(order);
-    for (at = 0; at < (int)sizeof data;) {
-        int sent = send(s, data + at, (int)sizeof data - at, 0);
-
-        CHECK(sent > 0);
-        at += sent;
-    }
-    WORKS(closesocket(s));
-    peer_got(sizeof data);
 }

@@ -42,3 +42,10 @@ int is_closed_on_exec(int fd)
 {
     return (fcntl(fd, F_GETFD) & FD_CLOEXEC) != 0;
 }
+
+void set_default_flags(unsigned flags)
+{
+    CHECK(SSL_FLAG_UNIX_PAIR_OF_THE_LIBRARY == SSL_FLAG_UNIX_PAIR);
+    CHECK(SSL_FLAG_EXPLICIT_IO_OF_THE_LIBRARY == SSL_FLAG_EXPLICIT_IO);
+    CHECK(ssl_set_flags(ssl_defaults(), flags) == SSL_ERR_OKAY);
+}

@@ -12,4 +12,9 @@ int last_text_has(const char *text);
 int is_nonblocking(int fd);
 int is_closed_on_exec(int fd);
 
+/* Of the sockets that are made from now on. */
+#define SSL_FLAG_UNIX_PAIR_OF_THE_LIBRARY 1048576
+#define SSL_FLAG_EXPLICIT_IO_OF_THE_LIBRARY 65536
+void set_default_flags(unsigned flags);
+
 #endif

@@ -56,6 +56,12 @@ DWORD get_dword(SOCKET s, int level, int name);
 /* A socket with SO_SECURE. */
 SOCKET secure_socket(void);
 
+/* Such a socket after the handshake with the peer, which has been told its order. */
+SOCKET connected_to_peer(const char *order);
+
+/* It has ended as it should. */
+void await_child(pid_t child);
+
 /* Runs in another thread; returns when that has begun. */
 void in_thread(pthread_t *thread, void *(*run)(void *), void *argument);
 
@@ -94,5 +100,14 @@ void the_name_is_that_of_the_look_up(const struct way *);
 void a_secure_connection_is_as_any_other(const struct way *);
 void a_broken_secure_connection_has_its_reason(const struct way *);
 void what_was_sent_arrives_after_closesocket(const struct way *);
+void what_was_sent_arrives_although_something_was_not_read(const struct way *);
+void what_was_sent_arrives_although_the_process_ends(const struct way *);
+
+void a_handshake_without_so_secure_ends_the_connection(const struct way *);
+void a_handshake_that_is_overlapped_ends_the_connection(const struct way *);
+void a_handshake_in_a_forked_child_ends_the_connection(const struct way *);
+void a_handshake_in_a_forked_child_leaves_its_parents_tls_alone(const struct way *);
+void a_socket_whose_handshake_failed_is_not_connected_again(const struct way *);
+void explicit_sessions_are_not_for_plain_send(const struct way *);
 
 #endif

@@ -4,6 +4,7 @@ mod closing;
 mod connection;
 pub mod exit;
 pub mod pair;
+mod program_close;
 mod program_end;
 mod reactor;
 mod readiness;
@@ -16,6 +17,7 @@ use std::time::Duration;
 
 use connection::Connection;
 use pair::{Pair, PairKind, Segments};
+pub use program_close::close_later;
 use program_end::ProgramEnd;
 
 use crate::error::{Code, Error, ErrorSlot, Result};

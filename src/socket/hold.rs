@@ -3,13 +3,14 @@
 //! Where the library does not see the program's `connect`, nothing holds the program back from
 //! sending in clear after it. So the kernel does: see [`crate::sys::hold`].
 
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, RawFd};
 
 use super::settings::SSL_FLAG_DEFER_HANDSHAKE;
 use super::{Role, Socket, State, defaults_only};
 use crate::error::{Code, Error, Result};
 use crate::sys::address::Address;
 use crate::sys::hold::{self, Stage};
+use crate::sys::identity::{Identity, try_duplicate_if};
 use crate::sys::private_fd::PrivateFd;
 use crate::sys::{socket_options, stream_socket};
 
@@ -114,20 +115,6 @@ impl Socket {
         })
     }
 
-    /// What is not connected yet could be after all: a program that does not look at the result of
-    /// its handshake connects next, and sends.
-    pub(super) fn hold_what_was_killed(&self, transport: &PrivateFd) {
-        let fd = transport.as_fd();
-        let was_never_connected = {
-            let state = self.state();
-            state.secure.is_held || state.addresses.is_none()
-        };
-        if was_never_connected && hold::stage(fd) == Ok(Stage::Unconnected) {
-            // If that fails: its filter still lets no connection come about.
-            let _ = hold::hold(fd);
-        }
-    }
-
     /// What was sent on the connection so far, as far as the kernel tells. An error if the socket
     /// is one on which nothing may have been sent.
     pub(super) fn written_in_clear(&self, transport: &PrivateFd) -> Result<Option<u64>> {
@@ -157,7 +144,19 @@ impl Socket {
     }
 }
 
-/// Kills a connection that nothing is known of yet. Where there is none, there will be none.
+/// Kills a connection that nothing is known of yet, if the number still refers to it. Where there is
+/// none, there will be none, nor another one later.
+pub(super) fn kill_number_and_hold(number: RawFd, identity: Identity) {
+    match try_duplicate_if(number, identity) {
+        Ok(Some(fd)) => kill_and_hold(fd.as_fd()),
+        // There is no descriptor left for a duplicate.
+        _ if Identity::of_number(number) == Some(identity) => stream_socket::kill_number(number),
+        _ => {}
+    }
+}
+
+/// Kills a connection. What was not connected yet could be after all, by a program that does not
+/// look at the result of its handshake, connects next, and sends: that is held.
 pub(super) fn kill_and_hold(fd: BorrowedFd<'_>) {
     let was_connected = !matches!(hold::stage(fd), Ok(Stage::Unconnected | Stage::Connecting));
     stream_socket::kill(fd);

@@ -21,7 +21,7 @@ use std::time::Duration;
 use hold::Secure;
 pub use registry::{
     by_descriptor, default_trust, defaults, end_process, find, flush_all, free, open, open_secure,
-    refuse_upgrade_in_child,
+    refuse_upgrade_in_child, refuse_upgrade_of,
 };
 use settings::Settings;
 use upgrade::Pending;
@@ -32,7 +32,7 @@ use crate::handle::Token;
 use crate::io::deadline::Deadline;
 use crate::io::explicit::ExplicitSession;
 use crate::io::transport::{self, CallOptions};
-use crate::relay::Link;
+use crate::relay::{self, Link};
 use crate::sys::address::Address;
 use crate::sys::identity::{Identity, try_duplicate_if};
 use crate::sys::private_fd::PrivateFd;
@@ -196,6 +196,18 @@ impl Socket {
 
     pub fn derived_name(&self) -> Option<PeerName> {
         self.state().derived_name.clone()
+    }
+
+    /// To be called before the program's end is closed: whether the library closes it later, so that
+    /// nothing is lost of what was sent.
+    pub fn closes_later(&self, number: RawFd) -> bool {
+        let state = self.state();
+        match (&state.phase, state.identity) {
+            (Phase::Open(Channel::Transparent(_)), Some(identity)) => {
+                relay::close_later(number, identity)
+            }
+            _ => false,
+        }
     }
 
     /// What was agreed; an error before the end of the handshake.

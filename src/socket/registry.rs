@@ -5,6 +5,7 @@ use std::os::fd::RawFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::hold::kill_number_and_hold;
 use super::settings::Settings;
 use super::{Phase, Role, Socket};
 use crate::error::{Code, Error, Result};
@@ -112,6 +113,23 @@ pub fn refuse_upgrade_in_child(raw: usize) {
     let inherited = Token::from_raw(raw).and_then(|token| SOCKETS.of_ancestor(token));
     if let Some(socket) = inherited {
         socket.kill_if_plain();
+    }
+}
+
+/// The same where no handle of this process is for the descriptor: the socket is its parent's, or was
+/// never made secure. One that listens is no connection and stays.
+pub fn refuse_upgrade_of(number: RawFd) {
+    let Some(identity) = Identity::of_number(number) else { return };
+    let inherited = (0..process::epoch()).rev().find_map(|epoch| {
+        let token = *DESCRIPTORS.of_epoch(epoch)?.try_lock().ok()?.get(&identity)?;
+        SOCKETS.of_ancestor(token)
+    });
+    match inherited {
+        Some(socket) => socket.kill_if_plain(),
+        None if stream_socket::check_stream(number).is_ok() => {
+            kill_number_and_hold(number, identity)
+        }
+        None => {}
     }
 }
 

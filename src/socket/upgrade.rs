@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rustls::pki_types::UnixTime;
 
-use super::hold::kill_and_hold;
+use super::hold::{kill_and_hold, kill_number_and_hold};
 use super::settings::{
     SSL_FLAG_ALLOW_TRUNCATION, SSL_FLAG_EXPLICIT_IO, SSL_FLAG_NONBLOCKING, SSL_FLAG_SERVER,
     SSL_FLAG_STRICT, SSL_FLAG_UNIX_PAIR, Settings,
@@ -25,7 +25,7 @@ use crate::io::transport::{self, Interest, Wake};
 use crate::log;
 use crate::relay::{self, LinkOptions, Swapped};
 use crate::sys::address::Address;
-use crate::sys::identity::{Identity, try_duplicate_if};
+use crate::sys::identity::Identity;
 use crate::sys::private_fd::PrivateFd;
 use crate::sys::{process, socket_options, stream_socket, thread};
 use crate::tls::config::{self, ClientSetup};
@@ -351,9 +351,11 @@ impl Socket {
         };
         match &phase {
             Phase::Handshaking(Some(transport)) => {
-                stream_socket::kill(transport.as_fd());
-                self.hold_what_was_killed(transport);
-                return;
+                // One that the peer has reset is told of as such to whoever waits for it.
+                return match self.errors.fatal().is_some_and(|error| error.code == Code::RESET) {
+                    true => stream_socket::kill(transport.as_fd()),
+                    false => kill_and_hold(transport.as_fd()),
+                };
             }
             Phase::Paused(pending) => return stream_socket::kill(pending.transport.as_fd()),
             Phase::Open(Channel::Explicit(session)) => {
@@ -366,15 +368,12 @@ impl Socket {
             Phase::Handshaking(None) | Phase::Plain | Phase::Failed | Phase::Closed => {}
         }
         let (Role::Descriptor(number), Some(identity)) = (self.role, identity) else { return };
-        // Perhaps it never was connected.
-        let is_unseen = matches!(phase, Phase::Handshaking(None) | Phase::Plain);
-        match try_duplicate_if(number, identity) {
-            Ok(Some(fd)) if is_unseen => kill_and_hold(fd.as_fd()),
-            // There is no descriptor left for a duplicate, or the handle has been freed.
-            _ if Identity::of_number(number) == Some(identity) => {
-                stream_socket::kill_number(number);
-            }
-            _ => {}
+        if matches!(phase, Phase::Handshaking(None) | Phase::Plain) {
+            // Perhaps it never was connected.
+            kill_number_and_hold(number, identity);
+        } else if Identity::of_number(number) == Some(identity) {
+            // The handle has been freed.
+            stream_socket::kill_number(number);
         }
     }
 
@@ -384,8 +383,8 @@ impl Socket {
         let (Role::Descriptor(number), Some(identity)) = (self.role, state.identity) else {
             return;
         };
-        if matches!(state.phase, Phase::Plain) && Identity::of_number(number) == Some(identity) {
-            stream_socket::kill_number(number);
+        if matches!(state.phase, Phase::Plain) {
+            kill_number_and_hold(number, identity);
         }
     }
 

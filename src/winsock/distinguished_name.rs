@@ -180,23 +180,33 @@ impl Part {
 pub fn escape(value: &str, is_special: impl Fn(char) -> bool) -> String {
     let mut escaped = String::with_capacity(value.len());
     for character in value.chars() {
-        if character == '\\' || is_special(character) {
-            for byte in character.encode_utf8(&mut [0; 4]).bytes() {
-                escaped.push_str(&format!("\\x{byte:02x}"));
-            }
-        } else {
-            escaped.push(character);
-        }
+        push(character, &is_special, &mut escaped);
     }
     escaped
 }
 
-/// The same, and "..." for what goes beyond the length of a host name.
-fn limited(value: &str, is_special: impl Fn(char) -> bool) -> String {
-    match value.char_indices().nth(VALUE_LIMIT) {
-        Some((end, _)) => escape(value.get(..end).unwrap_or_default(), is_special) + "...",
-        None => escape(value, is_special),
+fn push(character: char, is_special: impl Fn(char) -> bool, to: &mut String) {
+    if character == '\\' || is_special(character) {
+        for byte in character.encode_utf8(&mut [0; 4]).bytes() {
+            to.push_str(&format!("\\x{byte:02x}"));
+        }
+    } else {
+        to.push(character);
     }
+}
+
+/// The same, and "..." for what goes beyond the length of a host name, or is too long when written.
+fn limited(value: &str, is_special: impl Fn(char) -> bool) -> String {
+    let mut text = String::new();
+    for (count, character) in value.chars().enumerate() {
+        let before = text.len();
+        push(character, &is_special, &mut text);
+        if count >= VALUE_LIMIT || text.len() > WRITTEN_LIMIT {
+            text.truncate(before);
+            return text + "...";
+        }
+    }
+    text
 }
 
 fn is_printable(character: char) -> bool {
@@ -263,6 +273,8 @@ const KEYS: &[(&str, &str)] = &[
 
 /// As long as a host name can be.
 const VALUE_LIMIT: usize = 253;
+/// As long as one of ASCII can become.
+const WRITTEN_LIMIT: usize = VALUE_LIMIT * 4;
 /// Programs copy such a text into buffers of 1,024 characters.
 const TEXT_LIMIT: usize = 1_000;
 
@@ -394,6 +406,11 @@ mod tests {
         // Escaping makes it longer.
         let wild = name(&[(3, 12, &[b' '; 300]), (10, 12, b"x")]).of_host(None);
         assert_eq!(wild, format!("CN={}..., ...", "\\x20".repeat(VALUE_LIMIT)));
+        let wilder = "\u{1f600}".repeat(300);
+        let parts: [(u8, u8, &[u8]); 2] = [(3, 12, wilder.as_bytes()), (10, 12, b"x")];
+        for text in [name(&parts).of_host(None), name(&parts).of_authority()] {
+            assert!(text.len() < 1_024 && text.ends_with("\\xf0\\x9f\\x98\\x80..., ..."), "{text}");
+        }
     }
 
     #[test]

@@ -293,7 +293,7 @@ impl Conversion {
         let least = checked(self.precision.unwrap_or(1))?;
         let digits = match (digits, least) {
             ("0", 0) => String::new(),
-            _ => format!("{digits:0>least$}"),
+            _ => "0".repeat(least.saturating_sub(digits.len())) + digits,
         };
         // A precision says how many zeros there are.
         let zero = self.zero && self.precision.is_none();
@@ -545,6 +545,14 @@ mod tests {
         for &(pattern, values, expected) in wide {
             assert_eq!(made(Width::Wide, pattern, values), expected, "{pattern}");
         }
+    }
+
+    #[test]
+    fn fields_may_be_long() {
+        let zeros = "0".repeat(99_999);
+        assert_eq!(made(Width::Narrow, "%.100000d", &[Int(-7)]), format!("-{zeros}7"));
+        assert_eq!(made(Width::Narrow, "%.100000f", &[Double(0.0)]), format!("0.{zeros}0"));
+        assert_eq!(made(Width::Narrow, "%100000d", &[Int(7)]).len(), 100_000);
     }
 
     #[test]

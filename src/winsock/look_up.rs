@@ -23,7 +23,7 @@ pub struct Host {
 /// `gethostbyname`: IPv4. No name, or an empty one, is this machine.
 pub fn host_by_name(name: Option<&CStr>) -> Result<Host> {
     let Some(name) = name.filter(|name| !name.is_empty()) else {
-        return this_host(look_up::host_name());
+        return this_host(c"");
     };
     let hints = Hints {
         flags: libc::AI_CANONNAME,
@@ -35,14 +35,12 @@ pub fn host_by_name(name: Option<&CStr>) -> Result<Host> {
         Ok(found) => found,
         // A machine knows itself.
         Err(_) if name.to_bytes().eq_ignore_ascii_case(look_up::host_name().to_bytes()) => {
-            return this_host(name.to_owned());
+            return this_host(name);
         }
         Err(refusal) => return Err(refused(name, refusal)),
     };
     let addresses = hosts_of(&found);
-    if let Ok(name) = name.to_str() {
-        names::remember(name, addresses.iter().copied());
-    }
+    names::remember(&name.to_string_lossy(), addresses.iter().copied());
     let canonical = found.into_iter().find_map(|found| found.canonical_name);
     let canonical = canonical.unwrap_or_else(|| name.to_owned());
     let is_alias = !canonical.to_bytes().eq_ignore_ascii_case(name.to_bytes());
@@ -83,8 +81,8 @@ pub fn addresses(
     };
     let found = look_up::look_up(asked, service, hints)
         .map_err(|refusal| refused(asked.or(service).unwrap_or_default(), refusal))?;
-    if let Some(Ok(name)) = name.map(CStr::to_str) {
-        names::remember(name, hosts_of(&found));
+    if let Some(name) = name {
+        names::remember(&name.to_string_lossy(), hosts_of(&found));
     }
     Ok(found)
 }
@@ -159,11 +157,14 @@ pub fn text(number: i32) -> &'static CStr {
     }
 }
 
-fn this_host(name: CString) -> Result<Host> {
+/// By its name, or by none.
+fn this_host(asked: &CStr) -> Result<Host> {
     let addresses: Vec<_> = look_up::interface_addresses().into_iter().map(IpAddr::V4).collect();
     if addresses.is_empty() {
         return Err(failure(WSANO_DATA, "this machine has no network interface that is up"));
     }
+    names::remember(&asked.to_string_lossy(), addresses.iter().copied());
+    let name = if asked.is_empty() { look_up::host_name() } else { asked.to_owned() };
     Ok(Host { name, aliases: Vec::new(), family: libc::AF_INET, addresses })
 }
 

@@ -32,14 +32,15 @@ pub mod text;
 pub mod time;
 pub mod transfer;
 
+use std::os::fd::RawFd;
 use std::sync::Arc;
 
 use codes::Operation;
 pub use codes::takes_input;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::socket::settings::{Hook, Kept, SSL_FLAG_SERVER};
-use crate::socket::{Socket, Whom};
+use crate::socket::{self, Socket, Whom};
 
 /// One call of ssl_ioctl.
 pub struct Request<'a> {
@@ -52,6 +53,21 @@ pub struct Request<'a> {
 /// Whether this code asks for the upgrade, whose refusal has to end the connection.
 pub fn is_upgrade(code: u32) -> bool {
     codes::find(code).is_ok_and(|(_, operation)| operation == Operation::PerformHandshake)
+}
+
+/// What a code is refused with that gets no further. If it asked for the upgrade, that ends the
+/// connection: a program that passes over the failure must not go on in clear.
+pub fn refuse(number: RawFd, code: u32, error: Error) -> Error {
+    if !is_upgrade(code) {
+        return error;
+    }
+    match sockets::handle(number) {
+        Some(handle) => handle.refuse_upgrade(error),
+        None => {
+            socket::refuse_upgrade_of(number);
+            error
+        }
+    }
 }
 
 /// Whether this is one of the SO_SSL_* codes.

@@ -6,21 +6,31 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::ffi::CString;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use crate::sys::address::Address;
+use crate::sys::look_up;
 use crate::verify::name::PeerName;
 
-/// Notes that looking up `name` has given this thread these addresses. What is no name that a
-/// certificate could have is not noted.
-pub fn remember(name: &str, addresses: impl IntoIterator<Item = IpAddr>) {
-    let Ok(name) = PeerName::parse(name) else { return };
+/// Notes that looking up `text` has given this thread these addresses. What is no name that a
+/// certificate could have only takes the place of the names before.
+pub fn remember(text: &str, addresses: impl IntoIterator<Item = IpAddr>) {
+    let name = PeerName::parse(text).ok();
+    if name.is_none() && is_literal(text) {
+        return;
+    }
     let now = Instant::now();
     // A thread that is ending remembers nothing.
     let _ = MEMORY.try_with(|memory| {
         let mut memory = memory.borrow_mut();
-        addresses.into_iter().for_each(|address| memory.remember(&name, address, now));
+        for address in addresses {
+            match &name {
+                Some(name) => memory.remember(name, address, now),
+                None => memory.forget(address),
+            }
+        }
     });
 }
 
@@ -61,11 +71,23 @@ impl Memory {
         self.0.push_back(Entry { address, name: name.clone(), at: now });
     }
 
+    fn forget(&mut self, address: IpAddr) {
+        let address = address.to_canonical();
+        self.0.retain(|entry| entry.address != address);
+    }
+
     fn find(&self, address: IpAddr, now: Instant) -> Option<&PeerName> {
         let address = address.to_canonical();
         let entry = self.0.iter().find(|entry| entry.address == address)?;
         is_fresh(entry, now).then_some(&entry.name)
     }
+}
+
+/// The text of an address that certificates have in another form: "127.1", or with an interface.
+fn is_literal(text: &str) -> bool {
+    let address = text.split('%').next().unwrap_or_default();
+    address.parse::<IpAddr>().is_ok()
+        || CString::new(text).is_ok_and(|text| look_up::dotted(&text).is_some())
 }
 
 fn is_fresh(entry: &Entry, now: Instant) -> bool {
@@ -174,12 +196,18 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_name_is_not_remembered() {
+    fn what_is_no_name_takes_the_place_of_the_name_before() {
         let address = Ipv4Addr::new(192, 0, 2, 9);
-        remember("one.test", [IpAddr::V4(address)]);
-        for junk in ["", ".", "a b", "127.1", "mail.test:25"] {
+        for junk in ["", ".", "a b", "mail.test:25", "-_-"] {
+            remember("one.test", [IpAddr::V4(address)]);
             remember(junk, [IpAddr::V4(address)]);
-            assert_eq!(find(&of_ipv4(address)), Some(name("one.test")), "{junk}");
+            assert_eq!(find(&of_ipv4(address)), None, "{junk}");
+        }
+        // But the text of an address is the same as no look-up.
+        remember("one.test", [IpAddr::V4(address)]);
+        for literal in ["192.0.2.9", "192.0.521", "0xc0000209", "192.0.2.9 ", "fe80::9%lo"] {
+            remember(literal, [IpAddr::V4(address)]);
+            assert_eq!(find(&of_ipv4(address)), Some(name("one.test")), "{literal}");
         }
         assert_eq!(find(&Address::new(Vec::new())), None);
         assert_eq!(find(&Address::new(vec![2, 0, 0, 25, 192])), None);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::error::{self, failure, of_errno};
 use super::{names, replaced, secure};
 use crate::error::{Code, Error, Result};
-use crate::socket::settings::SSL_FLAG_DEFER_HANDSHAKE;
+use crate::socket::settings::{SSL_FLAG_DEFER_HANDSHAKE, SSL_FLAG_EXPLICIT_IO};
 use crate::socket::{self, Socket, Whom};
 use crate::sys::address::Address;
 use crate::sys::{private_fd, socket_calls};
@@ -50,12 +50,16 @@ pub fn create(family: i32, kind: i32, protocol: i32) -> Result<RawFd> {
 
 /// Gives the handle back too. Whoever waits in a call on the socket is woken.
 pub fn close(number: RawFd) -> Result<()> {
+    let aborts = lingers_for_nothing(number);
+    let mut closes_later = false;
     if let Some(handle) = handle(number) {
+        handle.refuse_inside_hook()?;
+        closes_later = !aborts && handle.closes_later(number);
         socket::free(handle.token().raw())?;
     }
     // An abortive close is not to send what a shutdown would.
-    let is_aborted = lingers_for_nothing(number) && socket_calls::reset(number).is_ok();
-    if !is_aborted {
+    let is_aborted = aborts && socket_calls::reset(number).is_ok();
+    if !is_aborted && !closes_later {
         // Not connected: nothing to shut down.
         let _ = socket_calls::shut_down(number, libc::SHUT_RDWR);
     }
@@ -67,12 +71,19 @@ pub fn connect(number: RawFd, address: &[u8]) -> Result<()> {
     let is_stream = kind(number)? == libc::SOCK_STREAM;
     let address = address_of(address, !is_stream)?;
     check_reachable(&address)?;
+    // After a failed handshake the kernel would connect it once more, without what was asked for.
+    if let Some(handle) = handle(number).filter(|handle| handle.session().is_err())
+        && let Some(reason) = handle.errors().fatal()
+    {
+        return Err(Error { windows: error::WSAEINVAL, ..reason });
+    }
     if let Some(handle) = handle(number).filter(|handle| handle.is_secure()) {
         if handle.session().is_ok() {
             return Err(already_connected());
         }
         handle.set_derived_name(names::find(&address));
         if !handle.settings().has(SSL_FLAG_DEFER_HANDSHAKE) {
+            refuse_explicit(&handle)?;
             let outcome = handle.connect(&address, Whom::WindowsCe(None));
             replaced::announce();
             return outcome;
@@ -246,6 +257,19 @@ fn lingers_for_nothing(number: RawFd) -> bool {
     let is_stream = kind(number).is_ok_and(|kind| kind == libc::SOCK_STREAM);
     let [on, seconds] = super::socket_options::linger_of(&linger.unwrap_or_default());
     is_stream && on != 0 && seconds == 0
+}
+
+/// Programs with Winsock's headers have no other `send` than the system's, which would go on in clear.
+/// Ends the connection.
+pub fn refuse_explicit(handle: &Socket) -> Result<()> {
+    if handle.session().is_ok() || !handle.settings().has(SSL_FLAG_EXPLICIT_IO) {
+        return Ok(());
+    }
+    Err(handle.refuse_upgrade(failure(
+        error::WSAEINVAL,
+        "with SSL_FLAG_EXPLICIT_IO only ssl_send and ssl_recv speak TLS, which programs with Windows \
+         CE's headers do not call: take the flag away",
+    )))
 }
 
 fn refuse_server(number: RawFd, call: &str) -> Result<()> {

@@ -72,6 +72,13 @@ pub struct CertContext {
     store: usize,
 }
 
+impl CertContext {
+    #[cfg(test)]
+    pub(super) fn info(&self) -> *const CertInfo {
+        self.info
+    }
+}
+
 /// What the library knows of a context.
 #[derive(Clone)]
 pub struct Context {
@@ -286,7 +293,7 @@ fn joined([low, high]: [u32; 2]) -> u64 {
 }
 
 /// The context that this is the CERT_INFO of.
-fn of_info(info: *const CertInfo) -> Option<Context> {
+pub(super) fn of_info(info: *const CertInfo) -> Option<Context> {
     CONTEXTS.data((info as usize).checked_sub(size_of::<CertContext>())?)
 }
 

@@ -98,7 +98,8 @@ pub unsafe extern "C" fn ssl_wce_wsa_ioctl(
     shim!(ssl_wce_wsa_ioctl, SOCKET_ERROR, {
         let number = sockets::checked_descriptor(s)?;
         if !overlapped.is_null() || !routine.is_null() {
-            return Err(failure(error::WSAEOPNOTSUPP, "overlapped operations are not supported"));
+            let error = failure(error::WSAEOPNOTSUPP, "overlapped operations are not supported");
+            return Err(winsock::refuse(number, code, error));
         }
         match control::command(code) {
             Some(command) => {
@@ -114,7 +115,11 @@ pub unsafe extern "C" fn ssl_wce_wsa_ioctl(
             }
             None if !winsock::is_known(code) => return Err(control::unknown(code)),
             None => {
-                let handle = sockets::handle(number).ok_or_else(not_secure)?;
+                let handle = sockets::handle(number)
+                    .ok_or_else(|| winsock::refuse(number, code, not_secure()))?;
+                if winsock::is_upgrade(code) {
+                    sockets::refuse_explicit(&handle)?;
+                }
                 let handle = handle.token().raw() as *mut ssl_socket;
                 // SAFETY: as Windows demands it.
                 boundary::change(NAME, handle, |socket| unsafe {

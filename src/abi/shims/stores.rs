@@ -6,8 +6,8 @@ use std::sync::Arc;
 use super::boundary::shim;
 use super::certificate_names::{narrow, wide};
 use super::contexts::{
-    Blob, CertContext, CertInfo, Context, blob, check_source, find, give, issuer_and_serial, parse,
-    release,
+    Blob, CertContext, CertInfo, Context, blob, check_source, find, give, issuer_and_serial,
+    of_info, parse, release,
 };
 use crate::error::{Error, Result};
 use crate::verify::path::is_signed;
@@ -250,8 +250,14 @@ unsafe fn wanted(kind: u32, parameter: *const c_void) -> Result<Wanted> {
             CERT_FIND_SUBJECT_STR_A => Wanted::SubjectText(narrow(parameter.cast(), what)?),
             CERT_FIND_SUBJECT_STR_W => Wanted::SubjectText(wide(parameter.cast(), what)?),
             CERT_FIND_SUBJECT_CERT => {
-                let (issuer, serial) = issuer_and_serial(parameter.cast::<CertInfo>())?;
-                Wanted::Numbered { issuer: issuer.to_vec(), serial: serial.to_vec() }
+                // As for CertCompareCertificate: a certificate that is known is looked for as a whole.
+                match of_info(parameter.cast()) {
+                    Some(context) => Wanted::Existing(context.certificate.der.clone()),
+                    None => {
+                        let (issuer, serial) = issuer_and_serial(parameter.cast::<CertInfo>())?;
+                        Wanted::Numbered { issuer: issuer.to_vec(), serial: serial.to_vec() }
+                    }
+                }
             }
             CERT_FIND_ISSUER_OF => Wanted::IssuerOf(find(parameter.cast())?.certificate),
             CERT_FIND_EXISTING => Wanted::Existing(find(parameter.cast())?.certificate.der.clone()),
@@ -308,3 +314,46 @@ const CERT_STORE_SIGNATURE_FLAG: u32 = 1;
 const CERT_STORE_TIME_VALIDITY_FLAG: u32 = 2;
 const CERT_STORE_REVOCATION_FLAG: u32 = 4;
 const CERT_STORE_NO_CRL_FLAG: u32 = 0x1_0000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::verify::tests::fixtures::Ca;
+
+    /// Anybody can make one that has another's issuer and serial number.
+    #[test]
+    fn a_forged_certificate_is_not_found_for_the_genuine_one() {
+        let context = |der: &[u8]| {
+            let certificate = Arc::new(Certificate::parse(der).unwrap());
+            give(Context { certificate, store: 0, number: 0 })
+        };
+        let [genuine, forged] = [Ca::root("Root"), Ca::root("Root")].map(|ca| {
+            let numbered = |params: &mut rcgen::CertificateParams| {
+                params.serial_number = Some(vec![1, 2, 3].into());
+            };
+            context(&ca.leaf(&["a.test"], numbered).der)
+        });
+        let store = stores::open_memory().unwrap() as *mut c_void;
+        // SAFETY: the contexts and the store are live, and NULL is allowed.
+        unsafe {
+            ssl_wce_add_certificate_context_to_store(store, genuine, 1, std::ptr::null_mut());
+            let find = |info: *const CertInfo| {
+                let none = std::ptr::null();
+                !ssl_wce_find_certificate_in_store(
+                    store,
+                    1,
+                    0,
+                    CERT_FIND_SUBJECT_CERT,
+                    info.cast(),
+                    none,
+                )
+                .is_null()
+            };
+            let info = |context: *const CertContext| (*context).info();
+            assert!(find(info(genuine)) && !find(info(forged)));
+            // What a program has put together itself has nothing else.
+            let copy = std::mem::ManuallyDrop::new(info(forged).read());
+            assert!(find(&raw const *copy));
+        }
+    }
+}

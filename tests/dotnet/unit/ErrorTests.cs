@@ -163,12 +163,7 @@ static class ErrorTests
 
     private static void NoConnection()
     {
-        EndPoint nobody;
-        using (var listener = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp))
-        {
-            listener.Bind(new IPEndPoint(IPAddress.Parse("127.0.0.2"), 0));
-            nobody = listener.LocalEndPoint;
-        }
+        EndPoint nobody = Peers.Nobody();
         using (Socket socket = Peers.NewSocket(nobody))
         {
             var error = Expect.Throws<SslSocketException>(() =>
@@ -258,9 +253,41 @@ static class ErrorTests
         {
             var helper = new SslHelper(socket, "not a name", true);
             Peers.ExpectCode(SslError.Invalid, helper.DoHandshake);
-            socket.Connect(endPoint);
-            Peers.ExpectDead(socket);
+            ExpectNeverConnected(socket, endPoint);
         }
+        using (Socket socket = Peers.NewSocket(endPoint))
+        {
+            Expect.Throws<ArgumentNullException>(() => new SslHelper(socket, null));
+            ExpectNeverConnected(socket, endPoint);
+        }
+        using (Socket socket = Peers.NewSocket(endPoint))
+        {
+            Expect.Throws<InvalidOperationException>(() => SslHelper.DoHandshake(socket));
+            ExpectNeverConnected(socket, endPoint);
+        }
+    }
+
+    /// <summary>However often it is tried, also after a connection that could not be made.</summary>
+    private static void ExpectNeverConnected(Socket socket, EndPoint endPoint)
+    {
+        foreach (EndPoint target in new[] { Peers.Nobody(), endPoint, Peers.Nobody(), endPoint })
+        {
+            try
+            {
+                socket.Connect(target);
+            }
+            catch (SocketException)
+            {
+                continue;
+            }
+            catch (PlatformNotSupportedException)
+            {
+                // The runtime does not try again.
+                continue;
+            }
+            throw new Exception("connected to " + target);
+        }
+        Peers.ExpectDead(socket);
     }
 
     private static void ClosedSocketsNumber()

@@ -39,6 +39,16 @@ static class Peers
         return new IPEndPoint(IPAddress.Parse(value.Substring(0, colon)), int.Parse(value.Substring(colon + 1)));
     }
 
+    /// <summary>Where nobody listens.</summary>
+    internal static EndPoint Nobody()
+    {
+        using (var listener = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp))
+        {
+            listener.Bind(new IPEndPoint(IPAddress.Parse("127.0.0.2"), 0));
+            return listener.LocalEndPoint;
+        }
+    }
+
     internal static string NewTicket()
     {
         return "t" + System.Diagnostics.Process.GetCurrentProcess().Id + "-" + Interlocked.Increment(ref lastTicket);
