@@ -115,20 +115,6 @@ impl Socket {
         })
     }
 
-    /// What is not connected yet could be after all: a program that does not look at the result of
-    /// its handshake connects next, and sends.
-    pub(super) fn hold_what_was_killed(&self, transport: &PrivateFd) {
-        let fd = transport.as_fd();
-        let was_never_connected = {
-            let state = self.state();
-            state.secure.is_held || state.addresses.is_none()
-        };
-        if was_never_connected && hold::stage(fd) == Ok(Stage::Unconnected) {
-            // If that fails: its filter still lets no connection come about.
-            let _ = hold::hold(fd);
-        }
-    }
-
     /// What was sent on the connection so far, as far as the kernel tells. An error if the socket
     /// is one on which nothing may have been sent.
     pub(super) fn written_in_clear(&self, transport: &PrivateFd) -> Result<Option<u64>> {
@@ -169,9 +155,12 @@ pub(super) fn kill_number_and_hold(number: RawFd, identity: Identity) {
     }
 }
 
-fn kill_and_hold(fd: BorrowedFd<'_>) {
+/// Kills a connection. What was not connected yet could be after all, by a program that does not
+/// look at the result of its handshake, connects next, and sends: that is held.
+pub(super) fn kill_and_hold(fd: BorrowedFd<'_>) {
+    let was_connected = !matches!(hold::stage(fd), Ok(Stage::Unconnected | Stage::Connecting));
     stream_socket::kill(fd);
-    if hold::stage(fd) == Ok(Stage::Unconnected) {
+    if !was_connected {
         // If that fails: its filter still lets no connection come about.
         let _ = hold::hold(fd);
     }

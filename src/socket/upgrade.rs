@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rustls::pki_types::UnixTime;
 
-use super::hold::kill_number_and_hold;
+use super::hold::{kill_and_hold, kill_number_and_hold};
 use super::settings::{
     SSL_FLAG_ALLOW_TRUNCATION, SSL_FLAG_EXPLICIT_IO, SSL_FLAG_NONBLOCKING, SSL_FLAG_SERVER,
     SSL_FLAG_STRICT, SSL_FLAG_UNIX_PAIR, Settings,
@@ -351,9 +351,11 @@ impl Socket {
         };
         match &phase {
             Phase::Handshaking(Some(transport)) => {
-                stream_socket::kill(transport.as_fd());
-                self.hold_what_was_killed(transport);
-                return;
+                // One that the peer has reset is told of as such to whoever waits for it.
+                return match self.errors.fatal().is_some_and(|error| error.code == Code::RESET) {
+                    true => stream_socket::kill(transport.as_fd()),
+                    false => kill_and_hold(transport.as_fd()),
+                };
             }
             Phase::Paused(pending) => return stream_socket::kill(pending.transport.as_fd()),
             Phase::Open(Channel::Explicit(session)) => {
