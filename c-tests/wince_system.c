@@ -246,6 +246,7 @@ static void critical_sections_and_atomic_numbers(const struct way *way)
     pthread_t threads[4];
     int entered = -1;
     int i;
+    long plain = 0;
     void *pointer = NULL;
 
     (void)way;
@@ -266,6 +267,12 @@ static void critical_sections_and_atomic_numbers(const struct way *way)
     CHECK(InterlockedDecrement(&counter) == 7999999 && InterlockedExchange(&counter, 5) == 7999999);
     CHECK(InterlockedExchangeAdd(&counter, 2) == 5 && InterlockedCompareExchange(&counter, 9, 7) == 7 && counter == 9);
     CHECK(InterlockedExchangePointer(&pointer, &counter) == NULL && pointer == &counter);
+    /* A long is changed as a whole, whatever its width. */
+    CHECK(InterlockedDecrement(&plain) == -1 && plain == -1);
+    CHECK(InterlockedIncrement(&plain) == 0 && plain == 0);
+    CHECK(InterlockedExchange(&plain, -7) == 0 && InterlockedExchangeAdd(&plain, 2) == -7 && plain == -5);
+    CHECK(InterlockedCompareExchange(&plain, -3, -5) == -5 && plain == -3);
+    CHECK(__max(plain, 2) == 2 && __min(plain, 2) == -3);
 }
 
 static void memory_of_all_kinds(const struct way *way)

@@ -143,9 +143,12 @@ static void streams_take_both_widths(const struct way *way)
     CHECK(file != NULL);
     CHECK(fprintf(file, "%s %lu %S\n", "narrow", (DWORD)0xffffffff, L"wide") == 23);
     CHECK(fwprintf(file, L"%s %S \u20ac\n", L"wide", "narrow") == 14);
+    /* All kinds on one stream. */
+    CHECK(fputws(L"\u20ac", file) >= 0 && fputs("n", file) >= 0 && fputwc(L'\u00e4', file) == 0xe4);
+    CHECK(putwc(L'\n', file) == L'\n' && _fputts(TEXT("t"), file) >= 0);
     CHECK(_ftprintf(file, TEXT("%s%1000d\n"), TEXT("long"), 5) == 1005);
     written(file, text, sizeof text);
-    CHECK(strncmp(text, "narrow 4294967295 wide\nwide narrow \xe2\x82\xac\nlong   ", 46) == 0);
+    CHECK(strncmp(text, "narrow 4294967295 wide\nwide narrow \xe2\x82\xac\n\xe2\x82\xacn\xc3\xa4\ntlong   ", 54) == 0);
     CHECK(strcmp(text + strlen(text) - 4, "  5\n") == 0);
 
     file = tmpfile();
@@ -154,6 +157,28 @@ static void streams_take_both_widths(const struct way *way)
     rewind(file);
     CHECK(fgetws(wide, 20, file) != NULL && wcscmp(wide, L"narrowwide") == 0);
     fclose(file);
+}
+
+static void the_c_librarys_conversions_know_the_code_page(const struct way *way)
+{
+    WCHAR wide[8];
+    char narrow[8];
+
+    (void)way;
+    CHECK(mbstowcs(wide, "gr\xfc\x80", 8) == 4 && wcscmp(wide, L"gr\u00fc\u20ac") == 0);
+    CHECK(mbstowcs(NULL, "gr\xfc", 0) == 3 && mbstowcs(wide, "", 8) == 0 && wide[0] == 0);
+    wide[2] = L'z';
+    CHECK(mbstowcs(wide, "abc", 2) == 2 && wide[1] == L'b' && wide[2] == L'z');
+    CHECK(wcstombs(narrow, L"gr\u00fc\u20ac", 8) == 4 && strcmp(narrow, "gr\xfc\x80") == 0);
+    CHECK(wcstombs(narrow, L"\u4e2d!", 8) == 2 && strcmp(narrow, "?!") == 0);
+    CHECK(wcstombs(NULL, L"gr\u00fc", 0) == 3 && wcstombs(narrow, L"", 8) == 0 && narrow[0] == 0);
+    narrow[2] = 'z';
+    CHECK(wcstombs(narrow, L"abc", 2) == 2 && narrow[1] == 'b' && narrow[2] == 'z');
+    CHECK(mbtowc(wide, "\xfc", 1) == 1 && wide[0] == 0xfc && mbtowc(wide, "", 1) == 0 && mbtowc(wide, "a", 0) == -1);
+    CHECK(wctomb(narrow, L'\u20ac') == 1 && narrow[0] == '\x80' && wctomb(NULL, L'a') == 0);
+#ifdef __cplusplus
+    CHECK(std::mbstowcs(wide, "\xfc", 8) == 1 && std::wcstombs(narrow, wide, 8) == 1);
+#endif
 }
 
 static void scanning_stores_what_fits(const struct way *way)
@@ -333,6 +358,7 @@ int main(int argc, char **argv)
         {"what_does_not_fit", what_does_not_fit, NULL, 0},
         {"lists_of_arguments", lists_of_arguments, NULL, 0},
         {"streams_take_both_widths", streams_take_both_widths, NULL, 0},
+        {"the_c_librarys_conversions_know_the_code_page", the_c_librarys_conversions_know_the_code_page, NULL, 0},
         {"scanning_stores_what_fits", scanning_stores_what_fits, NULL, 0},
         {"code_pages", code_pages, NULL, 0},
         {"strings_of_windows", strings_of_windows, NULL, 0},

@@ -10,7 +10,9 @@
 #include <cstring>
 #include <functional>
 #include <iostream>
+#include <map>
 #include <string>
+#include <vector>
 
 #include <sslsock.h>
 
@@ -142,6 +144,84 @@ static std::string sums_by_bind()
 }
 #endif
 
+/* An object of the program's that becomes a SOCKET, and is compared with one. */
+class Handle {
+public:
+    Handle(SOCKET socket = INVALID_SOCKET) : s(socket), text(NULL) {}
+    Handle(const char *name) : s(INVALID_SOCKET), text(name) {}
+    operator SOCKET() const { return s; }
+    bool failed() const { return s == INVALID_SOCKET ? true : text != NULL; }
+    SOCKET release(bool really) { return really ? s : INVALID_SOCKET; }
+
+private:
+    SOCKET s;
+    const char *text;
+};
+struct Compared {
+    SOCKET s;
+    explicit Compared(SOCKET socket) : s(socket) {}
+    operator bool() const { return s != INVALID_SOCKET; }
+    bool operator==(SOCKET other) const { return s == other; }
+    bool operator!=(SOCKET other) const { return !(*this == other); }
+};
+
+static void no_socket()
+{
+    SOCKET none = INVALID_SOCKET;
+    DWORD number = INVALID_SOCKET;
+    unsigned short small = 0xffff;
+    Handle handle(INVALID_SOCKET);
+    char text[64];
+
+    /* Passed to printf it is one argument, as wide as others. */
+    sprintf(text, "%d %d %s", INVALID_SOCKET, 7, "seven");
+    MUST(strcmp(text, "-1 7 seven") == 0);
+    sprintf(text, "%d%d%d%d%d%d%d|%s", 1, 2, 3, 4, 5, 6, INVALID_SOCKET, "stack");
+    MUST(strcmp(text, "123456-1|stack") == 0);
+    sprintf(text, "%u %d", INADDR_NONE, 5);
+    MUST(strcmp(text, "4294967295 5") == 0);
+    wsprintfA(text, "%x %d", INVALID_SOCKET, 5);
+    MUST(strcmp(text, "ffffffff 5") == 0);
+
+    MUST(number == INVALID_SOCKET && INVALID_SOCKET == none && small != INVALID_SOCKET && none >= INVALID_SOCKET);
+    MUST((number & INADDR_NONE) == number && INADDR_NONE == INVALID_SOCKET && !(none < INVALID_SOCKET));
+    MUST(handle == INVALID_SOCKET && handle.failed() && handle.release(false) == INVALID_SOCKET);
+    MUST(INVALID_SOCKET != Handle(SOCKET(5)) && Handle("name").failed());
+#if __cplusplus >= 201103L
+    /* In C++98, where it is an int, the compiler cannot choose between the program's and its own comparison. */
+    MUST(Compared(none) == INVALID_SOCKET && Compared(5) != INVALID_SOCKET);
+    std::cout << INVALID_SOCKET << std::endl;
+#endif
+    MUST((HANDLE)INVALID_SOCKET == (HANDLE)none);
+
+    std::vector<SOCKET> sockets(2, INVALID_SOCKET);
+    std::map<std::string, SOCKET> names;
+    sockets.push_back(5);
+    names["one"] = INVALID_SOCKET;
+    names.insert(std::make_pair(std::string("two"), INVALID_SOCKET));
+    MUST(std::count(sockets.begin(), sockets.end(), INVALID_SOCKET) == 2 && names["two"] == INVALID_SOCKET);
+    MUST(std::find(sockets.begin(), sockets.end(), INVALID_SOCKET) == sockets.begin());
+    switch (none) {
+    case INVALID_SOCKET:
+        break;
+    default:
+        MUST(0);
+    }
+}
+
+/* unsigned long for a DWORD, not initialised, as it is only written to. */
+static bool flags_of(SOCKET s)
+{
+    unsigned long returned, flags = 99;
+    DWORD secure = SO_SEC_SSL;
+
+    if (setsockopt(s, SOL_SOCKET, SO_SECURE, (char *)&secure, sizeof(secure)) != 0 ||
+        WSAIoctl(s, SO_SSL_GET_FLAGS, NULL, 0, &flags, sizeof(flags), &returned, NULL, NULL) != 0) {
+        return false;
+    }
+    return returned == 4;
+}
+
 int main()
 {
     WSADATA data;
@@ -164,6 +244,11 @@ int main()
     MUST(client.shutdown(SD_SEND) == 0);
     MUST(server.recv(buffer, sizeof(buffer)) == 0);
     MUST(secured.secure());
+
+    no_socket();
+    SOCKET fresh = socket(AF_INET, SOCK_STREAM, 0);
+    MUST(flags_of(fresh) && closesocket(fresh) == 0);
+    MUST(__min(sizeof(buffer), 5u) == 5 && __max(2, 3) == 3 && USHRT_MAX == 65535);
 
     MUST(std::min(1, 2) == 1 && std::max(1, 2) == 2);
     MUST(std::min<DWORD>(1, 2) == 1 && (std::max)(1L, 2L) == 2);

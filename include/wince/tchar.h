@@ -5,6 +5,7 @@
 #include "windef.h"
 #include "sslsock_wce/crt.h"
 #include "sslsock_wce/format.h"
+#include "sslsock_wce/multibyte.h"
 #include "sslsock_wce/scan.h"
 
 #define _T(quoted) SSLSOCK_WCE_TEXT(quoted)

@@ -4,6 +4,7 @@
 
 #include "sslsock_wce/crt.h"
 #include "sslsock_wce/format.h"
+#include "sslsock_wce/multibyte.h"
 #include "sslsock_wce/scan.h"
 #include "windef.h"
 #include "winerror.h"

@@ -5,6 +5,7 @@
 #include "winnt.h"
 #include "sslsock_wce/crt.h"
 #include "sslsock_wce/format.h"
+#include "sslsock_wce/multibyte.h"
 
 #define MB_OK 0x00000000
 #define MB_OKCANCEL 0x00000001

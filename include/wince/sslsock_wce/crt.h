@@ -285,11 +285,6 @@ static __inline__ wchar_t *_wcsrev(wchar_t *text)
     return text;
 }
 
-static __inline__ int sslsock_wce_putws(const wchar_t *text)
-{
-    return fputws(text, stdout) < 0 || fputwc(L'\n', stdout) == WEOF ? -1 : 0;
-}
-
 /* The older names. */
 #define stricmp _stricmp
 #define strcmpi _stricmp
@@ -308,6 +303,11 @@ static __inline__ int sslsock_wce_putws(const wchar_t *text)
 #define ltoa _ltoa
 #define ultoa _ultoa
 #define _msize malloc_usable_size
+
+#ifndef __max
+#define __max(a, b) ((a) > (b) ? (a) : (b))
+#define __min(a, b) ((a) < (b) ? (a) : (b))
+#endif
 
 SSLSOCK_WCE_END
 

@@ -102,8 +102,10 @@ uint32_t sslsock_wce_inet_addr(const char *text) SSLSOCK_WCE(inet_addr);
 char *inet_ntoa(struct in_addr address) SSLSOCK_WCE(inet_ntoa);
 
 #ifdef __cplusplus
-/* The system's declaration once more, bound to ours. (With _FORTIFY_SOURCE it stays the system's.) */
+/* The system's declaration once more, bound to ours. With _FORTIFY_SOURCE it stays the system's, which is defined there. */
+#if !defined(__USE_FORTIFY_LEVEL) || __USE_FORTIFY_LEVEL == 0
 extern int gethostname(char *name, size_t length) __THROW SSLSOCK_WCE(gethostname);
+#endif
 #else
 #define gethostname sslsock_wce_gethostname
 int gethostname(char *name, int length) SSLSOCK_WCE(gethostname);

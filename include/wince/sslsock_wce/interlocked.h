@@ -4,7 +4,7 @@
 
 #include "../windef.h"
 
-/* In C++ also for long, which is the same type on Windows. */
+/* Also for long, which is the same type on Windows. */
 #define SSLSOCK_WCE_INTERLOCKED(type)                                                               \
     static __inline__ type InterlockedIncrement(type volatile *target)                              \
     {                                                                                               \
@@ -34,6 +34,12 @@ SSLSOCK_WCE_INTERLOCKED(long)
 }
 #else
 SSLSOCK_WCE_INTERLOCKED(LONG)
+#define InterlockedIncrement(target) ((LONG)__sync_add_and_fetch((target), 1))
+#define InterlockedDecrement(target) ((LONG)__sync_sub_and_fetch((target), 1))
+#define InterlockedExchange(target, value) ((LONG)__atomic_exchange_n((target), (value), __ATOMIC_SEQ_CST))
+#define InterlockedExchangeAdd(target, value) ((LONG)__sync_fetch_and_add((target), (value)))
+#define InterlockedCompareExchange(target, value, when) \
+    ((LONG)__sync_val_compare_and_swap((target), (when), (value)))
 #endif
 #undef SSLSOCK_WCE_INTERLOCKED
 

@@ -82,10 +82,11 @@ inline int WSAIoctl(SOCKET s, DWORD dwIoControlCode, LPVOID lpvInBuffer, DWORD c
     DWORD cbOutBuffer, Long *lpcbBytesReturned, LPWSAOVERLAPPED lpOverlapped,
     LPWSAOVERLAPPED_COMPLETION_ROUTINE lpCompletionRoutine)
 {
-    DWORD returned = lpcbBytesReturned != 0 ? static_cast<DWORD>(*lpcbBytesReturned) : 0;
+    /* A call that fails leaves the program's value alone, or says the size that is needed. */
+    DWORD returned = 0;
     int result = WSAIoctl(s, dwIoControlCode, lpvInBuffer, cbInBuffer, lpvOutBuffer, cbOutBuffer, &returned,
         lpOverlapped, lpCompletionRoutine);
-    if (lpcbBytesReturned != 0)
+    if (lpcbBytesReturned != 0 && (result == 0 || returned != 0))
         *lpcbBytesReturned = returned;
     return result;
 }

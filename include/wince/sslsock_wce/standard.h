@@ -26,6 +26,7 @@
 
 #include <alloca.h>
 #include <ctype.h>
+#include <limits.h>
 #include <malloc.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -39,6 +40,7 @@
 #ifdef __cplusplus
 /* Undoes macros of the C library's names. */
 #include <cstdio>
+#include <cstdlib>
 #include <cwchar>
 #endif
 
