@@ -76,6 +76,7 @@ void a_handshake_without_so_secure_ends_the_connection(const struct way *way)
         connected_pair(pair);
         FAILS(WSAEOPNOTSUPP, ways[i](pair[0]));
         expect_silence(pair[0]);
+        expect_never_connected(pair[0]);
         WORKS(closesocket(pair[0]));
         expect_nothing_at(pair[1]);
         FAILS(WSAEOPNOTSUPP, ways[i](s));

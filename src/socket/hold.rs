@@ -144,11 +144,25 @@ impl Socket {
     }
 }
 
-/// Kills a connection that nothing is known of yet, if the number still refers to it. Where there is
-/// none, there will be none, nor another one later.
+/// [`kill_and_hold`], if the number still refers to it.
 pub(super) fn kill_number_and_hold(number: RawFd, identity: Identity) {
+    with_number(number, identity, kill_and_hold);
+}
+
+/// The same where no handle of this process remembers that an upgrade has failed: the kernel has to,
+/// whatever the socket was.
+pub(super) fn kill_for_good(number: RawFd, identity: Identity) {
+    with_number(number, identity, |fd| {
+        stream_socket::kill(fd);
+        if hold::stage(fd) == Ok(Stage::Unconnected) {
+            let _ = hold::hold(fd);
+        }
+    });
+}
+
+fn with_number(number: RawFd, identity: Identity, kill: impl FnOnce(BorrowedFd<'_>)) {
     match try_duplicate_if(number, identity) {
-        Ok(Some(fd)) => kill_and_hold(fd.as_fd()),
+        Ok(Some(fd)) => kill(fd.as_fd()),
         // There is no descriptor left for a duplicate.
         _ if Identity::of_number(number) == Some(identity) => stream_socket::kill_number(number),
         _ => {}

@@ -5,7 +5,7 @@ use std::os::fd::RawFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::hold::kill_number_and_hold;
+use super::hold::kill_for_good;
 use super::settings::Settings;
 use super::{Phase, Role, Socket};
 use crate::error::{Code, Error, Result};
@@ -126,9 +126,7 @@ pub fn refuse_upgrade_of(number: RawFd) {
     });
     match inherited {
         Some(socket) => socket.kill_if_plain(),
-        None if stream_socket::check_stream(number).is_ok() => {
-            kill_number_and_hold(number, identity)
-        }
+        None if stream_socket::check_stream(number).is_ok() => kill_for_good(number, identity),
         None => {}
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rustls::pki_types::UnixTime;
 
-use super::hold::{kill_and_hold, kill_number_and_hold};
+use super::hold::{kill_and_hold, kill_for_good, kill_number_and_hold};
 use super::settings::{
     SSL_FLAG_ALLOW_TRUNCATION, SSL_FLAG_EXPLICIT_IO, SSL_FLAG_NONBLOCKING, SSL_FLAG_SERVER,
     SSL_FLAG_STRICT, SSL_FLAG_UNIX_PAIR, Settings,
@@ -384,7 +384,7 @@ impl Socket {
             return;
         };
         if matches!(state.phase, Phase::Plain) {
-            kill_number_and_hold(number, identity);
+            kill_for_good(number, identity);
         }
     }
 
