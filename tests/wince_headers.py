@@ -201,6 +201,19 @@ class Includes(HeaderTest):
                         jobs.append((what, standard, include(*names), *STRICT, *options))
         self.compile_all(jobs)
 
+    def test_all_headers_with_clang(self):
+        if not shutil.which("clang"):
+            self.skipTest("no clang")
+        for standard in ("gnu89", "gnu17", "gnu++98", "gnu++17"):
+            for options in (WIDE, CE, FORTIFIED):
+                for names in (headers(), headers()[::-1]):
+                    path = self.compiler.path(standard)
+                    path.write_text(include(*names))
+                    # By the name of the file it knows the language.
+                    command = ["clang", f"-std={standard}", f"-I{HEADERS}", *STRICT, *options, "-S", "-o", "/dev/null", path]
+                    status, said = self.compiler.run(command)
+                    self.assertEqual(status, 0, f"{standard} {' '.join(options)}: {said[:2000]}")
+
     def test_without_the_macros_of_windows_ce(self):
         self.compile_all((f"{header} {standard}", standard, include(header), *STRICT) for header in headers() for standard in ("gnu17", "gnu++17"))
 
