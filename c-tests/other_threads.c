@@ -347,7 +347,10 @@ static void *make_the_call(void *argument)
     return NULL;
 }
 
-/* Waits until the thread has slept in the kernel for a while: a writer's sleeps are short at first. */
+/*
+ * Waits until the thread has slept in its call for a while: a writer's sleeps are short at first, and before the call a
+ * thread may sleep in a lock of the C library or of a sanitizer.
+ */
 static void await_asleep(const struct blocked *blocked)
 {
     long wanted = blocked->call >= CALL_SEND ? 100 : 5;
@@ -356,12 +359,13 @@ static void await_asleep(const struct blocked *blocked)
 
     while (milliseconds() - since < wanted) {
         char path[64];
-        char state = '?';
+        long number = -1;
         FILE *file;
 
-        snprintf(path, sizeof path, "/proc/self/task/%d/stat", atomic_load(&blocked->tid));
+        /* "running", or the number of the system call. */
+        snprintf(path, sizeof path, "/proc/self/task/%d/syscall", atomic_load(&blocked->tid));
         file = fopen(path, "r");
-        if (file == NULL || fscanf(file, "%*d (%*[^)]) %c", &state) != 1 || state != 'S') {
+        if (file == NULL || fscanf(file, "%ld", &number) != 1 || number < 0 || number == SYS_futex) {
             since = milliseconds();
         }
         if (file != NULL) {
