@@ -278,7 +278,7 @@
 
 // The version of the ABI that this header describes: major << 16 | minor. Compare it with
 // ssl_abi_version(): the major numbers must be equal, the library's minor number not smaller.
-#define SSL_ABI_VERSION 2
+#define SSL_ABI_VERSION 3
 
 // A handle: a checked token, never an address. NULL, garbage and freed handles are told apart
 // from live ones and answered with SSL_ERR_BAD_HANDLE.

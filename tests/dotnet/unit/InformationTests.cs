@@ -161,7 +161,7 @@ static class InformationTests
     private static void Versions()
     {
         Expect.Equal(Peers.Variable("SSLSOCK_VERSION"), SslSocket.Version);
-        Expect.True(SslSocket.AbiVersion >> 16 == 0 && SslSocket.AbiVersion > 1, "ABI 0.2 or later");
+        Expect.True(SslSocket.AbiVersion >> 16 == 0 && SslSocket.AbiVersion > 2, "ABI 0.3 or later");
     }
 
     private static void Log()
