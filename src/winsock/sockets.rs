@@ -215,10 +215,11 @@ pub fn address_of(bytes: &[u8], may_be_unspecified: bool) -> Result<Address> {
 }
 
 fn connect_plainly(number: RawFd, address: &[u8]) -> Result<()> {
-    let waits = !socket_calls::is_non_blocking(number)?;
     let mut is_under_way = false;
     loop {
         let Err(error) = socket_calls::connect(number, address) else { return Ok(()) };
+        // Asked each time: another thread may have set FIONBIO, and then no call waits any more.
+        let waits = !socket_calls::is_non_blocking(number)?;
         match error.sys_errno {
             // SO_SNDTIMEO is none of connect's business on Windows; the next call goes on waiting.
             libc::EINTR | libc::EINPROGRESS if waits => is_under_way = true,
