@@ -20,6 +20,7 @@ pub mod messages;
 pub mod names;
 mod options;
 mod protocols;
+pub mod random;
 mod replaced;
 pub mod scan;
 mod secure;
