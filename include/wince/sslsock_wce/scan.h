@@ -32,81 +32,31 @@ int sslsock_wce_scan_wide(wchar_t *result, size_t capacity, const wchar_t *forma
     p[12], p[13], p[14], p[15], p[16], p[17], \
     p[18], p[19], p[20], p[21], p[22], p[23]
 
-static __inline__ int sslsock_wce_sscanf(const char *source, const char *format, const struct sslsock_wce_target *targets,
-                                     size_t count)
-{
-    size_t capacity = (strlen(format) + 1) * 4;
-    char *own = (char *)malloc(capacity * sizeof(char));
-    void *p[SSLSOCK_WCE_MOST_TARGETS];
-    int result = EOF;
-    size_t i;
-
-    for (i = 0; i < SSLSOCK_WCE_MOST_TARGETS; i++) {
-        p[i] = i < count ? targets[i].pointer : NULL;
+/* The format is made anew for the sizes of the targets, and given to the C library. */
+#define SSLSOCK_WCE_SCAN(name, own_name, Source, Char, length, translate)                                        \
+    static __inline__ int own_name(Source source, const Char *format, const struct sslsock_wce_target *targets,  \
+                                   size_t count)                                                                 \
+    {                                                                                                            \
+        size_t capacity = (length(format) + 1) * 4;                                                              \
+        Char *own = (Char *)malloc(capacity * sizeof(Char));                                                     \
+        void *p[SSLSOCK_WCE_MOST_TARGETS];                                                                       \
+        int result = EOF;                                                                                        \
+        size_t i;                                                                                                \
+                                                                                                                 \
+        for (i = 0; i < SSLSOCK_WCE_MOST_TARGETS; i++) {                                                         \
+            p[i] = i < count ? targets[i].pointer : NULL;                                                        \
+        }                                                                                                        \
+        if (own != NULL && translate(own, capacity, format, targets, count) >= 0) {                              \
+            result = (name)(source, own, SSLSOCK_WCE_ALL_TARGETS);                                               \
+        }                                                                                                        \
+        free(own);                                                                                               \
+        return result;                                                                                           \
     }
-    if (own != NULL && sslsock_wce_scan_narrow(own, capacity, format, targets, count) >= 0) {
-        result = (sscanf)(source, own, SSLSOCK_WCE_ALL_TARGETS);
-    }
-    free(own);
-    return result;
-}
-
-static __inline__ int sslsock_wce_fscanf(FILE *source, const char *format, const struct sslsock_wce_target *targets,
-                                     size_t count)
-{
-    size_t capacity = (strlen(format) + 1) * 4;
-    char *own = (char *)malloc(capacity * sizeof(char));
-    void *p[SSLSOCK_WCE_MOST_TARGETS];
-    int result = EOF;
-    size_t i;
-
-    for (i = 0; i < SSLSOCK_WCE_MOST_TARGETS; i++) {
-        p[i] = i < count ? targets[i].pointer : NULL;
-    }
-    if (own != NULL && sslsock_wce_scan_narrow(own, capacity, format, targets, count) >= 0) {
-        result = (fscanf)(source, own, SSLSOCK_WCE_ALL_TARGETS);
-    }
-    free(own);
-    return result;
-}
-
-static __inline__ int sslsock_wce_swscanf(const wchar_t *source, const wchar_t *format, const struct sslsock_wce_target *targets,
-                                     size_t count)
-{
-    size_t capacity = (wcslen(format) + 1) * 4;
-    wchar_t *own = (wchar_t *)malloc(capacity * sizeof(wchar_t));
-    void *p[SSLSOCK_WCE_MOST_TARGETS];
-    int result = EOF;
-    size_t i;
-
-    for (i = 0; i < SSLSOCK_WCE_MOST_TARGETS; i++) {
-        p[i] = i < count ? targets[i].pointer : NULL;
-    }
-    if (own != NULL && sslsock_wce_scan_wide(own, capacity, format, targets, count) >= 0) {
-        result = (swscanf)(source, own, SSLSOCK_WCE_ALL_TARGETS);
-    }
-    free(own);
-    return result;
-}
-
-static __inline__ int sslsock_wce_fwscanf(FILE *source, const wchar_t *format, const struct sslsock_wce_target *targets,
-                                     size_t count)
-{
-    size_t capacity = (wcslen(format) + 1) * 4;
-    wchar_t *own = (wchar_t *)malloc(capacity * sizeof(wchar_t));
-    void *p[SSLSOCK_WCE_MOST_TARGETS];
-    int result = EOF;
-    size_t i;
-
-    for (i = 0; i < SSLSOCK_WCE_MOST_TARGETS; i++) {
-        p[i] = i < count ? targets[i].pointer : NULL;
-    }
-    if (own != NULL && sslsock_wce_scan_wide(own, capacity, format, targets, count) >= 0) {
-        result = (fwscanf)(source, own, SSLSOCK_WCE_ALL_TARGETS);
-    }
-    free(own);
-    return result;
-}
+SSLSOCK_WCE_SCAN(sscanf, sslsock_wce_sscanf, const char *, char, strlen, sslsock_wce_scan_narrow)
+SSLSOCK_WCE_SCAN(fscanf, sslsock_wce_fscanf, FILE *, char, strlen, sslsock_wce_scan_narrow)
+SSLSOCK_WCE_SCAN(swscanf, sslsock_wce_swscanf, const wchar_t *, wchar_t, wcslen, sslsock_wce_scan_wide)
+SSLSOCK_WCE_SCAN(fwscanf, sslsock_wce_fwscanf, FILE *, wchar_t, wcslen, sslsock_wce_scan_wide)
+#undef SSLSOCK_WCE_SCAN
 
 SSLSOCK_WCE_END
 
