@@ -102,6 +102,9 @@
 // A time limit ran out.
 #define SSL_ERR_TIMEOUT 113
 
+// Another thread has called ssl_cancel_handshake.
+#define SSL_ERR_CANCELLED 114
+
 // A system call failed; ssl_error_info has its errno.
 #define SSL_ERR_IO 120
 
@@ -123,11 +126,17 @@
 // The peer sent a TLS alert; ssl_error_info says which.
 #define SSL_ERR_ALERT 131
 
+// No earlier session was resumed although SSL_FLAG_REQUIRE_RESUMPTION is set.
+#define SSL_ERR_NOT_RESUMED 132
+
 // The certificate is for other names.
 #define SSL_ERR_NAME 140
 
 // The certificate is not valid yet.
 #define SSL_ERR_NOT_YET_VALID 141
+
+// The certificate's key is none of those set with ssl_add_pin; the text has the actual pin.
+#define SSL_ERR_PIN 142
 
 // A mistake inside the library.
 #define SSL_ERR_INTERNAL 199
@@ -159,7 +168,8 @@
 // The server role (Windows CE).
 #define SSL_FLAG_SERVER 2
 
-// Server: demand a client certificate (Windows CE). Not supported yet: refused.
+// Server: demand a client certificate (Windows CE). Whom to believe is said by ssl_add_trust_* or
+// by the certificate hook: the built-in roots do not vouch for clients.
 #define SSL_FLAG_AUTH_CLIENT 4
 
 // The socket stays plain until ssl_perform_handshake (Windows CE).
@@ -168,7 +178,8 @@
 // Leave the descriptor alone: data goes through ssl_send and ssl_recv only.
 #define SSL_FLAG_EXPLICIT_IO 65536
 
-// ssl_perform_handshake answers SSL_ERR_WANT_READ or SSL_ERR_WANT_WRITE rather than wait.
+// ssl_perform_handshake answers SSL_ERR_WANT_READ or SSL_ERR_WANT_WRITE rather than wait, and
+// SSL_ERR_WANT_VALIDATION if the certificate hook has answered that: see ssl_complete_validation.
 #define SSL_FLAG_NONBLOCKING 131072
 
 // The certificate hook can refuse, but not accept what verification found wrong.
@@ -180,11 +191,37 @@
 // Transparent mode: use an AF_UNIX pair, which is cheaper but no TCP socket.
 #define SSL_FLAG_UNIX_PAIR 1048576
 
+// Client: the handshake fails with SSL_ERR_NOT_RESUMED unless it resumes an earlier session.
+#define SSL_FLAG_REQUIRE_RESUMPTION 2097152
+
+// Neither offer nor keep sessions; a server gives out no tickets.
+#define SSL_FLAG_NO_RESUMPTION 4194304
+
+// Server: ask for a client certificate, but let in who has none. One that is shown is verified as
+// with SSL_FLAG_AUTH_CLIENT.
+#define SSL_FLAG_ASK_CLIENT 8388608
+
+// Offer no post-quantum key exchange (X25519MLKEM768), for peers that choke on a large
+// ClientHello.
+#define SSL_FLAG_NO_POST_QUANTUM 16777216
+
 // The hook's `type`: the certificates are X.509 in DER (Windows CE).
 #define SSL_CERT_X509 1
 
 // The hook's `flags`: something is wrong, be it issuer, name or dates (Windows CE).
 #define SSL_CERT_FLAG_ISSUER_UNKNOWN 1
+
+// The hook's `flags`: hash the source as the scheme says, then sign it (Windows CE).
+#define SSL_SIGN_PERFORM_HASH 2
+
+// TLS 1.2.
+#define SSL_PROTOCOL_TLS1_2 771
+
+// TLS 1.3.
+#define SSL_PROTOCOL_TLS1_3 772
+
+// The time of the call.
+#define SSL_TIME_NOW INT64_MIN
 
 // The whole handshake, without the time spent in the certificate hook; 30 s by default.
 #define SSL_TIMEOUT_HANDSHAKE 1
@@ -246,6 +283,13 @@
 // Not a certificate that can be verified, such as X.509 version 1.
 #define SSL_CAUSE_MALFORMED 256
 
+// The key is none of those set with ssl_add_pin. A hook cannot accept that.
+#define SSL_CAUSE_PIN 512
+
+// Revocation lists were given, and they do not say whether the certificate has been revoked: there
+// is none of its issuer, or it is out of date.
+#define SSL_CAUSE_REVOCATION_UNKNOWN 1024
+
 // The name that was asked for.
 #define SSL_TEXT_EXPECTED 1
 
@@ -278,7 +322,7 @@
 
 // The version of the ABI that this header describes: major << 16 | minor. Compare it with
 // ssl_abi_version(): the major numbers must be equal, the library's minor number not smaller.
-#define SSL_ABI_VERSION 3
+#define SSL_ABI_VERSION 4
 
 // A handle: a checked token, never an address. NULL, garbage and freed handles are told apart
 // from live ones and answered with SSL_ERR_BAD_HANDLE.
@@ -301,14 +345,78 @@ typedef struct {
 // `chain` the peer's own certificate in DER, valid during the call only; `flags` has
 // SSL_CERT_FLAG_ISSUER_UNKNOWN set if anything is wrong: issuer, name, dates or form.
 //
-// It answers SSL_ERR_OKAY (0) to accept the certificate, whatever is wrong with it, anything else
-// to refuse. Inside it only the ssl_get_* functions may be called for the same handle. It must
-// return: an exception or longjmp through the library is undefined.
+// It answers SSL_ERR_OKAY (0) to accept the certificate, whatever is wrong with it (but not a key
+// that is too weak or not among the pins), anything else to refuse. With SSL_FLAG_NONBLOCKING
+// SSL_ERR_WANT_VALIDATION means that ssl_complete_validation will bring the answer. Inside it only
+// the ssl_get_* functions may be called for the same handle. It must return: an exception or
+// longjmp through the library is undefined.
 typedef int32_t (*ssl_validate_cert_fn)(uint32_t type,
                                         void *arg,
                                         uint32_t chain_len,
                                         const ssl_blob *chain,
                                         uint32_t flags);
+
+// What verification found. Set `size` to sizeof(ssl_verify_report) before the call.
+typedef struct {
+    // In: sizeof. Out: how much the library filled.
+    uint32_t size;
+    // SSL_VERDICT_*; inside the hook what verification says by itself.
+    uint32_t verdict;
+    // SSL_CAUSE_* bits: everything that is wrong at once.
+    uint32_t causes;
+    // How many certificates the peer sent: see ssl_get_peer_certificate.
+    uint32_t chain_len;
+    // Start of the certificate's validity in Unix seconds.
+    int64_t not_before;
+    // End of the certificate's validity in Unix seconds.
+    int64_t not_after;
+    // SHA-256 of the certificate's SubjectPublicKeyInfo, for pinning.
+    uint8_t spki_sha256[32];
+} ssl_verify_report;
+
+// Signs with a private key that the library does not see, such as one in a smart card or a
+// hardware module (Windows CE: SSLSIGNATUREFUNC, with the schemes of today).
+//
+// It is called on the thread that asked for the handshake, with no lock held. `type` is the
+// signature scheme as in RFC 8446, section 4.2.3 (0x0403 ecdsa_secp256r1_sha256, 0x0804
+// rsa_pss_rsae_sha256, ...); `arg` is what was given with the hook; `source` has the `source_len`
+// bytes to be signed, not hashed yet; `flags` is SSL_SIGN_PERFORM_HASH. `*dest_len` is the
+// capacity of `dest`, at least 1,024, and becomes the length of the signature (ECDSA in DER).
+//
+// It answers SSL_ERR_OKAY, or anything else to fail the handshake with SSL_ERR_SIGNATURE. Inside
+// it only the ssl_get_* functions may be called for the same handle. It must return: an exception
+// or longjmp through the library is undefined.
+typedef int32_t (*ssl_signature_fn)(uint32_t type,
+                                    void *arg,
+                                    const uint8_t *source,
+                                    uint32_t source_len,
+                                    uint32_t flags,
+                                    uint8_t *dest,
+                                    uint32_t *dest_len);
+
+// The hook that chooses a client certificate (Windows CE: SSLAUTHREQUESTFUNC).
+//
+// It is called at most once per handshake, when the server asks for a certificate, on the thread
+// that asked for the handshake, with no lock held; its time does not count. `type` is
+// SSL_CERT_X509; `arg` is what was given to ssl_set_auth_request_hook; `issuers` has the
+// distinguished names in DER of the CAs that the server accepts, none if it does not say;
+// `flags` is 0. All are valid during the call only.
+//
+// It answers SSL_ERR_OKAY with a chain, leaf first, in DER: `*chain` points to `*chain_len` blobs,
+// which the library copies as soon as the hook has returned. The leaf must be that of an identity
+// set on the handle (ssl_set_identity_*, ssl_add_identity_*), whose key then signs, or the
+// signature hook (SO_SSL_SET_SIGNATURE_HOOK) has to hold the key. With `*chain_len` left 0 the
+// library chooses among the handle's identities as without a hook. SSL_ERR_NO_CERT: go on without
+// a certificate. Anything else ends the handshake with that result, as from the certificate hook.
+// Inside it only the ssl_get_* functions may be called for the same handle. It must return: an
+// exception or longjmp through the library is undefined.
+typedef int32_t (*ssl_auth_request_fn)(uint32_t type,
+                                       void *arg,
+                                       uint32_t issuer_count,
+                                       const ssl_blob *issuers,
+                                       uint32_t flags,
+                                       uint32_t *chain_len,
+                                       ssl_blob **chain);
 
 // What was agreed in the handshake. Set `size` to sizeof(ssl_session_info) before the call.
 typedef struct {
@@ -335,24 +443,6 @@ typedef struct {
     // As "X25519", NUL-terminated.
     char group_name[32];
 } ssl_session_info;
-
-// What verification found. Set `size` to sizeof(ssl_verify_report) before the call.
-typedef struct {
-    // In: sizeof. Out: how much the library filled.
-    uint32_t size;
-    // SSL_VERDICT_*; inside the hook what verification says by itself.
-    uint32_t verdict;
-    // SSL_CAUSE_* bits: everything that is wrong at once.
-    uint32_t causes;
-    // How many certificates the peer sent: see ssl_get_peer_certificate.
-    uint32_t chain_len;
-    // Start of the certificate's validity in Unix seconds.
-    int64_t not_before;
-    // End of the certificate's validity in Unix seconds.
-    int64_t not_after;
-    // SHA-256 of the certificate's SubjectPublicKeyInfo, for pinning.
-    uint8_t spki_sha256[32];
-} ssl_verify_report;
 
 // One consistent picture of an error. Set `size` to sizeof(ssl_error_info) before the call.
 typedef struct {
@@ -410,6 +500,11 @@ int32_t ssl_socket_from_fd(int32_t fd, ssl_socket **s);
 // NULL on failure. Any thread.
 ssl_socket *ssl_defaults(void);
 
+// Makes a handle that takes settings only, like that of the defaults, and has no connection: for
+// ssl_verify_chain. It starts with a copy of the settings of ssl_defaults(). NULL on failure. Free
+// it with ssl_socket_free. Any thread.
+ssl_socket *ssl_settings_new(void);
+
 // Frees a handle; it is stale from then on, and every use of it answers SSL_ERR_BAD_HANDLE.
 //
 // The descriptor is not closed. One that was upgraded transparently goes on carrying TLS until
@@ -437,13 +532,47 @@ int32_t ssl_set_validate_cert_hook(ssl_socket *s, ssl_validate_cert_fn hook, voi
 
 // Sets the name that the peer's certificate must be for, and that the peer is told (SNI): a DNS
 // name or an IP literal. A name outside ASCII is converted (IDNA). The string is copied; NULL
-// clears it. SSL_ERR_INVALID if it is not a name, SSL_ERR_NO_NAME if it is empty. Any thread, before the handshake.
-int32_t ssl_set_peername(ssl_socket *s,
-                         const char *name);
+// clears it. SSL_ERR_INVALID if it is not a name, SSL_ERR_NO_NAME if it is empty. Any thread,
+// before the handshake.
+int32_t ssl_set_peername(ssl_socket *s, const char *name);
 
 // Sets a time limit in milliseconds: `which` is SSL_TIMEOUT_HANDSHAKE or SSL_TIMEOUT_CLOSE.
 // UINT32_MAX: no limit. 0 answers SSL_ERR_INVALID. Any thread, before the handshake.
 int32_t ssl_set_timeout(ssl_socket *s, uint32_t which, uint32_t ms);
+
+// Sets the application protocols to be offered or, for a server, to be chosen from, most wanted
+// first (ALPN, RFC 7301): each as one byte of length and that many bytes, as in
+// "\x02h2\x08http/1.1". Copied; 0 bytes clear them. What was agreed is in ssl_session_info.
+// SSL_ERR_INVALID if the list is malformed. Any thread, before the handshake.
+int32_t ssl_set_alpn(ssl_socket *s, const void *protocols, size_t len);
+
+// Sets the oldest and the newest version of TLS that are allowed: SSL_PROTOCOL_TLS1_2 or
+// SSL_PROTOCOL_TLS1_3 each; both by default. Anything else, or a `min` above `max`, answers
+// SSL_ERR_INVALID: older versions are not safe. Any thread, before the handshake.
+int32_t ssl_set_protocols(ssl_socket *s, uint16_t min, uint16_t max);
+
+// Appends the secrets of the sessions of this handle to the file `path` (NSS key log format), with
+// which Wireshark decrypts what was recorded: for finding errors only, whoever has the file can
+// read everything. It is made for its owner alone. The environment (SSLKEYLOGFILE) is never looked
+// at. NULL: no file. SSL_ERR_IO if it cannot be opened, SSL_ERR_STATE in a program that runs with
+// more rights than its user. Any thread, before the handshake.
+int32_t ssl_set_key_log_file(ssl_socket *s, const char *path);
+
+// Has the handshake of `s` resume the session of `other`, as an FTP server demands for its data
+// connections. `other` must be a client whose handshake is complete; its connection may have
+// ended since. NULL: any session with the same peer name and settings, as without this call.
+//
+// `s` takes the peer name of `other` if it has none. At the handshake trust, pins, revocation
+// lists, identity, hooks (present or not), suites and protocol versions must be the same as those
+// of `other`: a session got under one setting says nothing about another, and SSL_ERR_INVALID
+// tells what differs. If no session of `other` is left, or the server does not take it, a full
+// handshake is made; ssl_session_info.resumed tells, and SSL_FLAG_REQUIRE_RESUMPTION makes that an
+// error.
+//
+// A session of TLS 1.3 is good for one connection; servers send new ones as they like. Read from
+// the control connection before a data connection is opened, as one that waits for the server's
+// answer does. Any thread, before the handshake of `s`.
+int32_t ssl_set_session_from(ssl_socket *s, ssl_socket *other);
 
 // Trusts the CA certificates in the PEM file `pem_path`. The first trust call replaces the
 // built-in roots, later ones add. SSL_ERR_IO if the file cannot be read, SSL_ERR_BAD_DATA if
@@ -462,6 +591,49 @@ int32_t ssl_add_trust_pem(ssl_socket *s, const void *pem, size_t len);
 // for ssl_add_trust_file. Any thread, before the handshake.
 int32_t ssl_use_system_trust(ssl_socket *s);
 
+// Trusts the CA certificates in every file of the directory `path` (not of those below it); files
+// that hold none are passed over. The first trust call replaces the built-in roots, later ones
+// add. SSL_ERR_IO if it cannot be read, SSL_ERR_BAD_DATA if there is no usable certificate in it;
+// a failure as for ssl_add_trust_file. Any thread, before the handshake.
+int32_t ssl_add_trust_dir(ssl_socket *s, const char *dir_path);
+
+// Adds a pin: the handshake fails with SSL_ERR_PIN unless the key of the peer's own certificate is
+// one of those pinned. `pin` is the SHA-256 of its SubjectPublicKeyInfo as "sha256//" and base64
+// (as curl writes it), or as 64 hexadecimal digits; several may be given, separated by ';'. Set a
+// second one for the key that comes after. Pins come on top of the trust, and no hook can accept
+// another key. NULL clears them. SSL_ERR_INVALID if it is no such thing. Any thread, before the
+// handshake.
+int32_t ssl_add_pin(ssl_socket *s, const char *pin);
+
+// Adds the revocation lists in the file `path` (PEM, or one in DER). From the first on the peer's
+// own certificate must be covered by a list of its issuer that is up to date
+// (SSL_CAUSE_REVOCATION_UNKNOWN), and no certificate of the chain may be on one
+// (SSL_CAUSE_REVOKED). Without a list nothing is said of revocation: the library asks nobody.
+// SSL_ERR_IO if it cannot be read, SSL_ERR_BAD_DATA if there is no list in it; until one is added
+// the handshake then fails with the same error. Any thread, before the handshake.
+int32_t ssl_add_crl_file(ssl_socket *s, const char *path);
+
+// ssl_add_crl_file with the `len` bytes at `crl`, which are copied.
+int32_t ssl_add_crl_pem(ssl_socket *s, const void *crl, size_t len);
+
+// Verifies a chain without a connection, as a handshake would: `chain` points to `chain_len`
+// certificates in DER, leaf first. Trust, pins and revocation lists are those of `s`, which may be
+// any handle: that of a connection, also inside its hook, of ssl_settings_new or of ssl_defaults.
+// With SSL_FLAG_SERVER on it the chain is that of a client. `name` is whom it has to be for; NULL:
+// the name is not looked at. `time` is in Unix seconds; SSL_TIME_NOW: now.
+//
+// Answers SSL_ERR_OKAY if the chain is trusted, else the code of what is most important of all
+// that is wrong; ssl_get_error_text(NULL, ...) has the whole text. `report`, which may be NULL, is
+// written in both cases; its verdict is SSL_VERDICT_TRUSTED or SSL_VERDICT_NOT_TRUSTED.
+// SSL_ERR_INVALID and SSL_ERR_BAD_HANDLE: nothing was verified, `report` is untouched.
+// The key log, flags and hooks of `s` play no part. Any thread.
+int32_t ssl_verify_chain(ssl_socket *s,
+                         const ssl_blob *chain,
+                         uint32_t chain_len,
+                         const char *name,
+                         int64_t time,
+                         ssl_verify_report *report);
+
 // Sets the certificate chain and private key of this side, both PEM and copied: leaf first; the
 // key in PKCS #8, PKCS #1 or SEC 1 form, not encrypted. A server needs one.
 // SSL_ERR_BAD_DATA if they cannot be used or do not belong together.
@@ -476,10 +648,38 @@ int32_t ssl_set_identity_pem(ssl_socket *s,
 // SSL_ERR_IO if one cannot be read.
 int32_t ssl_set_identity_file(ssl_socket *s, const char *chain_path, const char *key_path);
 
+// Sets the certificate chain of this side (PEM or DER, leaf first, copied) whose private key the
+// library does not see: `sign` signs with it, see ssl_signature_fn. `arg` is handed to it
+// untouched. SSL_ERR_BAD_DATA if the chain cannot be used. Any thread, before the handshake.
+int32_t ssl_set_identity_signer(ssl_socket *s,
+                                const void *chain,
+                                size_t chain_len,
+                                ssl_signature_fn sign,
+                                void *arg);
+
+// Adds a further identity beside that of ssl_set_identity_*, which replaces them all; arguments
+// and errors as for ssl_set_identity_pem. A server shows the first whose certificate is for the
+// name that the client asks for (SNI) and whose key it can use, a client the first whose issuer
+// the server names; else the first of all. Any thread, before the handshake.
+int32_t ssl_add_identity_pem(ssl_socket *s,
+                             const void *chain,
+                             size_t chain_len,
+                             const void *key,
+                             size_t key_len);
+
+// ssl_add_identity_pem with the contents of two files, which may be the same.
+// SSL_ERR_IO if one cannot be read.
+int32_t ssl_add_identity_file(ssl_socket *s, const char *chain_path, const char *key_path);
+
+// Sets the hook that chooses a client certificate when a server asks for one: see
+// ssl_auth_request_fn. `arg` is handed to it untouched. NULL clears the hook: then the library
+// chooses among the identities of the handle. Any thread, before the handshake.
+int32_t ssl_set_auth_request_hook(ssl_socket *s, ssl_auth_request_fn hook, void *arg);
+
 // Turns the connected socket into TLS, now, and returns when that is done: a total time limit
 // (SSL_TIMEOUT_HANDSHAKE) bounds it, whatever O_NONBLOCK says. With SSL_FLAG_NONBLOCKING it
 // answers SSL_ERR_WANT_READ or SSL_ERR_WANT_WRITE instead of waiting: poll the descriptor of
-// ssl_get_transport_fd and call again.
+// ssl_get_transport_fd and call again; or SSL_ERR_WANT_VALIDATION: see ssl_complete_validation.
 //
 // `host` is the peer's name (DNS or IP literal); NULL: that of ssl_set_peername. Without either
 // SSL_ERR_NO_NAME, with two different ones SSL_ERR_INVALID. A server needs none.
@@ -496,6 +696,19 @@ int32_t ssl_set_identity_file(ssl_socket *s, const char *chain_path, const char 
 // Everything the peer said before TLS is void: greet it again (RFC 3207). No thread may be
 // inside recv, poll or select on the descriptor during the call.
 int32_t ssl_perform_handshake(ssl_socket *s, const char *host);
+
+// Brings the answer of a certificate hook that has answered SSL_ERR_WANT_VALIDATION: `result` is
+// what the hook would have answered. It may come before the hook has returned. Until then
+// ssl_perform_handshake answers SSL_ERR_WANT_VALIDATION, and nothing of ours that depends on the
+// answer is sent; call it again afterwards, whoever waits has to be told by the program. The wait
+// counts against the handshake's time limit. SSL_ERR_STATE if no answer is awaited: it has been
+// given, or the handshake has ended. Any thread, but not inside the hook.
+int32_t ssl_complete_validation(ssl_socket *s, int32_t result);
+
+// Ends a handshake that is under way, in another thread or between two calls: it fails with
+// SSL_ERR_CANCELLED, and as after every failure the connection is closed. If the certificate hook
+// is running, the handshake ends when it returns. SSL_ERR_STATE if none is under way. Any thread.
+int32_t ssl_cancel_handshake(ssl_socket *s);
 
 // Connects to the socket address of `len` bytes at `sockaddr`, then makes the handshake with the
 // name of ssl_set_peername, unless SSL_FLAG_DEFER_HANDSHAKE is set (Windows CE: connect). It
@@ -551,6 +764,11 @@ int32_t ssl_get_address(ssl_socket *s, uint32_t which, void *sockaddr, uint32_t 
 
 // Writes what was agreed in the handshake. SSL_ERR_STATE before its end.
 int32_t ssl_get_session_info(ssl_socket *s, ssl_session_info *info);
+
+// Copies the name that the client has asked for (SNI), in a server. UTF-8, NUL-terminated; `*len`
+// becomes the length with the NUL; if it exceeds `capacity`: SSL_ERR_BUFFER. Empty if it did not
+// say. SSL_ERR_STATE before the end of the handshake and in a client.
+int32_t ssl_get_server_name(ssl_socket *s, char *buf, size_t capacity, size_t *len);
 
 // Copies certificate number `index` of the peer's chain, 0 being its own, in DER. See
 // ssl_verify_report.chain_len for how many there are; beyond: SSL_ERR_INVALID. `*len` becomes

@@ -125,6 +125,7 @@ codes! {
     WANT_WRITE = 111, c"SSL_ERR_WANT_WRITE", WouldBlock;
     WANT_VALIDATION = 112, c"SSL_ERR_WANT_VALIDATION", WouldBlock;
     TIMEOUT = 113, c"SSL_ERR_TIMEOUT", Io;
+    CANCELLED = 114, c"SSL_ERR_CANCELLED", Io;
     IO = 120, c"SSL_ERR_IO", Io;
     RESET = 121, c"SSL_ERR_RESET", Io;
     TRUNCATED = 122, c"SSL_ERR_TRUNCATED", Io;
@@ -132,8 +133,10 @@ codes! {
     EARLY_DATA = 124, c"SSL_ERR_EARLY_DATA", Peer;
     PROTOCOL = 130, c"SSL_ERR_PROTOCOL", Protocol;
     ALERT = 131, c"SSL_ERR_ALERT", Protocol;
+    NOT_RESUMED = 132, c"SSL_ERR_NOT_RESUMED", Protocol;
     NAME = 140, c"SSL_ERR_NAME", Certificate;
     NOT_YET_VALID = 141, c"SSL_ERR_NOT_YET_VALID", Certificate;
+    PIN = 142, c"SSL_ERR_PIN", Certificate;
     INTERNAL = 199, c"SSL_ERR_INTERNAL", Internal;
 }
 

@@ -9,7 +9,7 @@ use std::thread::{self, ThreadId};
 use rustls::SupportedProtocolVersion;
 use rustls::version::{TLS12, TLS13};
 use sslsock::abi::types::{ssl_blob, ssl_socket};
-use sslsock::abi::{errors, handles, information, session, settings};
+use sslsock::abi::{errors, handles, identity, information, session, settings, trust};
 use support::dead::{PASSWORD, assert_dead};
 use support::fixtures::{ders, openssl_ca_as_leaf, server_showing};
 use support::pki::{Authority, Certified};
@@ -325,10 +325,10 @@ fn touch(s: *mut ssl_socket) -> Vec<(&'static str, i32)> {
             ("set_hook", settings::ssl_set_validate_cert_hook(s, None, std::ptr::null_mut())),
             ("set_peername", settings::ssl_set_peername(s, name)),
             ("set_timeout", settings::ssl_set_timeout(s, SSL_TIMEOUT_CLOSE, 1)),
-            ("add_trust_file", settings::ssl_add_trust_file(s, name)),
-            ("add_trust_pem", settings::ssl_add_trust_pem(s, bytes, 1)),
-            ("use_system_trust", settings::ssl_use_system_trust(s)),
-            ("set_identity_pem", settings::ssl_set_identity_pem(s, bytes, 1, bytes, 1)),
+            ("add_trust_file", trust::ssl_add_trust_file(s, name)),
+            ("add_trust_pem", trust::ssl_add_trust_pem(s, bytes, 1)),
+            ("use_system_trust", trust::ssl_use_system_trust(s)),
+            ("set_identity_pem", identity::ssl_set_identity_pem(s, bytes, 1, bytes, 1)),
             ("perform_handshake", session::ssl_perform_handshake(s, name)),
             ("perform_handshake", session::ssl_perform_handshake(s, c"\xff".as_ptr())),
             ("connect", session::ssl_connect(s, bytes, 16)),

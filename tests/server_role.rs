@@ -122,7 +122,7 @@ fn an_identity_that_cannot_work_is_refused_when_it_is_set() {
         (&first.chain, "", "the private key is not valid PEM: no items found"),
     ] {
         let set = unsafe {
-            sslsock::abi::settings::ssl_set_identity_pem(
+            sslsock::abi::identity::ssl_set_identity_pem(
                 handle.0,
                 chain.as_ptr().cast(),
                 chain.len(),

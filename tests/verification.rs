@@ -10,7 +10,7 @@ use std::thread;
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, KeyPair, SanType};
 use rustls::version::{TLS12, TLS13};
-use sslsock::abi::{errors, handles, information, session, settings};
+use sslsock::abi::{errors, handles, information, session, trust};
 use support::fixtures::{ders, openssl_ca_as_leaf, openssl_version_1, server_showing};
 use support::pki::{Authority, Certified};
 use support::wire::{MODES, Transport, connect};
@@ -416,11 +416,10 @@ fn hostile_banners_are_quoted_and_cut() {
 fn trust_that_could_not_be_had_is_not_replaced_by_the_built_in_roots() {
     const MISSING: &CStr = c"/nonexistent/ca.pem";
     let pem = AUTHORITY.pem();
-    let add_file = |handle: &Handle, path: *const c_char| unsafe {
-        settings::ssl_add_trust_file(handle.0, path)
-    };
+    let add_file =
+        |handle: &Handle, path: *const c_char| unsafe { trust::ssl_add_trust_file(handle.0, path) };
     let add_pem = |handle: &Handle, pem: &str| unsafe {
-        settings::ssl_add_trust_pem(handle.0, pem.as_ptr().cast(), pem.len())
+        trust::ssl_add_trust_pem(handle.0, pem.as_ptr().cast(), pem.len())
     };
     let handshake = |prepare: &dyn Fn(&Handle)| {
         let peer = Peer::tls(AUTHORITY.issue(&["mail.test"]).server(), echo);
@@ -487,7 +486,7 @@ fn with_defaults() {
     let defaults = handles::ssl_defaults();
     assert_eq!(handles::ssl_defaults(), defaults, "always the same");
     let pem = AUTHORITY.pem();
-    assert_eq!(unsafe { settings::ssl_add_trust_pem(defaults, pem.as_ptr().cast(), pem.len()) }, 0);
+    assert_eq!(unsafe { trust::ssl_add_trust_pem(defaults, pem.as_ptr().cast(), pem.len()) }, 0);
     for mode in MODES {
         let peer = server();
         let socket = peer.connect();

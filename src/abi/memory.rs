@@ -1,6 +1,8 @@
 //! The program's memory: every pointer that crosses the boundary is checked here.
 
-use std::ffi::{CStr, c_char};
+use std::ffi::{CStr, OsStr, c_char};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use crate::error::{Code, Error, Result};
 
@@ -46,6 +48,19 @@ pub unsafe fn string<'a>(pointer: *const c_char, what: &str) -> Result<Option<&'
     string.to_str().map(Some).map_err(|_| {
         invalid(format!("{what} {} is not valid UTF-8", crate::error::quote(string.to_bytes())))
     })
+}
+
+/// A path need not be UTF-8.
+///
+/// # Safety
+/// `pointer` is NULL or NUL-terminated and lives as long as the path is used.
+pub unsafe fn path<'a>(pointer: *const c_char, what: &str) -> Result<&'a Path> {
+    if pointer.is_null() {
+        return Err(Error::new(Code::INVALID, format!("{what} is NULL")));
+    }
+    // SAFETY: not NULL; NUL-terminated as the caller promises.
+    let bytes = unsafe { CStr::from_ptr(pointer) }.to_bytes();
+    Ok(Path::new(OsStr::from_bytes(bytes)))
 }
 
 /// Writes one value.

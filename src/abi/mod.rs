@@ -8,6 +8,7 @@
 #![allow(clippy::missing_safety_doc)]
 
 mod boundary;
+mod hooks;
 mod memory;
 
 // In the order of the header.
@@ -17,6 +18,10 @@ pub mod types;
 pub mod handles;
 
 pub mod settings;
+
+pub mod trust;
+
+pub mod identity;
 
 pub mod session;
 

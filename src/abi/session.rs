@@ -14,7 +14,7 @@ use crate::sys::errno;
 /// Turns the connected socket into TLS, now, and returns when that is done: a total time limit
 /// (SSL_TIMEOUT_HANDSHAKE) bounds it, whatever O_NONBLOCK says. With SSL_FLAG_NONBLOCKING it
 /// answers SSL_ERR_WANT_READ or SSL_ERR_WANT_WRITE instead of waiting: poll the descriptor of
-/// ssl_get_transport_fd and call again.
+/// ssl_get_transport_fd and call again; or SSL_ERR_WANT_VALIDATION: see ssl_complete_validation.
 ///
 /// `host` is the peer's name (DNS or IP literal); NULL: that of ssl_set_peername. Without either
 /// SSL_ERR_NO_NAME, with two different ones SSL_ERR_INVALID. A server needs none.
@@ -43,6 +43,30 @@ pub unsafe extern "C" fn ssl_perform_handshake(s: *mut ssl_socket, host: *const 
         socket::refuse_upgrade_in_child(s as usize);
     }
     status(outcome)
+}
+
+/// Brings the answer of a certificate hook that has answered SSL_ERR_WANT_VALIDATION: `result` is
+/// what the hook would have answered. It may come before the hook has returned. Until then
+/// ssl_perform_handshake answers SSL_ERR_WANT_VALIDATION, and nothing of ours that depends on the
+/// answer is sent; call it again afterwards, whoever waits has to be told by the program. The wait
+/// counts against the handshake's time limit. SSL_ERR_STATE if no answer is awaited: it has been
+/// given, or the handshake has ended. Any thread, but not inside the hook.
+#[unsafe(no_mangle)]
+pub extern "C" fn ssl_complete_validation(s: *mut ssl_socket, result: i32) -> i32 {
+    status(entry!(ssl_complete_validation, change s, |_socket| {
+        let _ = result;
+        Err(Error::new(Code::UNSUPPORTED, "ssl_complete_validation"))
+    }))
+}
+
+/// Ends a handshake that is under way, in another thread or between two calls: it fails with
+/// SSL_ERR_CANCELLED, and as after every failure the connection is closed. If the certificate hook
+/// is running, the handshake ends when it returns. SSL_ERR_STATE if none is under way. Any thread.
+#[unsafe(no_mangle)]
+pub extern "C" fn ssl_cancel_handshake(s: *mut ssl_socket) -> i32 {
+    status(entry!(ssl_cancel_handshake, change s, |_socket| {
+        Err(Error::new(Code::UNSUPPORTED, "ssl_cancel_handshake"))
+    }))
 }
 
 /// Connects to the socket address of `len` bytes at `sockaddr`, then makes the handshake with the

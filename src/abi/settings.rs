@@ -1,21 +1,15 @@
 //! What is set before the handshake.
 
-use std::ffi::{OsStr, c_char, c_void};
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
-use std::sync::Arc;
+use std::ffi::{c_char, c_void};
 use std::time::Duration;
 
 use super::boundary::{entry, status};
-use super::constants::{SSL_CERT_X509, SSL_TIMEOUT_CLOSE, SSL_TIMEOUT_HANDSHAKE};
+use super::constants::{SSL_TIMEOUT_CLOSE, SSL_TIMEOUT_HANDSHAKE};
+use super::hooks::certificate_hook;
 use super::memory;
-use super::types::{ssl_blob, ssl_socket, ssl_validate_cert_fn};
-use crate::error::{Code, Error, Result};
-use crate::socket::Socket;
-use crate::socket::settings::Hook;
-use crate::tls::identity::Identity;
+use super::types::{ssl_socket, ssl_validate_cert_fn};
+use crate::error::{Code, Error};
 use crate::verify::name::PeerName;
-use crate::verify::trust::Trust;
 
 /// Sets the flags (SSL_FLAG_*); they replace the earlier ones. An unknown bit answers
 /// SSL_ERR_INVALID, one that is not supported yet SSL_ERR_UNSUPPORTED, a change after the
@@ -47,7 +41,7 @@ pub extern "C" fn ssl_set_validate_cert_hook(
 ) -> i32 {
     status(entry!(ssl_set_validate_cert_hook, change s, |socket| {
         socket.configure(|settings| {
-            settings.hook = hook_from(hook, arg);
+            settings.hook = certificate_hook(hook, arg);
             Ok(())
         })
     }))
@@ -55,7 +49,8 @@ pub extern "C" fn ssl_set_validate_cert_hook(
 
 /// Sets the name that the peer's certificate must be for, and that the peer is told (SNI): a DNS
 /// name or an IP literal. A name outside ASCII is converted (IDNA). The string is copied; NULL
-/// clears it. SSL_ERR_INVALID if it is not a name, SSL_ERR_NO_NAME if it is empty. Any thread, before the handshake.
+/// clears it. SSL_ERR_INVALID if it is not a name, SSL_ERR_NO_NAME if it is empty. Any thread,
+/// before the handshake.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ssl_set_peername(s: *mut ssl_socket, name: *const c_char) -> i32 {
     status(entry!(ssl_set_peername, change s, |socket| {
@@ -90,145 +85,67 @@ pub extern "C" fn ssl_set_timeout(s: *mut ssl_socket, which: u32, ms: u32) -> i3
     }))
 }
 
-/// Trusts the CA certificates in the PEM file `pem_path`. The first trust call replaces the
-/// built-in roots, later ones add. SSL_ERR_IO if the file cannot be read, SSL_ERR_BAD_DATA if
-/// there is no usable certificate in it. After a failure the built-in roots do not count either:
-/// until a trust call succeeds the handshake fails with the same error. Any thread, before the
-/// handshake.
+/// Sets the application protocols to be offered or, for a server, to be chosen from, most wanted
+/// first (ALPN, RFC 7301): each as one byte of length and that many bytes, as in
+/// "\x02h2\x08http/1.1". Copied; 0 bytes clear them. What was agreed is in ssl_session_info.
+/// SSL_ERR_INVALID if the list is malformed. Any thread, before the handshake.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn ssl_add_trust_file(s: *mut ssl_socket, pem_path: *const c_char) -> i32 {
-    status(entry!(ssl_add_trust_file, change s, |socket| {
-        add_trust(socket, |trust| {
-            // SAFETY: NUL-terminated as the header demands.
-            trust.add_file(unsafe { path(pem_path, "pem_path") }?)
-        })
-    }))
-}
-
-/// Trusts the CA certificates in the `len` bytes of PEM at `pem`, which are copied. The first
-/// trust call replaces the built-in roots, later ones add. SSL_ERR_BAD_DATA if there is no usable
-/// certificate in it; a failure as for ssl_add_trust_file. Any thread, before the handshake.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn ssl_add_trust_pem(
+pub unsafe extern "C" fn ssl_set_alpn(
     s: *mut ssl_socket,
-    pem: *const c_void,
+    protocols: *const c_void,
     len: usize,
 ) -> i32 {
-    status(entry!(ssl_add_trust_pem, change s, |socket| {
-        add_trust(socket, |trust| {
-            // SAFETY: readable as the header demands.
-            trust.add_pem(unsafe { memory::bytes(pem.cast(), len, "pem") }?)
-        })
-    }))
-}
-
-/// Trusts what the system trusts (the distribution's CA certificates). The first trust call
-/// replaces the built-in roots, later ones add. SSL_ERR_IO if the system has none; a failure as
-/// for ssl_add_trust_file. Any thread, before the handshake.
-#[unsafe(no_mangle)]
-pub extern "C" fn ssl_use_system_trust(s: *mut ssl_socket) -> i32 {
-    status(entry!(ssl_use_system_trust, change s, |socket| {
-        add_trust(socket, Trust::add_system)
-    }))
-}
-
-/// Sets the certificate chain and private key of this side, both PEM and copied: leaf first; the
-/// key in PKCS #8, PKCS #1 or SEC 1 form, not encrypted. A server needs one.
-/// SSL_ERR_BAD_DATA if they cannot be used or do not belong together.
-/// Any thread, before the handshake.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn ssl_set_identity_pem(
-    s: *mut ssl_socket,
-    chain: *const c_void,
-    chain_len: usize,
-    key: *const c_void,
-    key_len: usize,
-) -> i32 {
-    status(entry!(ssl_set_identity_pem, change s, |socket| {
+    status(entry!(ssl_set_alpn, change s, |_socket| {
         // SAFETY: readable as the header demands.
-        let chain = unsafe { memory::bytes(chain.cast(), chain_len, "chain") }?;
-        // SAFETY: the same.
-        let key = unsafe { memory::bytes(key.cast(), key_len, "key") }?;
-        let identity = Identity::from_pem(chain, key)?;
-        socket.configure(|settings| {
-            settings.identity = Some(identity);
-            Ok(())
-        })
+        let _ = unsafe { memory::bytes(protocols.cast(), len, "protocols") }?;
+        Err(Error::new(Code::UNSUPPORTED, "ssl_set_alpn"))
     }))
 }
 
-/// ssl_set_identity_pem with the contents of two files, which may be the same.
-/// SSL_ERR_IO if one cannot be read.
+/// Sets the oldest and the newest version of TLS that are allowed: SSL_PROTOCOL_TLS1_2 or
+/// SSL_PROTOCOL_TLS1_3 each; both by default. Anything else, or a `min` above `max`, answers
+/// SSL_ERR_INVALID: older versions are not safe. Any thread, before the handshake.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn ssl_set_identity_file(
-    s: *mut ssl_socket,
-    chain_path: *const c_char,
-    key_path: *const c_char,
-) -> i32 {
-    status(entry!(ssl_set_identity_file, change s, |socket| {
-        // SAFETY: NUL-terminated as the header demands.
-        let (chain, key) = unsafe { (path(chain_path, "chain_path")?, path(key_path, "key_path")?) };
-        let identity = Identity::from_files(chain, key)?;
-        socket.configure(|settings| {
-            settings.identity = Some(identity);
-            Ok(())
-        })
+pub extern "C" fn ssl_set_protocols(s: *mut ssl_socket, min: u16, max: u16) -> i32 {
+    status(entry!(ssl_set_protocols, change s, |_socket| {
+        let _ = (min, max);
+        Err(Error::new(Code::UNSUPPORTED, "ssl_set_protocols"))
     }))
 }
 
-/// Files are read before any lock is taken.
-fn add_trust(socket: &Socket, load: impl FnOnce(&mut Trust) -> Result<()>) -> Result<()> {
-    let mut trust = Trust::default();
-    let loaded = load(&mut trust).map(|()| trust);
-    socket.configure(|settings| settings.add_trust(loaded))
+/// Appends the secrets of the sessions of this handle to the file `path` (NSS key log format), with
+/// which Wireshark decrypts what was recorded: for finding errors only, whoever has the file can
+/// read everything. It is made for its owner alone. The environment (SSLKEYLOGFILE) is never looked
+/// at. NULL: no file. SSL_ERR_IO if it cannot be opened, SSL_ERR_STATE in a program that runs with
+/// more rights than its user. Any thread, before the handshake.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ssl_set_key_log_file(s: *mut ssl_socket, path: *const c_char) -> i32 {
+    status(entry!(ssl_set_key_log_file, change s, |_socket| {
+        let _ = path;
+        Err(Error::new(Code::UNSUPPORTED, "ssl_set_key_log_file"))
+    }))
 }
 
-/// A path need not be UTF-8.
+/// Has the handshake of `s` resume the session of `other`, as an FTP server demands for its data
+/// connections. `other` must be a client whose handshake is complete; its connection may have
+/// ended since. NULL: any session with the same peer name and settings, as without this call.
 ///
-/// # Safety
-/// `pointer` is NULL or NUL-terminated and lives as long as the path is used.
-unsafe fn path<'a>(pointer: *const c_char, what: &str) -> Result<&'a Path> {
-    if pointer.is_null() {
-        return Err(Error::new(Code::INVALID, format!("{what} is NULL")));
-    }
-    // SAFETY: not NULL; NUL-terminated as the caller promises.
-    let bytes = unsafe { std::ffi::CStr::from_ptr(pointer) }.to_bytes();
-    Ok(Path::new(OsStr::from_bytes(bytes)))
-}
-
-/// The program's argument, which the library only carries.
-struct HookArgument(*mut c_void);
-
-// SAFETY: the library never looks at what it points to. That the hook runs on whichever thread
-// asks for the handshake is in its documentation.
-unsafe impl Send for HookArgument {}
-// SAFETY: as above.
-unsafe impl Sync for HookArgument {}
-
-fn hook_from(hook: ssl_validate_cert_fn, arg: *mut c_void) -> Option<Hook> {
-    let hook = hook?;
-    let argument = HookArgument(arg);
-    let call = Arc::new(move |leaf: &[u8], flags: u32| {
-        let argument = &argument;
-        let blob = ssl_blob {
-            // rustls takes no certificate message above 64 KiB.
-            cbSize: leaf.len() as u32,
-            pBlobData: leaf.as_ptr().cast_mut(),
-        };
-        // SAFETY: the program gave this function for this purpose; the blob and the certificate
-        // live until it returns.
-        unsafe { hook(SSL_CERT_X509, argument.0, 1, &blob, flags) }
-    });
-    Some(Hook { call, function: hook as usize, argument: arg.expose_provenance() })
-}
-
-/// The same for a function whose address the program has put into a buffer.
-pub(super) fn hook_at(function: usize, argument: usize) -> Option<Hook> {
-    let function = std::ptr::with_exposed_provenance::<c_void>(function);
-    // SAFETY: NULL is `None`; otherwise the program says that this is such a function, as it does
-    // by the type of an argument.
-    let hook = unsafe { std::mem::transmute::<*const c_void, ssl_validate_cert_fn>(function) };
-    hook_from(hook, std::ptr::with_exposed_provenance_mut(argument))
+/// `s` takes the peer name of `other` if it has none. At the handshake trust, pins, revocation
+/// lists, identity, hooks (present or not), suites and protocol versions must be the same as those
+/// of `other`: a session got under one setting says nothing about another, and SSL_ERR_INVALID
+/// tells what differs. If no session of `other` is left, or the server does not take it, a full
+/// handshake is made; ssl_session_info.resumed tells, and SSL_FLAG_REQUIRE_RESUMPTION makes that an
+/// error.
+///
+/// A session of TLS 1.3 is good for one connection; servers send new ones as they like. Read from
+/// the control connection before a data connection is opened, as one that waits for the server's
+/// answer does. Any thread, before the handshake of `s`.
+#[unsafe(no_mangle)]
+pub extern "C" fn ssl_set_session_from(s: *mut ssl_socket, other: *mut ssl_socket) -> i32 {
+    status(entry!(ssl_set_session_from, change s, |_socket| {
+        let _ = other;
+        Err(Error::new(Code::UNSUPPORTED, "ssl_set_session_from"))
+    }))
 }
 
 fn invalid(text: &str) -> Error {

@@ -26,9 +26,11 @@ pub struct ssl_blob {
 /// `chain` the peer's own certificate in DER, valid during the call only; `flags` has
 /// SSL_CERT_FLAG_ISSUER_UNKNOWN set if anything is wrong: issuer, name, dates or form.
 ///
-/// It answers SSL_ERR_OKAY (0) to accept the certificate, whatever is wrong with it, anything else
-/// to refuse. Inside it only the ssl_get_* functions may be called for the same handle. It must
-/// return: an exception or longjmp through the library is undefined.
+/// It answers SSL_ERR_OKAY (0) to accept the certificate, whatever is wrong with it (but not a key
+/// that is too weak or not among the pins), anything else to refuse. With SSL_FLAG_NONBLOCKING
+/// SSL_ERR_WANT_VALIDATION means that ssl_complete_validation will bring the answer. Inside it only
+/// the ssl_get_* functions may be called for the same handle. It must return: an exception or
+/// longjmp through the library is undefined.
 pub type ssl_validate_cert_fn = Option<
     unsafe extern "C" fn(
         r#type: u32,
@@ -36,6 +38,58 @@ pub type ssl_validate_cert_fn = Option<
         chain_len: u32,
         chain: *const ssl_blob,
         flags: u32,
+    ) -> i32,
+>;
+
+/// The hook that chooses a client certificate (Windows CE: SSLAUTHREQUESTFUNC).
+///
+/// It is called at most once per handshake, when the server asks for a certificate, on the thread
+/// that asked for the handshake, with no lock held; its time does not count. `type` is
+/// SSL_CERT_X509; `arg` is what was given to ssl_set_auth_request_hook; `issuers` has the
+/// distinguished names in DER of the CAs that the server accepts, none if it does not say;
+/// `flags` is 0. All are valid during the call only.
+///
+/// It answers SSL_ERR_OKAY with a chain, leaf first, in DER: `*chain` points to `*chain_len` blobs,
+/// which the library copies as soon as the hook has returned. The leaf must be that of an identity
+/// set on the handle (ssl_set_identity_*, ssl_add_identity_*), whose key then signs, or the
+/// signature hook (SO_SSL_SET_SIGNATURE_HOOK) has to hold the key. With `*chain_len` left 0 the
+/// library chooses among the handle's identities as without a hook. SSL_ERR_NO_CERT: go on without
+/// a certificate. Anything else ends the handshake with that result, as from the certificate hook.
+/// Inside it only the ssl_get_* functions may be called for the same handle. It must return: an
+/// exception or longjmp through the library is undefined.
+pub type ssl_auth_request_fn = Option<
+    unsafe extern "C" fn(
+        r#type: u32,
+        arg: *mut c_void,
+        issuer_count: u32,
+        issuers: *const ssl_blob,
+        flags: u32,
+        chain_len: *mut u32,
+        chain: *mut *mut ssl_blob,
+    ) -> i32,
+>;
+
+/// Signs with a private key that the library does not see, such as one in a smart card or a
+/// hardware module (Windows CE: SSLSIGNATUREFUNC, with the schemes of today).
+///
+/// It is called on the thread that asked for the handshake, with no lock held. `type` is the
+/// signature scheme as in RFC 8446, section 4.2.3 (0x0403 ecdsa_secp256r1_sha256, 0x0804
+/// rsa_pss_rsae_sha256, ...); `arg` is what was given with the hook; `source` has the `source_len`
+/// bytes to be signed, not hashed yet; `flags` is SSL_SIGN_PERFORM_HASH. `*dest_len` is the
+/// capacity of `dest`, at least 1,024, and becomes the length of the signature (ECDSA in DER).
+///
+/// It answers SSL_ERR_OKAY, or anything else to fail the handshake with SSL_ERR_SIGNATURE. Inside
+/// it only the ssl_get_* functions may be called for the same handle. It must return: an exception
+/// or longjmp through the library is undefined.
+pub type ssl_signature_fn = Option<
+    unsafe extern "C" fn(
+        r#type: u32,
+        arg: *mut c_void,
+        source: *const u8,
+        source_len: u32,
+        flags: u32,
+        dest: *mut u8,
+        dest_len: *mut u32,
     ) -> i32,
 >;
 

@@ -4,8 +4,8 @@ use std::ffi::{CString, c_void};
 use std::sync::Arc;
 
 use super::boundary::{entry, status};
+use super::hooks::certificate_hook_at;
 use super::memory;
-use super::settings::hook_at;
 use super::types::{Opaque, ssl_message_box_fn, ssl_socket};
 use crate::error::{Code, Error, Result};
 use crate::socket::{self, Socket};
@@ -187,7 +187,7 @@ pub(super) unsafe fn control(
         if !returned.is_null() {
             memory::check_target(returned, "returned")?;
         }
-        Ok(Request { code, input, hook_from: hook_at })
+        Ok(Request { code, input, hook_from: certificate_hook_at })
     });
     match arguments {
         Ok(request) => {

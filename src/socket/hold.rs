@@ -6,7 +6,7 @@
 use std::os::fd::{AsFd, BorrowedFd, RawFd};
 
 use super::settings::SSL_FLAG_DEFER_HANDSHAKE;
-use super::{Role, Socket, State, defaults_only};
+use super::{Role, Socket, State, settings_only};
 use crate::error::{Code, Error, Result};
 use crate::sys::address::Address;
 use crate::sys::hold::{self, Stage};
@@ -60,7 +60,7 @@ impl Socket {
     /// failed.
     pub fn hold(&self, hold: bool) -> Result<()> {
         if matches!(self.role, Role::Defaults) {
-            return Err(defaults_only());
+            return Err(settings_only());
         }
         let fd = self.program_end()?;
         self.change_state(|state| {

@@ -20,8 +20,8 @@ use std::time::Duration;
 
 use hold::Secure;
 pub use registry::{
-    by_descriptor, default_trust, defaults, end_process, find, flush_all, free, open, open_secure,
-    refuse_upgrade_in_child, refuse_upgrade_of,
+    by_descriptor, default_trust, defaults, end_process, find, flush_all, free, new_settings, open,
+    open_secure, refuse_upgrade_in_child, refuse_upgrade_of,
 };
 use settings::Settings;
 use upgrade::Pending;
@@ -79,6 +79,8 @@ enum Role {
     Descriptor(RawFd),
     /// Takes settings only; later sockets start with a copy.
     Defaults,
+    /// Takes settings only.
+    Settings,
 }
 
 struct State {
@@ -379,7 +381,7 @@ impl Socket {
         let state = self.state();
         match &state.phase {
             Phase::Open(channel) => Ok(channel.clone()),
-            _ if matches!(self.role, Role::Defaults) => Err(defaults_only()),
+            _ if !matches!(self.role, Role::Descriptor(_)) => Err(settings_only()),
             phase => {
                 let error = not_open(phase);
                 drop(state);
@@ -394,7 +396,7 @@ impl Socket {
     /// A duplicate of the program's descriptor, if the number still is what it was.
     fn program_end(&self) -> Result<OwnedFd> {
         let identity = self.state().identity;
-        let Role::Descriptor(number) = self.role else { return Err(defaults_only()) };
+        let Role::Descriptor(number) = self.role else { return Err(settings_only()) };
         if let Some(identity) = identity
             && let Some(end) = try_duplicate_if(number, identity)?
         {
@@ -465,9 +467,9 @@ fn connection_over() -> Error {
     Error::new(Code::STATE, "the connection is over and has been closed")
 }
 
-fn defaults_only() -> Error {
+fn settings_only() -> Error {
     Error::new(
         Code::STATE,
-        "this is the handle of the defaults: it takes settings only, it has no connection",
+        "this handle (ssl_defaults, ssl_settings_new) takes settings only, it has no connection",
     )
 }

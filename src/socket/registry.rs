@@ -101,6 +101,13 @@ pub fn defaults() -> Result<Token> {
     Ok(token)
 }
 
+/// A handle like that of the defaults, of the program's own.
+pub fn new_settings() -> Result<Token> {
+    process::watch_forks();
+    let settings = default_settings();
+    SOCKETS.insert(|token| Arc::new(Socket::new(token, Role::Settings, None, settings)))
+}
+
 /// Whom new sockets trust.
 pub fn default_trust() -> Trust {
     default_settings().trust

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::error::{Code, Error, Result};
 use crate::tls::identity::Identity;
-use crate::tls::suites::Suites;
+use crate::tls::parameters::Parameters;
 use crate::verify::name::PeerName;
 use crate::verify::trust::Trust;
 
@@ -17,6 +17,10 @@ pub(crate) const SSL_FLAG_NONBLOCKING: u32 = 0x2_0000;
 pub(crate) const SSL_FLAG_STRICT: u32 = 0x4_0000;
 pub(crate) const SSL_FLAG_ALLOW_TRUNCATION: u32 = 0x8_0000;
 pub(crate) const SSL_FLAG_UNIX_PAIR: u32 = 0x10_0000;
+pub(crate) const SSL_FLAG_REQUIRE_RESUMPTION: u32 = 0x20_0000;
+pub(crate) const SSL_FLAG_NO_RESUMPTION: u32 = 0x40_0000;
+pub(crate) const SSL_FLAG_ASK_CLIENT: u32 = 0x80_0000;
+pub(crate) const SSL_FLAG_NO_POST_QUANTUM: u32 = 0x100_0000;
 
 /// The leaf's DER and the `SSL_CERT_FLAG_*` bits in, the verdict out.
 pub type HookCall = Arc<dyn Fn(&[u8], u32) -> i32 + Send + Sync>;
@@ -36,10 +40,11 @@ pub struct Settings {
     pub hook: Option<Hook>,
     pub peer_name: Option<PeerName>,
     pub trust: Trust,
-    pub identity: Option<Identity>,
+    /// The first is shown where nothing speaks for another.
+    pub identities: Vec<Identity>,
     pub handshake_timeout: Option<Duration>,
     pub close_timeout: Option<Duration>,
-    pub suites: Suites,
+    pub parameters: Parameters,
     pub kept: Kept,
 }
 
@@ -60,10 +65,10 @@ impl Default for Settings {
             hook: None,
             peer_name: None,
             trust: Trust::default(),
-            identity: None,
+            identities: Vec::new(),
             handshake_timeout: Some(Duration::from_secs(30)),
             close_timeout: Some(Duration::from_secs(5)),
-            suites: Suites::default(),
+            parameters: Parameters::default(),
             kept: Kept::default(),
         }
     }
@@ -118,7 +123,11 @@ const KNOWN_FLAGS: u32 = SSL_FLAG_SERVER
     | SSL_FLAG_NONBLOCKING
     | SSL_FLAG_STRICT
     | SSL_FLAG_ALLOW_TRUNCATION
-    | SSL_FLAG_UNIX_PAIR;
+    | SSL_FLAG_UNIX_PAIR
+    | SSL_FLAG_REQUIRE_RESUMPTION
+    | SSL_FLAG_NO_RESUMPTION
+    | SSL_FLAG_ASK_CLIENT
+    | SSL_FLAG_NO_POST_QUANTUM;
 
 #[cfg(test)]
 mod tests {

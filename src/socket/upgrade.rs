@@ -15,7 +15,7 @@ use super::settings::{
     SSL_FLAG_STRICT, SSL_FLAG_UNIX_PAIR, Settings,
 };
 use super::{
-    Addresses, Channel, Phase, Role, Socket, Verdict, Verification, defaults_only, not_open,
+    Addresses, Channel, Phase, Role, Socket, Verdict, Verification, not_open, settings_only,
 };
 use crate::error::{Code, Error, Result};
 use crate::io::deadline::Deadline;
@@ -29,6 +29,7 @@ use crate::sys::identity::Identity;
 use crate::sys::private_fd::PrivateFd;
 use crate::sys::{process, socket_options, stream_socket, thread};
 use crate::tls::config::{self, ClientSetup};
+use crate::tls::context::Context;
 use crate::tls::engine::Engine;
 use crate::verify::judged::judge;
 use crate::verify::name::PeerName;
@@ -127,7 +128,7 @@ impl Socket {
 
     /// Claims the handshake for this thread. What is refused here changes nothing.
     fn begin(&self) -> Result<Option<Box<Pending>>> {
-        let Role::Descriptor(number) = self.role else { return Err(defaults_only()) };
+        let Role::Descriptor(number) = self.role else { return Err(settings_only()) };
         let mut state = self.state();
         match &state.phase {
             Phase::Plain => {
@@ -160,7 +161,7 @@ impl Socket {
     }
 
     fn prepare(&self, whom: Whom<'_>) -> Result<Pending> {
-        let Role::Descriptor(number) = self.role else { return Err(defaults_only()) };
+        let Role::Descriptor(number) = self.role else { return Err(settings_only()) };
         let settings = self.settings();
         let is_server = settings.has(SSL_FLAG_SERVER);
         // The descriptor is taken out of the program's reach before anything else can fail.
@@ -191,7 +192,7 @@ impl Socket {
         socket_options::hold_nothing_back(transport.as_fd());
         let deadline = Deadline::after(settings.handshake_timeout);
         let (engine, client) = if is_server {
-            let config = config::server(settings.identity.as_ref(), &settings.suites)?;
+            let config = config::server(settings.identities.first(), &settings.parameters)?;
             (Engine::server(config)?, None)
         } else {
             let name = whom.name(&settings, self.derived_name())?;
@@ -200,9 +201,13 @@ impl Socket {
                 (Some(_), Some(_)) => Mode::Provisional,
                 (None, Some(_)) => Mode::Nameless,
             };
-            let identity = settings.identity.as_ref();
-            let setup = config::client(&settings.trust, mode, identity, &settings.suites)?;
-            let engine = Engine::client(&setup, name.as_ref().map(PeerName::server_name))?;
+            let identity = settings.identities.first();
+            let setup = config::client(&settings.trust, mode, identity, &settings.parameters)?;
+            let engine = Engine::client(
+                &setup,
+                name.as_ref().map(PeerName::server_name),
+                Context::default(),
+            )?;
             (engine, Some(Client { setup, name }))
         };
         let pending = Pending { engine, transport, path, deadline, settings, client };

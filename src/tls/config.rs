@@ -1,6 +1,5 @@
 //! rustls configurations: one per distinct setting, shared by all sockets that have it.
 
-use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
@@ -10,9 +9,10 @@ use rustls::server::NoServerSessionStorage;
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConfig, ServerConfig};
 
+use super::context;
 use super::failure;
 use super::identity::Identity;
-use super::suites::Suites;
+use super::parameters::Parameters;
 use crate::error::{Code, Error, Result};
 use crate::sys::process::PerProcess;
 use crate::verify::trust::Trust;
@@ -30,14 +30,14 @@ pub fn client(
     trust: &Trust,
     mode: Mode,
     identity: Option<&Identity>,
-    suites: &Suites,
+    parameters: &Parameters,
 ) -> Result<Arc<ClientSetup>> {
     trust.check()?;
     let key = ClientKey {
         trust: trust.key(),
         mode,
         identity: identity.map(Identity::key),
-        suites: suites.clone(),
+        parameters: parameters.clone(),
     };
     let mut setups =
         CLIENT_SETUPS.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
@@ -45,7 +45,7 @@ pub fn client(
         return Ok(setup);
     }
     let verifier = Arc::new(Verifier::new(trust, mode)?);
-    let builder = ClientConfig::builder_with_provider(suites.restrict(provider()))
+    let builder = ClientConfig::builder_with_provider(parameters.suites.restrict(provider()))
         .with_safe_default_protocol_versions()
         .map_err(|error| failure::from_rustls(error, None))?
         .dangerous()
@@ -63,7 +63,7 @@ pub fn client(
     Ok(setup)
 }
 
-pub fn server(identity: Option<&Identity>, suites: &Suites) -> Result<Arc<ServerConfig>> {
+pub fn server(identity: Option<&Identity>, parameters: &Parameters) -> Result<Arc<ServerConfig>> {
     let identity = identity.ok_or_else(|| {
         Error::new(
             Code::NO_CERT,
@@ -71,13 +71,13 @@ pub fn server(identity: Option<&Identity>, suites: &Suites) -> Result<Arc<Server
              before the handshake",
         )
     })?;
-    let key = (identity.key(), suites.clone());
+    let key = (identity.key(), parameters.clone());
     let mut configs =
         SERVER_CONFIGS.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(config) = configs.get(&key).and_then(Weak::upgrade) {
         return Ok(config);
     }
-    let mut config = ServerConfig::builder_with_provider(suites.restrict(provider()))
+    let mut config = ServerConfig::builder_with_provider(parameters.suites.restrict(provider()))
         .with_safe_default_protocol_versions()
         .map_err(|error| failure::from_rustls(error, None))?
         .with_no_client_auth()
@@ -90,11 +90,6 @@ pub fn server(identity: Option<&Identity>, suites: &Suites) -> Result<Arc<Server
     Ok(config)
 }
 
-/// Whether a server has asked this thread for a client certificate while none was set; once.
-pub fn take_unmet_demand() -> bool {
-    UNMET_DEMAND.take()
-}
-
 /// Notes that a certificate would have been wanted: a server rarely says so when it gives up.
 #[derive(Debug)]
 struct NoIdentity;
@@ -105,7 +100,7 @@ impl ResolvesClientCert for NoIdentity {
         _root_hint_subjects: &[&[u8]],
         _schemes: &[rustls::SignatureScheme],
     ) -> Option<Arc<CertifiedKey>> {
-        UNMET_DEMAND.set(true);
+        context::with(|context| context.unmet_demand = true);
         None
     }
 
@@ -114,19 +109,15 @@ impl ResolvesClientCert for NoIdentity {
     }
 }
 
-thread_local! {
-    static UNMET_DEMAND: Cell<bool> = const { Cell::new(false) };
-}
-
 #[derive(PartialEq, Eq, Hash)]
 struct ClientKey {
     trust: [u8; 32],
     mode: Mode,
     identity: Option<[u8; 32]>,
-    suites: Suites,
+    parameters: Parameters,
 }
 
-type ServerKey = ([u8; 32], Suites);
+type ServerKey = ([u8; 32], Parameters);
 
 fn single(certified_key: Arc<CertifiedKey>) -> Arc<SingleCertAndKey> {
     Arc::new(SingleCertAndKey::from(certified_key))

@@ -13,7 +13,8 @@ use rustls::unbuffered::{ConnectionState, EncodeError, EncryptError, UnbufferedS
 use rustls::{CommonState, HandshakeKind};
 
 use super::buffer::Buffer;
-use super::config::{self, ClientSetup};
+use super::config::ClientSetup;
+use super::context::{self, Context};
 use super::failure;
 use crate::error::{Code, Error, Result};
 use crate::verify::report::Report;
@@ -34,8 +35,8 @@ pub struct Engine {
     /// A hook decides about the certificate, the verifier only reports.
     hooked: bool,
     report: Option<Report>,
-    /// The server asked for a client certificate and none was set.
-    unmet_demand: bool,
+    /// Never absent but while rustls is being called.
+    context: Option<Box<Context>>,
     approval_pending: bool,
     heard_from_peer: bool,
     peer_closed: bool,
@@ -55,21 +56,28 @@ pub enum HandshakeStep {
 
 impl Engine {
     /// Without a name, the configuration has to be one for a peer without a name.
-    pub fn client(setup: &ClientSetup, name: Option<ServerName<'static>>) -> Result<Self> {
+    pub fn client(
+        setup: &ClientSetup,
+        name: Option<ServerName<'static>>,
+        context: Context,
+    ) -> Result<Self> {
         // rustls wants one. An address is not sent, and the verifier does not look at this one.
         let name = name.unwrap_or(ServerName::from(IpAddr::V4(Ipv4Addr::UNSPECIFIED)));
-        let connection = UnbufferedClientConnection::new(setup.config.clone(), name)
-            .map_err(|error| failure::from_rustls(error, None))?;
-        Ok(Self::new(Connection::Client(connection), setup.mode != Mode::Reject))
+        let mut context = Some(Box::new(context));
+        let connection = context::enter(&mut context, || {
+            UnbufferedClientConnection::new(setup.config.clone(), name)
+        })
+        .map_err(|error| failure::from_rustls(error, None))?;
+        Ok(Self::new(Connection::Client(connection), setup.mode != Mode::Reject, context))
     }
 
     pub fn server(config: Arc<rustls::ServerConfig>) -> Result<Self> {
         let connection = UnbufferedServerConnection::new(config)
             .map_err(|error| failure::from_rustls(error, None))?;
-        Ok(Self::new(Connection::Server(connection), false))
+        Ok(Self::new(Connection::Server(connection), false, Some(Box::default())))
     }
 
-    fn new(connection: Connection, hooked: bool) -> Self {
+    fn new(connection: Connection, hooked: bool, context: Option<Box<Context>>) -> Self {
         Self {
             connection,
             incoming: Buffer::new(),
@@ -79,7 +87,7 @@ impl Engine {
             early_plaintext: Buffer::new(),
             hooked,
             report: None,
-            unmet_demand: false,
+            context,
             approval_pending: true,
             heard_from_peer: false,
             peer_closed: false,
@@ -301,20 +309,20 @@ impl Engine {
             Want::Handshake | Want::Read => self.incoming.len(),
         };
         let input = &mut self.incoming.readable_mut()[..visible];
-        let (discard, outcome) = match &mut self.connection {
+        let (connection, outgoing) = (&mut self.connection, &mut self.outgoing);
+        let (discard, outcome) = context::enter(&mut self.context, || match connection {
             Connection::Client(connection) => {
-                handle(connection.process_tls_records(input), &mut self.outgoing, sink, want)
+                handle(connection.process_tls_records(input), outgoing, sink, want)
             }
             Connection::Server(connection) => {
-                handle(connection.process_tls_records(input), &mut self.outgoing, sink, want)
+                handle(connection.process_tls_records(input), outgoing, sink, want)
             }
-        };
+        });
         self.discard(discard);
         // What is shared has no connection of its own: it leaves what it knows with the thread.
         if let Some(report) = verifier::take_report() {
             self.report = Some(report);
         }
-        self.unmet_demand |= config::take_unmet_demand();
         match outcome {
             Ok(Outcome::PeerClosed) => {
                 self.peer_closed = true;
@@ -331,8 +339,11 @@ impl Engine {
                 let rejection = self.report.as_ref().filter(|_| !self.hooked);
                 let rejection = rejection.and_then(|report| report.error.as_ref());
                 let mut error = failure::from_rustls(error, rejection);
-                if self.unmet_demand {
-                    error = failure::with_unmet_demand(error);
+                if let Some(context) = &mut self.context {
+                    if context.unmet_demand {
+                        error = failure::with_unmet_demand(error);
+                    }
+                    error = context.failure.take().unwrap_or(error);
                 }
                 self.queue_alert();
                 Err(self.fail(error))

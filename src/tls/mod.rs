@@ -2,7 +2,9 @@
 
 pub mod buffer;
 pub mod config;
+pub mod context;
 pub mod engine;
 pub mod failure;
 pub mod identity;
+pub mod parameters;
 pub mod suites;

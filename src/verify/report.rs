@@ -47,6 +47,10 @@ pub(crate) const CAUSE_SIGNATURE: u32 = 0x40;
 pub(crate) const CAUSE_WEAK_KEY: u32 = 0x80;
 /// The certificate cannot be parsed or is of a kind that cannot be verified.
 pub(crate) const CAUSE_MALFORMED: u32 = 0x100;
+/// The key is none of those that were pinned.
+pub(crate) const CAUSE_PIN: u32 = 0x200;
+/// Revocation lists were given and do not say whether a certificate has been revoked.
+pub(crate) const CAUSE_REVOCATION_UNKNOWN: u32 = 0x400;
 
 /// How many names [`Report::presented`] keeps.
 pub(crate) const PRESENTED_LIMIT: usize = 100;
@@ -102,9 +106,10 @@ fn code(cause: u32) -> Code {
 }
 
 /// Most important first.
-const CODES: [(u32, Code); 9] = [
+const CODES: [(u32, Code); 11] = [
     (CAUSE_MALFORMED, Code::BAD_DATA),
     (CAUSE_SIGNATURE, Code::BAD_SIG),
+    (CAUSE_PIN, Code::PIN),
     (CAUSE_ISSUER_UNKNOWN, Code::CERT_UNKNOWN),
     (CAUSE_REVOKED, Code::CERT_REVOKED),
     (CAUSE_EXPIRED, Code::CERT_EXPIRED),
@@ -112,6 +117,7 @@ const CODES: [(u32, Code); 9] = [
     (CAUSE_NAME, Code::NAME),
     (CAUSE_USAGE, Code::CERT_UNKNOWN),
     (CAUSE_WEAK_KEY, Code::CERT_UNKNOWN),
+    (CAUSE_REVOCATION_UNKNOWN, Code::CERT_UNKNOWN),
 ];
 
 #[cfg(test)]
@@ -142,6 +148,6 @@ mod tests {
             assert_eq!(all & cause, 0);
             all | cause
         });
-        assert_eq!(all, 0x1ff);
+        assert_eq!(all, 0x7ff);
     }
 }

@@ -98,7 +98,7 @@ pub fn control(socket: &Socket, request: &Request<'_>) -> Result<Vec<u8>> {
             let (list, suites) = ciphers::accepted(input)?;
             socket.configure(|settings| {
                 settings.kept.ciphers = Some(list.into());
-                settings.suites = suites;
+                settings.parameters.suites = suites;
                 Ok(())
             })?;
         }

@@ -24,7 +24,7 @@ pub use sslsock::abi::constants::*;
 use sslsock::abi::types::{
     ssl_error_info, ssl_session_info, ssl_socket, ssl_validate_cert_fn, ssl_verify_report,
 };
-use sslsock::abi::{errors, handles, information, session, settings};
+use sslsock::abi::{errors, handles, identity, information, session, settings, trust};
 
 /// A handle, freed when dropped.
 pub struct Handle(pub *mut ssl_socket);
@@ -59,7 +59,7 @@ impl Handle {
     }
 
     pub fn trust(self, pem: &str) -> Self {
-        let added = unsafe { settings::ssl_add_trust_pem(self.0, pem.as_ptr().cast(), pem.len()) };
+        let added = unsafe { trust::ssl_add_trust_pem(self.0, pem.as_ptr().cast(), pem.len()) };
         assert_eq!(added, 0);
         self
     }
@@ -77,7 +77,7 @@ impl Handle {
     pub fn identity(self, chain: &str, key: &str) -> Self {
         let (chain, key) = (chain.as_bytes(), key.as_bytes());
         let set = unsafe {
-            settings::ssl_set_identity_pem(
+            identity::ssl_set_identity_pem(
                 self.0,
                 chain.as_ptr().cast(),
                 chain.len(),

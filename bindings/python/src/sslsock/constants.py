@@ -95,7 +95,7 @@ SSL_LOG_INFO = 3
 SSL_LOG_DEBUG = 4
 
 # The version of the ABI that this package is written for: major << 16 | minor.
-SSL_ABI_VERSION = 3
+SSL_ABI_VERSION = 4
 
 
 class Category(_enum.IntEnum):

@@ -1,0 +1,117 @@
+//! By what this side proves who it is.
+
+use std::ffi::{c_char, c_void};
+
+use super::boundary::{entry, status};
+use super::memory;
+use super::types::{ssl_auth_request_fn, ssl_signature_fn, ssl_socket};
+use crate::error::{Code, Error};
+use crate::tls::identity::Identity;
+
+/// Sets the certificate chain and private key of this side, both PEM and copied: leaf first; the
+/// key in PKCS #8, PKCS #1 or SEC 1 form, not encrypted. A server needs one.
+/// SSL_ERR_BAD_DATA if they cannot be used or do not belong together.
+/// Any thread, before the handshake.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ssl_set_identity_pem(
+    s: *mut ssl_socket,
+    chain: *const c_void,
+    chain_len: usize,
+    key: *const c_void,
+    key_len: usize,
+) -> i32 {
+    status(entry!(ssl_set_identity_pem, change s, |socket| {
+        // SAFETY: readable as the header demands.
+        let chain = unsafe { memory::bytes(chain.cast(), chain_len, "chain") }?;
+        // SAFETY: the same.
+        let key = unsafe { memory::bytes(key.cast(), key_len, "key") }?;
+        let identity = Identity::from_pem(chain, key)?;
+        socket.configure(|settings| {
+            settings.identities = vec![identity];
+            Ok(())
+        })
+    }))
+}
+
+/// ssl_set_identity_pem with the contents of two files, which may be the same.
+/// SSL_ERR_IO if one cannot be read.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ssl_set_identity_file(
+    s: *mut ssl_socket,
+    chain_path: *const c_char,
+    key_path: *const c_char,
+) -> i32 {
+    status(entry!(ssl_set_identity_file, change s, |socket| {
+        // SAFETY: NUL-terminated as the header demands.
+        let (chain, key) = unsafe { (memory::path(chain_path, "chain_path")?, memory::path(key_path, "key_path")?) };
+        let identity = Identity::from_files(chain, key)?;
+        socket.configure(|settings| {
+            settings.identities = vec![identity];
+            Ok(())
+        })
+    }))
+}
+
+/// Sets the certificate chain of this side (PEM or DER, leaf first, copied) whose private key the
+/// library does not see: `sign` signs with it, see ssl_signature_fn. `arg` is handed to it
+/// untouched. SSL_ERR_BAD_DATA if the chain cannot be used. Any thread, before the handshake.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ssl_set_identity_signer(
+    s: *mut ssl_socket,
+    chain: *const c_void,
+    chain_len: usize,
+    sign: ssl_signature_fn,
+    arg: *mut c_void,
+) -> i32 {
+    status(entry!(ssl_set_identity_signer, change s, |_socket| {
+        let _ = (chain, chain_len, sign, arg);
+        Err(Error::new(Code::UNSUPPORTED, "ssl_set_identity_signer"))
+    }))
+}
+
+/// Adds a further identity beside that of ssl_set_identity_*, which replaces them all; arguments
+/// and errors as for ssl_set_identity_pem. A server shows the first whose certificate is for the
+/// name that the client asks for (SNI) and whose key it can use, a client the first whose issuer
+/// the server names; else the first of all. Any thread, before the handshake.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ssl_add_identity_pem(
+    s: *mut ssl_socket,
+    chain: *const c_void,
+    chain_len: usize,
+    key: *const c_void,
+    key_len: usize,
+) -> i32 {
+    status(entry!(ssl_add_identity_pem, change s, |_socket| {
+        let _ = (chain, chain_len, key, key_len);
+        Err(Error::new(Code::UNSUPPORTED, "ssl_add_identity_pem"))
+    }))
+}
+
+/// ssl_add_identity_pem with the contents of two files, which may be the same.
+/// SSL_ERR_IO if one cannot be read.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ssl_add_identity_file(
+    s: *mut ssl_socket,
+    chain_path: *const c_char,
+    key_path: *const c_char,
+) -> i32 {
+    status(entry!(ssl_add_identity_file, change s, |_socket| {
+        let _ = (chain_path, key_path);
+        Err(Error::new(Code::UNSUPPORTED, "ssl_add_identity_file"))
+    }))
+}
+
+/// Sets the hook that chooses a client certificate when a server asks for one: see
+/// ssl_auth_request_fn. `arg` is handed to it untouched. NULL clears the hook: then the library
+/// chooses among the identities of the handle. Any thread, before the handshake.
+#[unsafe(no_mangle)]
+pub extern "C" fn ssl_set_auth_request_hook(
+    s: *mut ssl_socket,
+    hook: ssl_auth_request_fn,
+    arg: *mut c_void,
+) -> i32 {
+    status(entry!(ssl_set_auth_request_hook, change s, |_socket| {
+        let _ = (hook, arg);
+        Err(Error::new(Code::UNSUPPORTED, "ssl_set_auth_request_hook"))
+    }))
+}

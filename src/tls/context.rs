@@ -1,0 +1,76 @@
+//! What rustls's callbacks have to know of the connection that they are called for.
+//!
+//! Configurations are shared, so the session store, the verifier and whoever chooses a certificate
+//! get no connection from rustls. The engine enters its own context around every call of rustls,
+//! and they find it here: everything happens on the calling thread.
+
+use std::cell::Cell;
+
+use crate::error::Error;
+
+/// One connection's side of what is shared.
+#[derive(Default)]
+pub struct Context {
+    /// The server asked for a client certificate and none was set.
+    pub unmet_demand: bool,
+    /// Why a callback of the program's made the handshake fail: more than rustls carries.
+    pub failure: Option<Error>,
+    /// The name that a client has asked this server for (SNI).
+    pub server_name: Option<String>,
+}
+
+/// Makes `context` this thread's as long as `call` runs. It may be entered again inside: a hook may
+/// make a handshake of its own.
+pub fn enter<T>(context: &mut Option<Box<Context>>, call: impl FnOnce() -> T) -> T {
+    /// Leaves it also if the call panics.
+    struct Entered<'a> {
+        context: &'a mut Option<Box<Context>>,
+        outer: Option<Box<Context>>,
+    }
+    impl Drop for Entered<'_> {
+        fn drop(&mut self) {
+            // Only in a thread that is ending can there be no place for it.
+            *self.context =
+                CURRENT.try_with(|current| current.replace(self.outer.take())).ok().flatten();
+        }
+    }
+    let inner = context.take();
+    let outer = CURRENT.try_with(|current| current.replace(inner)).ok().flatten();
+    let _entered = Entered { context, outer };
+    call()
+}
+
+/// Looks at the context of the connection that rustls is working for on this thread. Not to be held
+/// while the program is called.
+pub fn with<T>(look: impl FnOnce(&mut Context) -> T) -> Option<T> {
+    let mut context = CURRENT.try_with(Cell::take).ok().flatten()?;
+    let found = look(&mut context);
+    let _ = CURRENT.try_with(|current| current.set(Some(context)));
+    Some(found)
+}
+
+thread_local! {
+    static CURRENT: Cell<Option<Box<Context>>> = const { Cell::new(None) };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_context_is_found_inside_its_own_call_only() {
+        let named = |name: &str| {
+            Some(Box::new(Context { server_name: Some(name.to_owned()), ..Context::default() }))
+        };
+        let name = || with(|context| context.server_name.clone()).flatten();
+        let (mut outer, mut inner) = (named("outer"), named("inner"));
+        enter(&mut outer, || {
+            assert_eq!(name().as_deref(), Some("outer"));
+            enter(&mut inner, || with(|context| context.server_name = Some("changed".to_owned())));
+            assert_eq!(name().as_deref(), Some("outer"));
+        });
+        assert_eq!(name(), None);
+        assert_eq!(outer.unwrap().server_name.as_deref(), Some("outer"));
+        assert_eq!(inner.unwrap().server_name.as_deref(), Some("changed"));
+    }
+}

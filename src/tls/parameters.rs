@@ -1,0 +1,29 @@
+//! What is offered in a handshake beside certificates: equal parameters share a configuration.
+
+use super::suites::Suites;
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Parameters {
+    pub suites: Suites,
+    /// The oldest and the newest version, as on the wire.
+    pub oldest: u16,
+    pub newest: u16,
+    /// Most wanted first.
+    pub alpn: Vec<Vec<u8>>,
+    pub post_quantum: bool,
+}
+
+impl Default for Parameters {
+    fn default() -> Self {
+        Self {
+            suites: Suites::default(),
+            oldest: TLS1_2,
+            newest: TLS1_3,
+            alpn: Vec::new(),
+            post_quantum: true,
+        }
+    }
+}
+
+pub(crate) const TLS1_2: u16 = 0x0303;
+pub(crate) const TLS1_3: u16 = 0x0304;
