@@ -3,8 +3,10 @@
 pub mod buffer;
 pub mod config;
 pub mod context;
+pub mod domain;
 pub mod engine;
 pub mod failure;
 pub mod identity;
+pub mod kept;
 pub mod parameters;
 pub mod suites;
