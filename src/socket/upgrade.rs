@@ -10,6 +10,7 @@ use std::time::Duration;
 use rustls::pki_types::UnixTime;
 
 use super::hold::{kill_and_hold, kill_for_good, kill_number_and_hold};
+use super::resumption::{self, Source};
 use super::settings::{
     SSL_FLAG_ALLOW_TRUNCATION, SSL_FLAG_EXPLICIT_IO, SSL_FLAG_NO_RESUMPTION, SSL_FLAG_NONBLOCKING,
     SSL_FLAG_SERVER, SSL_FLAG_STRICT, SSL_FLAG_UNIX_PAIR, Settings,
@@ -162,7 +163,10 @@ impl Socket {
 
     fn prepare(&self, whom: Whom<'_>) -> Result<Pending> {
         let Role::Descriptor(number) = self.role else { return Err(settings_only()) };
-        let settings = self.settings();
+        let (settings, source) = {
+            let state = self.state();
+            (state.settings.clone(), state.session_from.clone())
+        };
         let is_server = settings.has(SSL_FLAG_SERVER);
         // The descriptor is taken out of the program's reach before anything else can fail.
         let transport = Arc::new(self.private_duplicate()?);
@@ -191,6 +195,8 @@ impl Socket {
         };
         socket_options::hold_nothing_back(transport.as_fd());
         let deadline = Deadline::after(settings.handshake_timeout);
+        let source = source.as_deref();
+        resumption::check(&settings, source)?;
         let (engine, client) = if is_server {
             let config = config::server(&ServerInput {
                 identities: &settings.identities,
@@ -198,7 +204,8 @@ impl Socket {
             })?;
             (Engine::server(config)?, None)
         } else {
-            let name = whom.name(&settings, self.derived_name())?;
+            let name = whom.name(&settings, self.derived_name(), source.map(Source::name))?;
+            let name = resumption::same_name(name, source)?;
             let mode = match (&name, &settings.hook) {
                 (_, None) => Mode::Reject,
                 (Some(_), Some(_)) => Mode::Provisional,
@@ -212,12 +219,15 @@ impl Socket {
                 auth_hook: None,
                 parameters: &settings.parameters,
                 resumption: !settings.has(SSL_FLAG_NO_RESUMPTION),
+                same_as: source.map(Source::domain),
             })?;
+            let sessions = resumption::sessions(&setup, &settings, source, name.as_ref());
             let engine = Engine::client(
                 &setup,
                 name.as_ref().map(PeerName::server_name),
-                Context::default(),
+                Context { sessions, ..Context::default() },
             )?;
+            resumption::check_offer(&engine, &settings, source, name.as_ref())?;
             (engine, Some(Client { setup, name }))
         };
         let pending = Pending { engine, transport, path, deadline, settings, client };
@@ -277,6 +287,7 @@ impl Socket {
         let flaw = report.error.clone();
         let verdict = if flaw.is_some() { Verdict::NotTrusted } else { Verdict::Trusted };
         self.keep(report.clone(), verdict);
+        resumption::check_resumed(engine, settings)?;
         let Some(hook) = &settings.hook else {
             return flaw.map_or(Ok(()), Err);
         };
@@ -313,8 +324,10 @@ impl Socket {
     }
 
     fn opened(&self, pending: Pending) -> Result<()> {
-        let Pending { engine, transport, path, settings, .. } = pending;
+        let Pending { engine, transport, path, settings, client, .. } = pending;
         let session = engine.session();
+        let resumable =
+            client.and_then(|client| Source::new(&client.setup, &engine, client.name.as_ref()));
         let allow_truncation = settings.has(SSL_FLAG_ALLOW_TRUNCATION);
         let note = format!("{} with {} established", session.protocol_name, session.suite_name);
         {
@@ -342,6 +355,8 @@ impl Socket {
                 )?),
             };
             state.session = Some(session);
+            state.resumable = resumable;
+            state.session_from = None;
             state.phase = Phase::Open(channel);
         }
         log::write(log::Level::Info, &note);
@@ -457,7 +472,12 @@ pub(crate) const SSL_CERT_FLAG_ISSUER_UNKNOWN: u32 = 0x1;
 
 impl Whom<'_> {
     /// `None`: nobody has named the peer, and the hook decides about it.
-    fn name(self, settings: &Settings, derived: Option<PeerName>) -> Result<Option<PeerName>> {
+    fn name(
+        self,
+        settings: &Settings,
+        derived: Option<PeerName>,
+        resumed: Option<&PeerName>,
+    ) -> Result<Option<PeerName>> {
         let (given, may_be_nameless) = match self {
             Self::Named(host) => (host.map(PeerName::parse).transpose()?, false),
             Self::WindowsCe(name) => (name.cloned(), settings.hook.is_some()),
@@ -477,6 +497,7 @@ impl Whom<'_> {
             }
             (Some(given), _) => Ok(Some(given)),
             (None, Some(set)) => Ok(Some(set.clone())),
+            (None, None) if resumed.is_some() => Ok(resumed.cloned()),
             (None, None) if derived.is_some() => Ok(derived),
             (None, None) if may_be_nameless => Ok(None),
             (None, None) if matches!(self, Self::WindowsCe(_)) => Err(Error::new(

@@ -6,6 +6,7 @@
 
 use std::cell::Cell;
 
+use super::sessions::Sessions;
 use crate::error::Error;
 
 /// One connection's side of what is shared.
@@ -15,6 +16,8 @@ pub struct Context {
     pub unmet_demand: bool,
     /// Why a callback of the program's made the handshake fail: more than rustls carries.
     pub failure: Option<Error>,
+    /// A client's part in the sessions of its domain, if it keeps any.
+    pub sessions: Option<Sessions>,
     /// The name that a client has asked this server for (SNI).
     pub server_name: Option<String>,
 }

@@ -9,4 +9,5 @@ pub mod failure;
 pub mod identity;
 pub mod kept;
 pub mod parameters;
+pub mod sessions;
 pub mod suites;
