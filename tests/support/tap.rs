@@ -14,8 +14,8 @@ pub struct Tap(Arc<(Mutex<State>, Condvar)>);
 
 #[derive(Default)]
 struct State {
-    from_client: Vec<u8>,
-    from_server: Vec<u8>,
+    client_bytes: Vec<u8>,
+    server_bytes: Vec<u8>,
     client_ended: bool,
     /// What the server says after the client's handshake waits for the client's end.
     holds_tickets: bool,
@@ -46,11 +46,11 @@ impl Tap {
             state.holds_tickets = holds_tickets;
             state.to_client = Some(client.try_clone().unwrap());
         });
-        let (from_client, to_server) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+        let (client_bytes, to_server) = (client.try_clone().unwrap(), server.try_clone().unwrap());
         let outward = tap.clone();
         thread::spawn(move || {
-            carry(from_client, &to_server, |bytes| {
-                outward.change(|state| state.from_client.extend(bytes));
+            carry(client_bytes, &to_server, |bytes| {
+                outward.change(|state| state.client_bytes.extend(bytes));
             });
             outward.change(|state| state.client_ended = true);
             let _ = to_server.shutdown(Shutdown::Write);
@@ -58,7 +58,7 @@ impl Tap {
         let inward = tap.clone();
         thread::spawn(move || {
             carry(server, &client, |bytes| {
-                inward.change(|state| state.from_server.extend(bytes));
+                inward.change(|state| state.server_bytes.extend(bytes));
                 let (state, changed) = &*inward.0;
                 let waits = |state: &mut State| state.is_held() && !state.client_ended;
                 drop(changed.wait_while(state.lock().unwrap(), waits).unwrap());
@@ -69,29 +69,29 @@ impl Tap {
     }
 
     /// What the client has sent so far.
-    pub fn from_client(&self) -> Vec<u8> {
-        self.0.0.lock().unwrap().from_client.clone()
+    pub fn client_bytes(&self) -> Vec<u8> {
+        self.0.0.lock().unwrap().client_bytes.clone()
     }
 
-    pub fn from_server(&self) -> Vec<u8> {
-        self.0.0.lock().unwrap().from_server.clone()
+    pub fn server_bytes(&self) -> Vec<u8> {
+        self.0.0.lock().unwrap().server_bytes.clone()
     }
 
     /// All that the client has sent, once it has ended the connection.
     pub fn all_from_client(&self) -> Vec<u8> {
         let (state, changed) = &*self.0;
         let state = changed.wait_while(state.lock().unwrap(), |state| !state.client_ended).unwrap();
-        state.from_client.clone()
+        state.client_bytes.clone()
     }
 
     pub fn hello(&self) -> ClientHello {
-        ClientHello::parse(&records(&self.from_client())[0])
+        ClientHello::parse(&records(&self.client_bytes())[0])
     }
 
     /// The session id of the ServerHello.
     pub fn server_session_id(&self) -> Vec<u8> {
         // Record header, handshake header, version, random.
-        let after = &self.from_server()[5 + 4 + 2 + 32..];
+        let after = &self.server_bytes()[5 + 4 + 2 + 32..];
         after[1..1 + usize::from(after[0])].to_vec()
     }
 
@@ -111,7 +111,7 @@ impl State {
     /// What comes from the server now are its tickets, if these have to wait.
     fn is_held(&self) -> bool {
         let is_last_flight = |record: &[u8]| record[0] == 0x17;
-        self.holds_tickets && records(&self.from_client).iter().any(|one| is_last_flight(one))
+        self.holds_tickets && records(&self.client_bytes).iter().any(|one| is_last_flight(one))
     }
 }
 
