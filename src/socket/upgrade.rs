@@ -31,6 +31,7 @@ use crate::sys::{process, socket_options, stream_socket, thread};
 use crate::tls::config::{self, ClientSetup};
 use crate::tls::context::Context;
 use crate::tls::engine::Engine;
+use crate::tls::program::Program;
 use crate::verify::judged::judge;
 use crate::verify::name::PeerName;
 use crate::verify::report::{CAUSE_SIGNATURE, Report};
@@ -193,7 +194,7 @@ impl Socket {
         let deadline = Deadline::after(settings.handshake_timeout);
         let (engine, client) = if is_server {
             let config = config::server(settings.identities.first(), &settings.parameters)?;
-            (Engine::server(config)?, None)
+            (Engine::server(config, self.context(&settings))?, None)
         } else {
             let name = whom.name(&settings, self.derived_name())?;
             let mode = match (&name, &settings.hook) {
@@ -201,13 +202,15 @@ impl Socket {
                 (Some(_), Some(_)) => Mode::Provisional,
                 (None, Some(_)) => Mode::Nameless,
             };
-            let identity = settings.identities.first();
-            let setup = config::client(&settings.trust, mode, identity, &settings.parameters)?;
-            let engine = Engine::client(
-                &setup,
-                name.as_ref().map(PeerName::server_name),
-                Context::default(),
+            let setup = config::client(
+                &settings.trust,
+                mode,
+                &settings.identities,
+                settings.auth_request.is_some(),
+                &settings.parameters,
             )?;
+            let name_for_tls = name.as_ref().map(PeerName::server_name);
+            let engine = Engine::client(&setup, name_for_tls, self.context(&settings))?;
             (engine, Some(Client { setup, name }))
         };
         let pending = Pending { engine, transport, path, deadline, settings, client };
@@ -215,6 +218,18 @@ impl Socket {
             handshake(&pending.transport, &pending.path, &pending.settings).refuse_early_data()?;
         }
         Ok(pending)
+    }
+
+    /// What rustls's callbacks have to know of this connection.
+    fn context(&self, settings: &Settings) -> Context {
+        Context {
+            program: Program::new(
+                self.hook_thread.clone(),
+                settings.auth_request.clone(),
+                settings.signature.clone(),
+            ),
+            ..Context::default()
+        }
     }
 
     fn drive(&self, mut pending: Pending) -> Result<()> {
@@ -525,14 +540,9 @@ fn freed_meanwhile() -> Error {
 }
 
 fn refused_by_hook(answer: i32, flaw: Option<Error>) -> Error {
-    let code =
-        if (2..=11).contains(&answer) || answer < 0 { Code(answer) } else { Code::CERT_UNKNOWN };
     let reason = flaw.map_or(String::new(), |flaw| format!(" ({})", flaw.text));
-    Error {
-        from_hook: true,
-        ..Error::new(
-            code,
-            format!("the program's certificate hook refused the certificate with {answer}{reason}"),
-        )
-    }
+    Error::from_hook(
+        answer,
+        format!("the program's certificate hook refused the certificate with {answer}{reason}"),
+    )
 }

@@ -3,13 +3,13 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use rustls::client::{ResolvesClientCert, Resumption};
+use rustls::client::Resumption;
 use rustls::crypto::CryptoProvider;
 use rustls::server::NoServerSessionStorage;
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConfig, ServerConfig};
 
-use super::context;
+use super::choice::Chooser;
 use super::failure;
 use super::identity::Identity;
 use super::parameters::Parameters;
@@ -29,14 +29,16 @@ pub struct ClientSetup {
 pub fn client(
     trust: &Trust,
     mode: Mode,
-    identity: Option<&Identity>,
+    identities: &[Identity],
+    asks: bool,
     parameters: &Parameters,
 ) -> Result<Arc<ClientSetup>> {
     trust.check()?;
     let key = ClientKey {
         trust: trust.key(),
         mode,
-        identity: identity.map(Identity::key),
+        identities: identities.iter().map(Identity::key).collect(),
+        asks,
         parameters: parameters.clone(),
     };
     let mut setups =
@@ -50,11 +52,7 @@ pub fn client(
         .map_err(|error| failure::from_rustls(error, None))?
         .dangerous()
         .with_custom_certificate_verifier(verifier.clone());
-    let mut config = match identity {
-        Some(identity) => builder.with_client_cert_resolver(single(identity.certified_key())),
-        None => builder
-            .with_client_cert_resolver(NO_IDENTITY.get_or_init(|| Arc::new(NoIdentity)).clone()),
-    };
+    let mut config = builder.with_client_cert_resolver(Arc::new(Chooser::new(identities, asks)));
     config.resumption = Resumption::disabled();
     config.enable_sni = mode != Mode::Nameless;
     let setup = Arc::new(ClientSetup { config: Arc::new(config), verifier, mode });
@@ -90,30 +88,12 @@ pub fn server(identity: Option<&Identity>, parameters: &Parameters) -> Result<Ar
     Ok(config)
 }
 
-/// Notes that a certificate would have been wanted: a server rarely says so when it gives up.
-#[derive(Debug)]
-struct NoIdentity;
-
-impl ResolvesClientCert for NoIdentity {
-    fn resolve(
-        &self,
-        _root_hint_subjects: &[&[u8]],
-        _schemes: &[rustls::SignatureScheme],
-    ) -> Option<Arc<CertifiedKey>> {
-        context::with(|context| context.unmet_demand = true);
-        None
-    }
-
-    fn has_certs(&self) -> bool {
-        false
-    }
-}
-
 #[derive(PartialEq, Eq, Hash)]
 struct ClientKey {
     trust: [u8; 32],
     mode: Mode,
-    identity: Option<[u8; 32]>,
+    identities: Vec<[u8; 32]>,
+    asks: bool,
     parameters: Parameters,
 }
 
@@ -132,4 +112,3 @@ static PROVIDER: PerProcess<Arc<CryptoProvider>> = PerProcess::new();
 static CLIENT_SETUPS: PerProcess<Mutex<HashMap<ClientKey, Weak<ClientSetup>>>> = PerProcess::new();
 static SERVER_CONFIGS: PerProcess<Mutex<HashMap<ServerKey, Weak<ServerConfig>>>> =
     PerProcess::new();
-static NO_IDENTITY: PerProcess<Arc<NoIdentity>> = PerProcess::new();

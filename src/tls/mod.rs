@@ -1,10 +1,13 @@
 //! The sans-IO engine around rustls: it never touches a descriptor.
 
 pub mod buffer;
+pub mod choice;
 pub mod config;
 pub mod context;
 pub mod engine;
 pub mod failure;
 pub mod identity;
 pub mod parameters;
+pub mod program;
+pub mod signer;
 pub mod suites;
