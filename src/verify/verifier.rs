@@ -50,6 +50,10 @@ impl Verifier {
         }
     }
 
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
     /// Verification alone, without the handshake's signatures: also used on resumption, where the
     /// peer proves its identity by the resumed secret. Without a name nothing is trusted.
     pub fn examine(
