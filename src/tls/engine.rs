@@ -351,10 +351,8 @@ impl Engine {
                 let rejection = self.report.as_ref().filter(|_| !self.hooked);
                 let rejection = rejection.and_then(|report| report.error.as_ref());
                 let mut error = failure::from_rustls(error, rejection);
-                if let Some(context) = &mut self.context {
-                    if let Some(why) = context.unmet_demand {
-                        error = failure::with_unmet_demand(error, why);
-                    }
+                if let Some(why) = self.context.as_ref().and_then(|context| context.unmet_demand) {
+                    error = failure::with_unmet_demand(error, why);
                 }
                 self.queue_alert();
                 Err(self.fail(error))
@@ -372,24 +370,33 @@ impl Engine {
         }
     }
 
-    /// After an error rustls has the alert ready at the next call, and nothing else.
+    /// After an error rustls has the alert ready, and before it, in TLS 1.2, as much of our last
+    /// flight as was made: a certificate must not leave before the peer's has been approved.
     fn queue_alert(&mut self) {
-        let input = self.incoming.readable_mut();
-        let (discard, _) = match &mut self.connection {
-            Connection::Client(connection) => handle(
-                connection.process_tls_records(input),
-                &mut self.outgoing,
-                &mut |_| {},
-                Want::Handshake,
-            ),
-            Connection::Server(connection) => handle(
-                connection.process_tls_records(input),
-                &mut self.outgoing,
-                &mut |_| {},
-                Want::Handshake,
-            ),
-        };
-        self.discard(discard);
+        let is_tls12 =
+            self.connection.common().protocol_version() == Some(rustls::ProtocolVersion::TLSv1_2);
+        let alone = is_tls12 && self.approval_pending;
+        loop {
+            let mut record = Buffer::new();
+            let (input, sink) = (self.incoming.readable_mut(), &mut |_: &[u8]| {});
+            let (discard, outcome) = match &mut self.connection {
+                Connection::Client(connection) => {
+                    let status = connection.process_tls_records(input);
+                    handle(status, &mut record, sink, Want::Handshake)
+                }
+                Connection::Server(connection) => {
+                    let status = connection.process_tls_records(input);
+                    handle(status, &mut record, sink, Want::Handshake)
+                }
+            };
+            self.discard(discard);
+            if !alone || record.readable().first() == Some(&ALERT) {
+                self.outgoing.push(record.readable());
+            }
+            if !matches!(outcome, Ok(Outcome::Step(Step::Again))) {
+                return;
+            }
+        }
     }
 
     fn discard(&mut self, count: usize) {
@@ -582,6 +589,8 @@ fn keys_exhausted() -> Error {
     )
 }
 
+/// The type of a record that holds an alert.
+const ALERT: u8 = 21;
 const RECORD_HEADER: usize = 5;
 const MAX_FRAGMENT: usize = 16 * 1024;
 /// Header, explicit nonce, tag and content type, rounded up.
