@@ -10,6 +10,7 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{CertificateError, DigitallySignedStruct, OtherError, RootCertStore, SignatureScheme};
 
 use super::chain::Examination;
+pub use super::chain::{Purpose, Subject};
 use super::facts::{Facts, public_key};
 use super::report::{
     CAUSE_EXPIRED, CAUSE_ISSUER_UNKNOWN, CAUSE_MALFORMED, CAUSE_NAME, CAUSE_NOT_YET_VALID,
@@ -31,37 +32,48 @@ pub enum Mode {
     Nameless,
 }
 
-/// Verifies server certificates and leaves a [`Report`] of each verification.
+/// Verifies the certificates of one kind of peer and leaves a [`Report`] of each verification.
 #[derive(Debug)]
 pub struct Verifier {
     roots: Arc<RootCertStore>,
     supported: WebPkiSupportedAlgorithms,
     mode: Mode,
+    purpose: Purpose,
 }
 
 impl Verifier {
-    /// A verifier for one set of trusted certificates.
+    /// A verifier of servers for one set of trusted certificates.
     pub fn new(trust: &Trust, mode: Mode) -> Result<Self> {
+        Self::of(Purpose::Server, trust, mode)
+    }
+
+    pub fn of(purpose: Purpose, trust: &Trust, mode: Mode) -> Result<Self> {
         let supported = aws_lc_rs::default_provider().signature_verification_algorithms;
         let roots = trust.roots();
         match roots.is_empty() {
             true => Err(Error::internal("there are no trusted certificates")),
-            false => Ok(Self { roots, supported, mode }),
+            false => Ok(Self { roots, supported, mode, purpose }),
         }
     }
 
     /// Verification alone, without the handshake's signatures: also used on resumption, where the
-    /// peer proves its identity by the resumed secret. Without a name nothing is trusted.
-    pub fn examine(
+    /// peer proves its identity by the resumed secret. With [`Subject::Unknown`] nothing is trusted.
+    pub fn examine<'a>(
         &self,
         chain: &[CertificateDer<'_>],
-        name: Option<&ServerName<'_>>,
+        subject: impl Into<Subject<'a>>,
         now: UnixTime,
     ) -> Report {
+        let subject = subject.into();
+        let (expected, of_names) = match subject {
+            Subject::Named(name) => (Some(name.to_str().into_owned()), CAUSE_NAME),
+            Subject::Unknown => (None, CAUSE_NAME),
+            Subject::Any => (None, 0),
+        };
         let mut report = Report {
             // Of an empty chain.
-            causes: CAUSE_MALFORMED | CAUSE_ISSUER_UNKNOWN | CAUSE_NAME,
-            expected: name.map(|name| name.to_str().into_owned()),
+            causes: CAUSE_MALFORMED | CAUSE_ISSUER_UNKNOWN | of_names,
+            expected,
             presented: Vec::new(),
             subject: String::new(),
             issuer: String::new(),
@@ -88,7 +100,8 @@ impl Verifier {
             report.spki_sha256.copy_from_slice(digest.as_ref());
         }
         let (roots, supported) = (&*self.roots, &self.supported);
-        let examination = Examination { roots, supported, chain, name, now, facts: facts.as_ref() };
+        let (purpose, facts) = (self.purpose, facts.as_ref());
+        let examination = Examination { roots, supported, chain, subject, purpose, now, facts };
         (report.causes, report.error) = conclude(examination.findings(leaf));
         report
     }
