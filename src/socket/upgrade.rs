@@ -33,7 +33,7 @@ use crate::tls::context::Context;
 use crate::tls::engine::Engine;
 use crate::verify::judged::judge;
 use crate::verify::name::PeerName;
-use crate::verify::report::{CAUSE_SIGNATURE, Report};
+use crate::verify::report::{BEYOND_HOOKS, CAUSE_PIN, CAUSE_SIGNATURE, Report};
 use crate::verify::verifier::Mode;
 
 /// Whom a client's handshake is to reach.
@@ -286,6 +286,9 @@ impl Socket {
         }
         match (answer, flaw) {
             (0, None) => Ok(()),
+            (0, Some(flaw)) if report.causes & BEYOND_HOOKS != 0 => {
+                Err(beyond_hooks(report.causes, flaw))
+            }
             (0, Some(flaw)) if settings.has(SSL_FLAG_STRICT) => Err(Error {
                 text: format!("{}; SSL_FLAG_STRICT does not let the hook accept that", flaw.text),
                 ..flaw
@@ -522,6 +525,15 @@ fn reset_before(transport: &PrivateFd) -> Option<Error> {
 
 fn freed_meanwhile() -> Error {
     Error::new(Code::STATE, "the handle was freed during the handshake")
+}
+
+fn beyond_hooks(causes: u32, flaw: Error) -> Error {
+    let (code, what) = match causes & CAUSE_PIN {
+        0 => (flaw.code, "is too weak or of a kind that is not supported"),
+        _ => (Code::PIN, "is not among the pinned ones"),
+    };
+    let text = format!("{}; no certificate hook can accept a key that {what}", flaw.text);
+    Error { code, text, ..flaw }
 }
 
 fn refused_by_hook(answer: i32, flaw: Option<Error>) -> Error {
