@@ -1,7 +1,9 @@
 //! Files that the program names.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use crate::error::{Code, Error, Result};
@@ -12,6 +14,39 @@ pub fn read(path: &Path, name: &str) -> Result<Vec<u8>> {
         Some(errno) => Error { code: Code::IO, ..Error::system(&format!("read {name}"), errno) },
         None => Error::new(Code::IO, format!("could not read {name}: {error}")),
     })
+}
+
+/// Which file it is, whatever its path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileIdentity {
+    device: u64,
+    inode: u64,
+}
+
+/// Opens a regular file to append to, or makes one for its owner alone.
+pub fn append(path: &Path, name: &str) -> Result<(OwnedFd, FileIdentity)> {
+    let open = || {
+        let mut options = OpenOptions::new();
+        options.append(true).create(true).mode(0o600);
+        // Nobody waits for the other end of a pipe.
+        let flags = libc::O_CLOEXEC | libc::O_NOCTTY | libc::O_NONBLOCK;
+        let file = options.custom_flags(flags).open(path)?;
+        let metadata = file.metadata()?;
+        if !metadata.is_file() {
+            return Err(io::Error::other("it is no regular file"));
+        }
+        let identity = FileIdentity { device: metadata.dev(), inode: metadata.ino() };
+        Ok((OwnedFd::from(file), identity))
+    };
+    open().map_err(|error| failed(name, &error))
+}
+
+/// That `name` could not be opened to be written.
+pub fn failed(name: &str, error: &io::Error) -> Error {
+    match error.raw_os_error() {
+        Some(errno) => Error { code: Code::IO, ..Error::system(&format!("open {name}"), errno) },
+        None => Error::new(Code::IO, format!("could not open {name}: {error}")),
+    }
 }
 
 fn read_limited(path: &Path) -> io::Result<Vec<u8>> {

@@ -1,10 +1,12 @@
 //! The sans-IO engine around rustls: it never touches a descriptor.
 
+pub mod alpn;
 pub mod buffer;
 pub mod config;
 pub mod context;
 pub mod engine;
 pub mod failure;
 pub mod identity;
+pub mod key_log;
 pub mod parameters;
 pub mod suites;

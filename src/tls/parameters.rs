@@ -1,5 +1,6 @@
 //! What is offered in a handshake beside certificates: equal parameters share a configuration.
 
+use super::key_log::KeyLogFile;
 use super::suites::Suites;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -11,6 +12,8 @@ pub struct Parameters {
     /// Most wanted first.
     pub alpn: Vec<Vec<u8>>,
     pub post_quantum: bool,
+    /// Where the secrets go.
+    pub key_log: Option<KeyLogFile>,
 }
 
 impl Default for Parameters {
@@ -21,6 +24,7 @@ impl Default for Parameters {
             newest: TLS1_3,
             alpn: Vec::new(),
             post_quantum: true,
+            key_log: None,
         }
     }
 }
