@@ -6,17 +6,22 @@
 
 use std::cell::Cell;
 
+use super::parameters::Parameters;
 use crate::error::Error;
 
 /// One connection's side of what is shared.
 #[derive(Default)]
 pub struct Context {
+    /// What this side was set to, for texts.
+    pub parameters: Parameters,
     /// The server asked for a client certificate and none was set.
     pub unmet_demand: bool,
     /// Why a callback of the program's made the handshake fail: more than rustls carries.
     pub failure: Option<Error>,
     /// The name that a client has asked this server for (SNI).
     pub server_name: Option<String>,
+    /// The application protocols that it has offered.
+    pub offered_alpn: Vec<Vec<u8>>,
 }
 
 /// Makes `context` this thread's as long as `call` runs. It may be entered again inside: a hook may

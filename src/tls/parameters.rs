@@ -29,5 +29,17 @@ impl Default for Parameters {
     }
 }
 
+impl Parameters {
+    /// The versions that are on, for a text.
+    pub fn versions_text(&self) -> &'static str {
+        match (self.oldest, self.newest) {
+            (TLS1_3, _) => "TLS 1.3 alone",
+            (_, TLS1_2) => "TLS 1.2 alone",
+            _ => ALL_VERSIONS,
+        }
+    }
+}
+
+pub(crate) const ALL_VERSIONS: &str = "TLS 1.2 and 1.3";
 pub(crate) const TLS1_2: u16 = 0x0303;
 pub(crate) const TLS1_3: u16 = 0x0304;

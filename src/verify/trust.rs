@@ -34,6 +34,11 @@ impl Trust {
         self.failed.clone().map_or(Ok(()), Err)
     }
 
+    /// Whether other trust than the built-in roots was asked for.
+    pub fn is_explicit(&self) -> bool {
+        !self.added.is_empty() || self.failed.is_some()
+    }
+
     /// Remembers that an `add_*` call failed, until one succeeds.
     pub fn note_failure(&mut self, error: &Error) {
         if self.added.is_empty() {

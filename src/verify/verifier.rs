@@ -7,7 +7,10 @@ use ::aws_lc_rs::digest;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{WebPkiSupportedAlgorithms, aws_lc_rs};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{CertificateError, DigitallySignedStruct, OtherError, RootCertStore, SignatureScheme};
+use rustls::{
+    CertificateError, DigitallySignedStruct, DistinguishedName, OtherError, RootCertStore,
+    SignatureScheme,
+};
 
 use super::chain::Examination;
 pub use super::chain::{Purpose, Subject};
@@ -49,11 +52,19 @@ impl Verifier {
 
     pub fn of(purpose: Purpose, trust: &Trust, mode: Mode) -> Result<Self> {
         let supported = aws_lc_rs::default_provider().signature_verification_algorithms;
-        let roots = trust.roots();
-        match roots.is_empty() {
+        let roots = match purpose {
+            // The built-in ones vouch for servers only.
+            Purpose::Client if !trust.is_explicit() => Arc::new(RootCertStore::empty()),
+            Purpose::Client | Purpose::Server => trust.roots(),
+        };
+        match purpose == Purpose::Server && roots.is_empty() {
             true => Err(Error::internal("there are no trusted certificates")),
             false => Ok(Self { roots, supported, mode, purpose }),
         }
+    }
+
+    pub fn mode(&self) -> Mode {
+        self.mode
     }
 
     /// Verification alone, without the handshake's signatures: also used on resumption, where the
@@ -107,6 +118,64 @@ impl Verifier {
     }
 }
 
+/// What rustls asks in both roles.
+impl Verifier {
+    /// Leaves the report with the thread.
+    fn verify(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        subject: Subject<'_>,
+        now: UnixTime,
+    ) -> std::result::Result<(), rustls::Error> {
+        let chain: Vec<_> = [end_entity].into_iter().chain(intermediates).cloned().collect();
+        let report = self.examine(&chain, subject, now);
+        let answer = match (&report.error, self.mode) {
+            (Some(error), Mode::Reject) => Err(refusal(&report, error).into()),
+            (None, _) | (_, Mode::Provisional | Mode::Nameless) => Ok(()),
+        };
+        // Only in a thread that is ending can there be no place for it.
+        _ = REPORT.try_with(|place| place.set(Some(report)));
+        answer
+    }
+
+    pub(super) fn verify_client(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> std::result::Result<(), rustls::Error> {
+        self.verify(end_entity, intermediates, Subject::Any, now)
+    }
+
+    /// The subjects of the trusted certificates.
+    pub(super) fn trusted_names(&self) -> Vec<DistinguishedName> {
+        self.roots.subjects()
+    }
+
+    pub(super) fn signature_of_tls12(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12(message, cert, dss, &self.supported)
+    }
+
+    pub(super) fn signature_of_tls13(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13(message, cert, dss, &self.supported)
+    }
+
+    pub(super) fn schemes(&self) -> Vec<SignatureScheme> {
+        self.supported.supported_schemes()
+    }
+}
+
 impl ServerCertVerifier for Verifier {
     fn verify_server_cert(
         &self,
@@ -116,18 +185,9 @@ impl ServerCertVerifier for Verifier {
         _ocsp_response: &[u8],
         now: UnixTime,
     ) -> std::result::Result<ServerCertVerified, rustls::Error> {
-        let chain: Vec<_> = [end_entity].into_iter().chain(intermediates).cloned().collect();
         let name = (self.mode != Mode::Nameless).then_some(server_name);
-        let report = self.examine(&chain, name, now);
-        let answer = match (&report.error, self.mode) {
-            (Some(error), Mode::Reject) => Err(refusal(&report, error).into()),
-            (None, _) | (_, Mode::Provisional | Mode::Nameless) => {
-                Ok(ServerCertVerified::assertion())
-            }
-        };
-        // Only in a thread that is ending can there be no place for it.
-        _ = REPORT.try_with(|place| place.set(Some(report)));
-        answer
+        self.verify(end_entity, intermediates, name.into(), now)?;
+        Ok(ServerCertVerified::assertion())
     }
 
     fn verify_tls12_signature(
@@ -136,7 +196,7 @@ impl ServerCertVerifier for Verifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12(message, cert, dss, &self.supported)
+        self.signature_of_tls12(message, cert, dss)
     }
 
     fn verify_tls13_signature(
@@ -145,11 +205,11 @@ impl ServerCertVerifier for Verifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13(message, cert, dss, &self.supported)
+        self.signature_of_tls13(message, cert, dss)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.supported.supported_schemes()
+        self.schemes()
     }
 }
 
