@@ -241,10 +241,10 @@ fn openssl(directory: &Directory, arguments: &[&str]) -> Vec<u8> {
 }
 
 /// A new directory that goes with what is in it.
-struct Directory(PathBuf);
+pub struct Directory(pub PathBuf);
 
 impl Directory {
-    fn new() -> Self {
+    pub fn new() -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let name = format!("sslsock-verify-{}-{number}", std::process::id());
