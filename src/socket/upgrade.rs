@@ -31,6 +31,7 @@ use crate::sys::{process, socket_options, stream_socket, thread};
 use crate::tls::config::{self, ClientInput};
 use crate::tls::context::Context;
 use crate::tls::engine::Engine;
+use crate::tls::program::Program;
 use crate::tls::server::{self, Demand, ServerInput};
 use crate::verify::judged::judge;
 use crate::verify::name::PeerName;
@@ -207,7 +208,6 @@ impl Socket {
         };
         socket_options::hold_nothing_back(transport.as_fd());
         let deadline = Deadline::after(settings.handshake_timeout);
-        let context = Context { parameters: settings.parameters.clone(), ..Context::default() };
         let (engine, peer) = if is_server {
             let demand = settings.demand();
             let setup = server::setup(&ServerInput {
@@ -220,7 +220,8 @@ impl Socket {
                 resumption: !settings.has(SSL_FLAG_NO_RESUMPTION),
             })?;
             let peer = |verifier| Peer { verifier, whose: Whose::Client(demand) };
-            (Engine::server(&setup, context)?, setup.verifier.clone().map(peer))
+            let engine = Engine::server(&setup, self.context(&settings))?;
+            (engine, setup.verifier.clone().map(peer))
         } else {
             let name = whom.name(&settings, self.derived_name())?;
             let mode = match (&name, &settings.hook) {
@@ -233,11 +234,19 @@ impl Socket {
                 mode,
                 strict: settings.has(SSL_FLAG_STRICT),
                 identities: &settings.identities,
-                auth_hook: None,
+                auth_hook: settings
+                    .auth_request
+                    .as_ref()
+                    .map(|hook| (hook.function, hook.argument)),
+                signature_hook: settings
+                    .signature
+                    .as_ref()
+                    .map(|hook| (hook.function, hook.argument)),
                 parameters: &settings.parameters,
                 resumption: !settings.has(SSL_FLAG_NO_RESUMPTION),
             })?;
-            let engine = Engine::client(&setup, name.as_ref().map(PeerName::server_name), context)?;
+            let name_for_tls = name.as_ref().map(PeerName::server_name);
+            let engine = Engine::client(&setup, name_for_tls, self.context(&settings))?;
             let verifier = setup.domain.verifier.clone();
             (engine, Some(Peer { verifier, whose: Whose::Server(name) }))
         };
@@ -246,6 +255,19 @@ impl Socket {
             handshake(&pending.transport, &pending.path, &pending.settings).refuse_early_data()?;
         }
         Ok(pending)
+    }
+
+    /// What rustls's callbacks have to know of this connection.
+    fn context(&self, settings: &Settings) -> Context {
+        Context {
+            parameters: settings.parameters.clone(),
+            program: Program::new(
+                self.hook_thread.clone(),
+                settings.auth_request.clone(),
+                settings.signature.clone(),
+            ),
+            ..Context::default()
+        }
     }
 
     fn drive(&self, mut pending: Pending) -> Result<()> {
@@ -563,14 +585,9 @@ fn freed_meanwhile() -> Error {
 }
 
 fn refused_by_hook(answer: i32, flaw: Option<Error>) -> Error {
-    let code =
-        if (2..=11).contains(&answer) || answer < 0 { Code(answer) } else { Code::CERT_UNKNOWN };
     let reason = flaw.map_or(String::new(), |flaw| format!(" ({})", flaw.text));
-    Error {
-        from_hook: true,
-        ..Error::new(
-            code,
-            format!("the program's certificate hook refused the certificate with {answer}{reason}"),
-        )
-    }
+    Error::from_hook(
+        answer,
+        format!("the program's certificate hook refused the certificate with {answer}{reason}"),
+    )
 }

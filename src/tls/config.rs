@@ -28,6 +28,8 @@ pub struct ClientInput<'a> {
     pub identities: &'a [Identity],
     /// The hook that chooses an identity, as its function and argument.
     pub auth_hook: Option<(usize, usize)>,
+    /// The hook that signs for a certificate that the former has brought, in the same way.
+    pub signature_hook: Option<(usize, usize)>,
     pub parameters: &'a Parameters,
     /// Sessions are offered and kept.
     pub resumption: bool,

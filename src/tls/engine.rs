@@ -4,6 +4,7 @@
 //! and never touches a descriptor: its user moves bytes between the queues and the transport.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
 
 use rustls::client::UnbufferedClientConnection;
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -183,6 +184,11 @@ impl Engine {
         self.incoming.filled(count);
     }
 
+    /// How long functions of the program's have taken inside the calls so far; once.
+    pub fn take_time_in_program(&mut self) -> Duration {
+        self.context.as_mut().map_or(Duration::ZERO, |context| context.program.take_time())
+    }
+
     pub fn has_heard_from_peer(&self) -> bool {
         self.heard_from_peer
     }
@@ -335,6 +341,12 @@ impl Engine {
         if let Some(report) = verifier::take_report() {
             self.report = Some(report);
         }
+        // What rustls has ready then may be a part of a flight that the peer must not see: not even
+        // an alert is let out of it.
+        if let Some(error) = self.context.as_mut().and_then(|context| context.failure.take()) {
+            self.outgoing.consume(self.outgoing.len());
+            return Err(self.fail(error));
+        }
         match outcome {
             Ok(Outcome::PeerClosed) => {
                 self.peer_closed = true;
@@ -356,11 +368,8 @@ impl Engine {
                     .as_ref()
                     .and_then(|context| failure::explained(&error, context, is_server));
                 let mut error = explained.unwrap_or_else(|| failure::from_rustls(error, rejection));
-                if let Some(context) = &mut self.context {
-                    if context.unmet_demand {
-                        error = failure::with_unmet_demand(error);
-                    }
-                    error = context.failure.take().unwrap_or(error);
+                if let Some(why) = self.context.as_ref().and_then(|context| context.unmet_demand) {
+                    error = failure::with_unmet_demand(error, why);
                 }
                 self.queue_alert();
                 Err(self.fail(error))

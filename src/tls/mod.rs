@@ -2,6 +2,7 @@
 
 pub mod alpn;
 pub mod buffer;
+pub mod choice;
 pub mod config;
 pub mod context;
 pub mod domain;
@@ -11,6 +12,8 @@ pub mod identity;
 pub mod kept;
 pub mod key_log;
 pub mod parameters;
+pub mod program;
 pub mod server;
 pub mod server_certificate;
+pub mod signer;
 pub mod suites;

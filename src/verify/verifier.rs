@@ -218,6 +218,11 @@ pub fn take_report() -> Option<Report> {
     REPORT.try_with(Cell::take).ok().flatten()
 }
 
+/// Puts one back that was taken so that it does not mix with another's.
+pub fn put_report(report: Option<Report>) {
+    _ = REPORT.try_with(|place| place.set(report));
+}
+
 /// What makes rustls send the alert that fits the most important finding.
 fn refusal(report: &Report, error: &Error) -> CertificateError {
     match main_cause(report.causes) {
