@@ -57,6 +57,8 @@ impl Handshake<'_> {
         let outcome = self.advance(engine, deadline, approve);
         if let Err(error) = &outcome
             && error.code.category() != Category::WouldBlock
+            // In a child, where the connection's descriptors are not those of its numbers.
+            && error.code != Code::FORKED
             && !engine.awaits_approval()
         {
             // One try: the peer may be gone or not reading, and the failure is what counts.
@@ -75,7 +77,9 @@ impl Handshake<'_> {
             return Err(descriptor_closed());
         }
         loop {
-            match engine.advance_handshake()? {
+            let step = engine.advance_handshake();
+            deadline.extend(engine.take_time_in_program());
+            match step? {
                 HandshakeStep::NeedsApproval => match approve(engine, deadline) {
                     // Nothing that is queued may leave meanwhile.
                     Err(error) if error.code == Code::WANT_VALIDATION => return Err(error),

@@ -4,10 +4,9 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use rustls::pki_types::UnixTime;
+use rustls::pki_types::{CertificateDer, UnixTime};
 
 use super::settings::{Hook, SSL_FLAG_NONBLOCKING, SSL_FLAG_STRICT, Settings};
-use super::upgrade::Client;
 use super::{Phase, Role, Socket, Verdict, Verification, not_open, settings_only};
 use crate::error::{Code, Error, Result};
 use crate::io::deadline::Deadline;
@@ -15,12 +14,36 @@ use crate::io::handshake::timed_out;
 use crate::log;
 use crate::sys::{process, thread};
 use crate::tls::engine::Engine;
+use crate::tls::server::Demand;
 use crate::verify::judged::judge;
 use crate::verify::name::PeerName;
 use crate::verify::report::{CAUSE_SIGNATURE, Report};
+use crate::verify::verifier::{Subject, Verifier};
 
 /// The one certificate flag of Windows CE: set if anything is wrong.
 const SSL_CERT_FLAG_ISSUER_UNKNOWN: u32 = 0x1;
+
+/// What is needed to judge the peer.
+pub(super) struct Peer {
+    pub(super) verifier: Arc<Verifier>,
+    pub(super) whose: Whose,
+}
+
+pub(super) enum Whose {
+    /// `None`: Windows CE's nameless way.
+    Server(Option<PeerName>),
+    Client(Demand),
+}
+
+impl Peer {
+    fn examine(&self, chain: &[CertificateDer<'_>]) -> Report {
+        let name = match &self.whose {
+            Whose::Server(name) => name.as_ref().map(PeerName::server_name),
+            Whose::Client(_) => return self.verifier.examine(chain, Subject::Any, UnixTime::now()),
+        };
+        self.verifier.examine(chain, name.as_ref(), UnixTime::now())
+    }
+}
 
 /// The answer that a hook may leave open.
 #[derive(Default)]
@@ -45,20 +68,22 @@ impl Socket {
         engine: &mut Engine,
         deadline: &mut Deadline,
         settings: &Settings,
-        client: &Option<Client>,
+        peer: &Option<Peer>,
         asked: &mut Option<Arc<Report>>,
     ) -> Result<()> {
         if let Some(report) = asked {
             let answer = self.awaited_answer(deadline, settings)?;
             return self.decide(answer, report, settings);
         }
-        let Some(client) = client else { return Ok(()) };
-        let report = engine.take_report().unwrap_or_else(|| {
+        let Some(peer) = peer else { return Ok(()) };
+        let report = match (engine.take_report(), engine.peer_certificates()) {
+            (Some(report), _) => report,
+            (None, None | Some([])) if matches!(peer.whose, Whose::Client(_)) => {
+                return no_certificate(peer);
+            }
             // A resumed session: rustls does not look at the chain again, and dates pass.
-            let chain = engine.peer_certificates().unwrap_or_default();
-            let name = client.name.as_ref().map(PeerName::server_name);
-            client.setup.verifier.examine(chain, name.as_ref(), UnixTime::now())
-        });
+            (None, chain) => peer.examine(chain.unwrap_or_default()),
+        };
         let report = Arc::new(report);
         let verdict = if report.error.is_some() { Verdict::NotTrusted } else { Verdict::Trusted };
         self.keep(report.clone(), verdict);
@@ -218,9 +243,17 @@ fn not_awaited(why: &str) -> Error {
     )
 }
 
+/// Of a client: no hook can let in who has shown nothing.
+fn no_certificate(peer: &Peer) -> Result<()> {
+    match peer.whose {
+        Whose::Client(Demand::Asked | Demand::Nothing) => Ok(()),
+        Whose::Client(Demand::Required) | Whose::Server(_) => {
+            Err(Error::new(Code::NO_CERT, "peer sent no certificate"))
+        }
+    }
+}
+
 fn refused_by_hook(answer: i32, flaw: Option<Error>) -> Error {
-    let code =
-        if (2..=11).contains(&answer) || answer < 0 { Code(answer) } else { Code::CERT_UNKNOWN };
     let reason = flaw.map_or(String::new(), |flaw| format!(" ({})", flaw.text));
     let hint = match Code(answer) {
         Code::WANT_VALIDATION => {
@@ -228,14 +261,10 @@ fn refused_by_hook(answer: i32, flaw: Option<Error>) -> Error {
         }
         _ => "",
     };
-    Error {
-        from_hook: true,
-        ..Error::new(
-            code,
-            format!(
-                "the program's certificate hook refused the certificate with \
-                 {answer}{reason}{hint}"
-            ),
-        )
-    }
+    Error::from_hook(
+        answer,
+        format!(
+            "the program's certificate hook refused the certificate with {answer}{reason}{hint}"
+        ),
+    )
 }

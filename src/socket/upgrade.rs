@@ -6,10 +6,11 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
+use super::approval::{Peer, Whose};
 use super::hold::{kill_and_hold, kill_for_good, kill_number_and_hold};
 use super::settings::{
-    SSL_FLAG_ALLOW_TRUNCATION, SSL_FLAG_EXPLICIT_IO, SSL_FLAG_NONBLOCKING, SSL_FLAG_SERVER,
-    SSL_FLAG_UNIX_PAIR, Settings,
+    SSL_FLAG_ALLOW_TRUNCATION, SSL_FLAG_EXPLICIT_IO, SSL_FLAG_NO_RESUMPTION, SSL_FLAG_NONBLOCKING,
+    SSL_FLAG_SERVER, SSL_FLAG_STRICT, SSL_FLAG_UNIX_PAIR, Settings,
 };
 use super::{Addresses, Channel, Phase, Role, Socket, State, not_open, settings_only};
 use crate::error::{Category, Code, Error, Result};
@@ -23,9 +24,11 @@ use crate::sys::address::Address;
 use crate::sys::identity::Identity;
 use crate::sys::private_fd::PrivateFd;
 use crate::sys::{socket_options, stream_socket};
-use crate::tls::config::{self, ClientSetup};
+use crate::tls::config::{self, ClientInput};
 use crate::tls::context::Context;
 use crate::tls::engine::Engine;
+use crate::tls::program::Program;
+use crate::tls::server::{self, ServerInput};
 use crate::verify::name::PeerName;
 use crate::verify::report::Report;
 use crate::verify::verifier::Mode;
@@ -47,16 +50,9 @@ pub struct Pending {
     path: Path,
     deadline: Deadline,
     settings: Settings,
-    client: Option<Client>,
+    peer: Option<Peer>,
     /// What the certificate hook was asked about and has not answered yet.
     asked: Option<Arc<Report>>,
-}
-
-/// What the client role needs to judge the server.
-pub(super) struct Client {
-    pub(super) setup: Arc<ClientSetup>,
-    /// `None`: Windows CE's nameless way.
-    pub(super) name: Option<PeerName>,
 }
 
 enum Path {
@@ -217,9 +213,20 @@ impl Socket {
         };
         socket_options::hold_nothing_back(transport.as_fd());
         let deadline = Deadline::after(settings.handshake_timeout);
-        let (engine, client) = if is_server {
-            let config = config::server(settings.identities.first(), &settings.parameters)?;
-            (Engine::server(config)?, None)
+        let (engine, peer) = if is_server {
+            let demand = settings.demand();
+            let setup = server::setup(&ServerInput {
+                trust: &settings.trust,
+                demand,
+                mode: if settings.hook.is_some() { Mode::Provisional } else { Mode::Reject },
+                strict: settings.has(SSL_FLAG_STRICT),
+                identities: &settings.identities,
+                parameters: &settings.parameters,
+                resumption: !settings.has(SSL_FLAG_NO_RESUMPTION),
+            })?;
+            let peer = |verifier| Peer { verifier, whose: Whose::Client(demand) };
+            let engine = Engine::server(&setup, self.context(&settings))?;
+            (engine, setup.verifier.clone().map(peer))
         } else {
             let name = whom.name(&settings, self.derived_name())?;
             let mode = match (&name, &settings.hook) {
@@ -227,28 +234,53 @@ impl Socket {
                 (Some(_), Some(_)) => Mode::Provisional,
                 (None, Some(_)) => Mode::Nameless,
             };
-            let identity = settings.identities.first();
-            let setup = config::client(&settings.trust, mode, identity, &settings.parameters)?;
-            let engine = Engine::client(
-                &setup,
-                name.as_ref().map(PeerName::server_name),
-                Context::default(),
-            )?;
-            (engine, Some(Client { setup, name }))
+            let setup = config::client(&ClientInput {
+                trust: &settings.trust,
+                mode,
+                strict: settings.has(SSL_FLAG_STRICT),
+                identities: &settings.identities,
+                auth_hook: settings
+                    .auth_request
+                    .as_ref()
+                    .map(|hook| (hook.function, hook.argument)),
+                signature_hook: settings
+                    .signature
+                    .as_ref()
+                    .map(|hook| (hook.function, hook.argument)),
+                parameters: &settings.parameters,
+                resumption: !settings.has(SSL_FLAG_NO_RESUMPTION),
+            })?;
+            let name_for_tls = name.as_ref().map(PeerName::server_name);
+            let engine = Engine::client(&setup, name_for_tls, self.context(&settings))?;
+            let verifier = setup.domain.verifier.clone();
+            (engine, Some(Peer { verifier, whose: Whose::Server(name) }))
         };
         let asked = None;
-        let pending = Pending { engine, transport, path, deadline, settings, client, asked };
+        let pending = Pending { engine, transport, path, deadline, settings, peer, asked };
         if !is_server {
             handshake(&pending.transport, &pending.path, &pending.settings).refuse_early_data()?;
         }
         Ok(pending)
     }
 
+    /// What rustls's callbacks have to know of this connection.
+    fn context(&self, settings: &Settings) -> Context {
+        Context {
+            parameters: settings.parameters.clone(),
+            program: Program::new(
+                self.hook_thread.clone(),
+                settings.auth_request.clone(),
+                settings.signature.clone(),
+            ),
+            ..Context::default()
+        }
+    }
+
     fn drive(&self, mut pending: Pending) -> Result<()> {
-        let Pending { engine, transport, path, deadline, settings, client, asked } = &mut pending;
+        let Pending { engine, transport, path, deadline, settings, peer, asked } = &mut pending;
         let handshake = handshake(transport, path, settings);
         let outcome = handshake.run(engine, deadline, &mut |engine, deadline| {
-            self.approve(engine, deadline, settings, client, asked)
+            self.approve(engine, deadline, settings, peer, asked)
         });
         match outcome {
             Ok(()) => self.opened(pending),
