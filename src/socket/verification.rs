@@ -24,7 +24,7 @@ impl Socket {
         let trust = &settings.trust;
         trust.check()?;
         let purpose = match settings.has(SSL_FLAG_SERVER) {
-            true if trust.is_built_in() => {
+            true if !trust.is_explicit() => {
                 return Err(Error::new(
                     Code::INVALID,
                     "nobody was said to vouch for clients, and the built-in roots do not: call \

@@ -1,6 +1,7 @@
 //! Who the peer is: trust sources, names, the verifier and its report.
 
 mod chain;
+pub mod client;
 mod facts;
 pub mod judged;
 pub mod name;
@@ -14,6 +15,8 @@ mod strength;
 mod text;
 pub mod trust;
 pub mod verifier;
+
+pub use facts::{public_key, rsa_bits_of};
 
 #[cfg(test)]
 pub mod tests;

@@ -44,9 +44,9 @@ impl Trust {
         failed.into_iter().flatten().next().cloned().map_or(Ok(()), Err)
     }
 
-    /// Whether nothing but the built-in roots is trusted.
-    pub fn is_built_in(&self) -> bool {
-        self.added.is_empty()
+    /// Whether other trust than the built-in roots was asked for.
+    pub fn is_explicit(&self) -> bool {
+        !self.added.is_empty() || self.failed.is_some()
     }
 
     /// Remembers that an `add_*` call failed, until one succeeds.

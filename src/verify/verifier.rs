@@ -6,7 +6,10 @@ use std::sync::Arc;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{WebPkiSupportedAlgorithms, aws_lc_rs};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{CertificateError, DigitallySignedStruct, OtherError, RootCertStore, SignatureScheme};
+use rustls::{
+    CertificateError, DigitallySignedStruct, DistinguishedName, OtherError, RootCertStore,
+    SignatureScheme,
+};
 
 use super::chain::Examination;
 pub use super::chain::{Purpose, Subject};
@@ -53,11 +56,20 @@ impl Verifier {
 
     pub fn of(purpose: Purpose, trust: &Trust, mode: Mode) -> Result<Self> {
         let supported = aws_lc_rs::default_provider().signature_verification_algorithms;
-        let (roots, pins, lists) = (trust.roots(), trust.pins().clone(), trust.lists().clone());
-        match roots.is_empty() {
+        let (pins, lists) = (trust.pins().clone(), trust.lists().clone());
+        let roots = match purpose {
+            // The built-in ones vouch for servers only.
+            Purpose::Client if !trust.is_explicit() => Arc::new(RootCertStore::empty()),
+            Purpose::Client | Purpose::Server => trust.roots(),
+        };
+        match purpose == Purpose::Server && roots.is_empty() {
             true => Err(Error::internal("there are no trusted certificates")),
             false => Ok(Self { roots, supported, mode, purpose, pins, lists }),
         }
+    }
+
+    pub fn mode(&self) -> Mode {
+        self.mode
     }
 
     /// Verification alone, without the handshake's signatures: also used on resumption, where the
@@ -125,6 +137,64 @@ impl Verifier {
     }
 }
 
+/// What rustls asks in both roles.
+impl Verifier {
+    /// Leaves the report with the thread.
+    fn verify(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        subject: Subject<'_>,
+        now: UnixTime,
+    ) -> std::result::Result<(), rustls::Error> {
+        let chain: Vec<_> = [end_entity].into_iter().chain(intermediates).cloned().collect();
+        let report = self.examine(&chain, subject, now);
+        let answer = match (&report.error, self.mode) {
+            (Some(error), Mode::Reject) => Err(refusal(&report, error).into()),
+            (None, _) | (_, Mode::Provisional | Mode::Nameless) => Ok(()),
+        };
+        // Only in a thread that is ending can there be no place for it.
+        _ = REPORT.try_with(|place| place.set(Some(report)));
+        answer
+    }
+
+    pub(super) fn verify_client(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> std::result::Result<(), rustls::Error> {
+        self.verify(end_entity, intermediates, Subject::Any, now)
+    }
+
+    /// The subjects of the trusted certificates.
+    pub(super) fn trusted_names(&self) -> Vec<DistinguishedName> {
+        self.roots.subjects()
+    }
+
+    pub(super) fn signature_of_tls12(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12(message, cert, dss, &self.supported)
+    }
+
+    pub(super) fn signature_of_tls13(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13(message, cert, dss, &self.supported)
+    }
+
+    pub(super) fn schemes(&self) -> Vec<SignatureScheme> {
+        self.supported.supported_schemes()
+    }
+}
+
 impl ServerCertVerifier for Verifier {
     fn verify_server_cert(
         &self,
@@ -134,18 +204,9 @@ impl ServerCertVerifier for Verifier {
         _ocsp_response: &[u8],
         now: UnixTime,
     ) -> std::result::Result<ServerCertVerified, rustls::Error> {
-        let chain: Vec<_> = [end_entity].into_iter().chain(intermediates).cloned().collect();
         let name = (self.mode != Mode::Nameless).then_some(server_name);
-        let report = self.examine(&chain, name, now);
-        let answer = match (&report.error, self.mode) {
-            (Some(error), Mode::Reject) => Err(refusal(&report, error).into()),
-            (None, _) | (_, Mode::Provisional | Mode::Nameless) => {
-                Ok(ServerCertVerified::assertion())
-            }
-        };
-        // Only in a thread that is ending can there be no place for it.
-        _ = REPORT.try_with(|place| place.set(Some(report)));
-        answer
+        self.verify(end_entity, intermediates, name.into(), now)?;
+        Ok(ServerCertVerified::assertion())
     }
 
     fn verify_tls12_signature(
@@ -154,7 +215,7 @@ impl ServerCertVerifier for Verifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12(message, cert, dss, &self.supported)
+        self.signature_of_tls12(message, cert, dss)
     }
 
     fn verify_tls13_signature(
@@ -163,17 +224,22 @@ impl ServerCertVerifier for Verifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13(message, cert, dss, &self.supported)
+        self.signature_of_tls13(message, cert, dss)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.supported.supported_schemes()
+        self.schemes()
     }
 }
 
 /// Takes the report that the last verification on this thread has left.
 pub fn take_report() -> Option<Report> {
     REPORT.try_with(Cell::take).ok().flatten()
+}
+
+/// Puts one back that was taken so that it does not mix with another's.
+pub fn put_report(report: Option<Report>) {
+    _ = REPORT.try_with(|place| place.set(report));
 }
 
 /// What makes rustls send the alert that fits the most important finding.
