@@ -4,7 +4,6 @@
 //! and never touches a descriptor: its user moves bytes between the queues and the transport.
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::client::UnbufferedClientConnection;
@@ -17,6 +16,7 @@ use super::buffer::Buffer;
 use super::config::ClientSetup;
 use super::context::{self, Context};
 use super::failure;
+use super::server::ServerSetup;
 use crate::error::{Code, Error, Result};
 use crate::verify::report::Report;
 use crate::verify::verifier::{self, Mode};
@@ -38,7 +38,7 @@ pub struct Engine {
     report: Option<Report>,
     /// Never absent but while rustls is being called.
     context: Option<Box<Context>>,
-    approval_pending: bool,
+    approval: Approval,
     heard_from_peer: bool,
     peer_closed: bool,
     close_notify_sent: bool,
@@ -50,9 +50,21 @@ pub struct Engine {
 pub enum HandshakeStep {
     /// Send [`Engine::outgoing`], then feed bytes from the peer.
     NeedsInput,
-    /// The handshake is complete; send what is in [`Engine::outgoing`]. In the client role that
-    /// is the last flight: before it leaves, the certificate must have been approved.
+    /// The peer's certificate and its handshake signature have been received: tell the decision on
+    /// it to [`Engine::approved`]. Until then send nothing of what is in [`Engine::outgoing`]. In
+    /// TLS 1.2 a client comes here in the middle of the handshake, otherwise it is at its end.
+    NeedsApproval,
+    /// The handshake is complete; send what is in [`Engine::outgoing`].
     Complete,
+}
+
+/// The decision on the peer's certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Approval {
+    /// It is not known yet.
+    Pending,
+    Due,
+    Decided,
 }
 
 impl Engine {
@@ -72,10 +84,11 @@ impl Engine {
         Ok(Self::new(Connection::Client(connection), setup.mode != Mode::Reject, context))
     }
 
-    pub fn server(config: Arc<rustls::ServerConfig>, context: Context) -> Result<Self> {
-        let connection = UnbufferedServerConnection::new(config)
+    pub fn server(setup: &ServerSetup, context: Context) -> Result<Self> {
+        let connection = UnbufferedServerConnection::new(setup.config.clone())
             .map_err(|error| failure::from_rustls(error, None))?;
-        Ok(Self::new(Connection::Server(connection), false, Some(Box::new(context))))
+        let hooked = setup.mode != Mode::Reject;
+        Ok(Self::new(Connection::Server(connection), hooked, Some(Box::new(context))))
     }
 
     fn new(connection: Connection, hooked: bool, context: Option<Box<Context>>) -> Self {
@@ -89,7 +102,7 @@ impl Engine {
             hooked,
             report: None,
             context,
-            approval_pending: true,
+            approval: Approval::Pending,
             heard_from_peer: false,
             peer_closed: false,
             close_notify_sent: false,
@@ -97,9 +110,13 @@ impl Engine {
         }
     }
 
-    /// Goes as far as the bytes received allow.
+    /// Goes as far as the bytes received allow, and no further than to the decision on the peer's
+    /// certificate: an error in what comes behind it would send an alert after our last flight.
     pub fn advance_handshake(&mut self) -> Result<HandshakeStep> {
         loop {
+            if self.approval_is_due() {
+                return Ok(HandshakeStep::NeedsApproval);
+            }
             let mut early = std::mem::take(&mut self.early_plaintext);
             let step = self.process(&mut |bytes| early.push(bytes), Want::Handshake);
             self.early_plaintext = early;
@@ -192,24 +209,19 @@ impl Engine {
         self.heard_from_peer
     }
 
-    /// Whether the peer's certificate has to be approved before anything else is sent: true once,
-    /// when the certificate and the handshake signature have been received. In TLS 1.2 that is in
-    /// the middle of the handshake, in TLS 1.3 at its end.
-    pub fn approval_is_due(&mut self, step: HandshakeStep) -> bool {
-        let is_tls12 =
-            self.connection.common().protocol_version() == Some(rustls::ProtocolVersion::TLSv1_2);
-        let due = step == HandshakeStep::Complete || (is_tls12 && self.report.is_some());
-        self.approval_pending && due
-    }
-
-    /// Records the decision on the certificate. A refusal is final, and what the engine had ready
-    /// for the peer is dropped.
+    /// Records the decision on the peer's certificate. A refusal is final, and what the engine had
+    /// ready for the peer is dropped.
     pub fn approved(&mut self, verdict: Result<()>) -> Result<()> {
-        self.approval_pending = false;
+        self.approval = Approval::Decided;
         verdict.map_err(|error| {
             self.outgoing.consume(self.outgoing.len());
             self.fail(error)
         })
+    }
+
+    /// Between [`HandshakeStep::NeedsApproval`] and the decision: nothing may be sent.
+    pub fn awaits_approval(&self) -> bool {
+        self.approval == Approval::Due
     }
 
     /// Ciphertext received and not yet processed.
@@ -294,7 +306,29 @@ impl Engine {
             group_name: group.and_then(|group| group.as_str()).unwrap_or("").to_owned(),
             resumed: common.handshake_kind() == Some(HandshakeKind::Resumed),
             alpn: common.alpn_protocol().unwrap_or_default().to_vec(),
+            server_name: match &self.connection {
+                Connection::Client(_) => None,
+                Connection::Server(_) => {
+                    let name =
+                        self.context.as_ref().and_then(|context| context.server_name.clone());
+                    Some(name.unwrap_or_default())
+                }
+            },
         }
+    }
+
+    /// Whether the peer's certificate has to be approved before anything else is sent: from when
+    /// its handshake signature has been checked until the decision.
+    fn approval_is_due(&mut self) -> bool {
+        let common = self.connection.common();
+        let is_tls12 = common.protocol_version() == Some(rustls::ProtocolVersion::TLSv1_2);
+        // A server verifies the client's certificate before it has the signature.
+        let is_verified =
+            is_tls12 && self.report.is_some() && matches!(self.connection, Connection::Client(_));
+        if self.approval == Approval::Pending && (is_verified || !common.is_handshaking()) {
+            self.approval = Approval::Due;
+        }
+        self.approval == Approval::Due
     }
 
     /// Remembers the first failure: after it the engine answers nothing else.
@@ -350,7 +384,12 @@ impl Engine {
             Err(Refusal::Rustls(error)) => {
                 let rejection = self.report.as_ref().filter(|_| !self.hooked);
                 let rejection = rejection.and_then(|report| report.error.as_ref());
-                let mut error = failure::from_rustls(error, rejection);
+                let is_server = matches!(self.connection, Connection::Server(_));
+                let explained = self
+                    .context
+                    .as_ref()
+                    .and_then(|context| failure::explained(&error, context, is_server));
+                let mut error = explained.unwrap_or_else(|| failure::from_rustls(error, rejection));
                 if let Some(why) = self.context.as_ref().and_then(|context| context.unmet_demand) {
                     error = failure::with_unmet_demand(error, why);
                 }
@@ -375,7 +414,7 @@ impl Engine {
     fn queue_alert(&mut self) {
         let is_tls12 =
             self.connection.common().protocol_version() == Some(rustls::ProtocolVersion::TLSv1_2);
-        let alone = is_tls12 && self.approval_pending;
+        let alone = is_tls12 && self.approval != Approval::Decided;
         loop {
             let mut record = Buffer::new();
             let (input, sink) = (self.incoming.readable_mut(), &mut |_: &[u8]| {});
@@ -418,6 +457,8 @@ pub struct Session {
     pub group_name: String,
     pub resumed: bool,
     pub alpn: Vec<u8>,
+    /// The name that the client has asked for, empty if it did not say; `None` in a client.
+    pub server_name: Option<String>,
 }
 
 /// As much as is buffered of the peer's ciphertext before the peer is made to wait. A handshake
