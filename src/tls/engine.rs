@@ -409,32 +409,28 @@ impl Engine {
         }
     }
 
-    /// After an error rustls has the alert ready, and before it, in TLS 1.2, as much of our last
-    /// flight as was made: a certificate must not leave before the peer's has been approved.
+    /// After an error rustls has the alert ready at the next call. In TLS 1.2 our last flight may be
+    /// before it, as far as that was made: a certificate in it must not leave before the peer's has
+    /// been approved, and then nothing does.
     fn queue_alert(&mut self) {
         let is_tls12 =
             self.connection.common().protocol_version() == Some(rustls::ProtocolVersion::TLSv1_2);
-        let alone = is_tls12 && self.approval != Approval::Decided;
-        loop {
-            let mut record = Buffer::new();
-            let (input, sink) = (self.incoming.readable_mut(), &mut |_: &[u8]| {});
-            let (discard, outcome) = match &mut self.connection {
-                Connection::Client(connection) => {
-                    let status = connection.process_tls_records(input);
-                    handle(status, &mut record, sink, Want::Handshake)
-                }
-                Connection::Server(connection) => {
-                    let status = connection.process_tls_records(input);
-                    handle(status, &mut record, sink, Want::Handshake)
-                }
-            };
-            self.discard(discard);
-            if !alone || record.readable().first() == Some(&ALERT) {
-                self.outgoing.push(record.readable());
+        let mut record = Buffer::new();
+        let (input, sink) = (self.incoming.readable_mut(), &mut |_: &[u8]| {});
+        let (discard, _) = match &mut self.connection {
+            Connection::Client(connection) => {
+                let status = connection.process_tls_records(input);
+                handle(status, &mut record, sink, Want::Handshake)
             }
-            if !matches!(outcome, Ok(Outcome::Step(Step::Again))) {
-                return;
+            Connection::Server(connection) => {
+                let status = connection.process_tls_records(input);
+                handle(status, &mut record, sink, Want::Handshake)
             }
+        };
+        self.discard(discard);
+        let is_approved = self.approval == Approval::Decided;
+        if !is_tls12 || is_approved || record.readable().first() == Some(&ALERT) {
+            self.outgoing.push(record.readable());
         }
     }
 
