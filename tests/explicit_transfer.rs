@@ -68,10 +68,10 @@ fn digest_from_wire(mut stream: TcpStream, keys: &mut Keys, length: usize) -> Ve
 fn both_ways(flags: u32, blocks: usize) {
     let length = blocks * 64 * 1024;
     let session = Session::wire(flags, move |wire| {
-        let Wire { stream, mut to_client, mut client_bytes } = wire;
+        let Wire { stream, mut to_client, mut from_client } = wire;
         std::thread::scope(|scope| {
             let input = stream.try_clone().unwrap();
-            let reader = scope.spawn(move || digest_from_wire(input, &mut client_bytes, length));
+            let reader = scope.spawn(move || digest_from_wire(input, &mut from_client, length));
             let mut data = Stream::new(1);
             for _ in 0..blocks {
                 for piece in data.next().chunks(16384) {
@@ -138,7 +138,7 @@ fn a_reader_gets_on_while_the_writer_waits_for_a_peer_that_does_not_read() {
                 (DATA, data) => received.extend(data),
                 other => {
                     assert_eq!(other, (HANDSHAKE, KEY_UPDATE.to_vec()));
-                    wire.client_bytes.update();
+                    wire.from_client.update();
                 }
             }
         }

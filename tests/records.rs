@@ -179,7 +179,7 @@ fn key_updates_with_data_between_may_go_on_and_are_answered() {
             wire.send(DATA, &[round as u8; 100]);
             // The answer comes with the next data at the latest.
             assert_eq!(wire.receive(), Some((HANDSHAKE, KEY_UPDATE.to_vec())));
-            wire.client_bytes.update();
+            wire.from_client.update();
             assert_eq!(wire.receive(), Some((DATA, vec![round as u8; 100])));
         }
     });
@@ -194,7 +194,7 @@ fn key_updates_with_data_between_may_go_on_and_are_answered() {
 fn a_storm_of_key_updates_and_data_does_not_disturb_a_sender() {
     const ROUNDS: usize = 2000;
     let session = Session::wire(0, |wire| {
-        let Wire { stream, mut to_client, mut client_bytes } = wire;
+        let Wire { stream, mut to_client, mut from_client } = wire;
         std::thread::scope(|scope| {
             let mut input = stream.try_clone().unwrap();
             scope.spawn(move || {
@@ -202,11 +202,11 @@ fn a_storm_of_key_updates_and_data_does_not_disturb_a_sender() {
                 let mut updates = 0;
                 while received.len() < ROUNDS * 100 + 1 {
                     let mut record = read_record(&mut input).unwrap();
-                    match client_bytes.open(&mut record) {
+                    match from_client.open(&mut record) {
                         (DATA, data) => received.extend(data),
                         (HANDSHAKE, message) => {
                             assert_eq!(message, KEY_UPDATE);
-                            client_bytes.update();
+                            from_client.update();
                             updates += 1;
                         }
                         other => panic!("{other:?}"),

@@ -23,14 +23,8 @@ pub struct Source {
 }
 
 impl Source {
-    /// `None` for a peer without a name: nothing could say that the next one is the same.
-    pub(super) fn new(
-        setup: &ClientSetup,
-        engine: &Engine,
-        name: Option<&PeerName>,
-    ) -> Option<Arc<Self>> {
-        let (domain, family) = (setup.domain.clone(), engine.session_family());
-        Some(Arc::new(Self { domain, family, name: name?.clone() }))
+    pub(super) fn new(setup: ClientSetup, engine: &Engine, name: PeerName) -> Arc<Self> {
+        Arc::new(Self { domain: setup.domain, family: engine.session_family(), name })
     }
 
     pub(super) fn name(&self) -> &PeerName {
@@ -188,6 +182,6 @@ pub(super) fn same_name(
     }
 }
 
-fn chooses_identity(_settings: &Settings) -> bool {
-    false
+fn chooses_identity(settings: &Settings) -> bool {
+    settings.auth_request.is_some()
 }

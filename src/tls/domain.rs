@@ -8,10 +8,9 @@ use std::sync::Arc;
 
 use rustls::ClientConfig;
 use rustls::client::ResolvesClientCert;
-use rustls::sign::{CertifiedKey, SingleCertAndKey};
 
+use super::choice::Chooser;
 use super::config::ClientInput;
-use super::context;
 use super::identity::Identity;
 use super::kept::Kept;
 use super::parameters::Parameters;
@@ -37,6 +36,7 @@ pub struct DomainKey {
     strict: bool,
     identities: Vec<[u8; 32]>,
     auth_hook: Option<(usize, usize)>,
+    signature_hook: Option<(usize, usize)>,
     suites: Suites,
     oldest: u16,
     newest: u16,
@@ -58,6 +58,7 @@ impl DomainKey {
             strict: input.strict,
             identities: input.identities.iter().map(Identity::key).collect(),
             auth_hook: input.auth_hook,
+            signature_hook: input.signature_hook,
             suites: input.parameters.suites.clone(),
             oldest: input.parameters.oldest,
             newest: input.parameters.newest,
@@ -73,6 +74,7 @@ impl DomainKey {
             (self.strict != other.strict, "SSL_FLAG_STRICT"),
             (self.identities != other.identities, "identity"),
             (self.auth_hook != other.auth_hook, "hook that chooses the identity"),
+            (self.signature_hook != other.signature_hook, "hook that signs"),
             (self.suites != other.suites, "cipher suites"),
             (versions(self) != versions(other), "protocol versions"),
         ];
@@ -87,36 +89,9 @@ impl Domain {
         Ok(Self {
             key,
             verifier: Arc::new(Verifier::new(input.trust, input.mode)?),
-            resolver: resolver(input),
+            resolver: Arc::new(Chooser::new(input.identities, input.auth_hook.is_some())),
             sessions: Arc::default(),
             configs: Kept::default(),
         })
-    }
-}
-
-/// Who chooses the certificate that a server is shown.
-fn resolver(input: &ClientInput<'_>) -> Arc<dyn ResolvesClientCert> {
-    match input.identities.first() {
-        Some(identity) => Arc::new(SingleCertAndKey::from(identity.certified_key())),
-        None => Arc::new(NoIdentity),
-    }
-}
-
-/// Notes that a certificate would have been wanted: a server rarely says so when it gives up.
-#[derive(Debug)]
-struct NoIdentity;
-
-impl ResolvesClientCert for NoIdentity {
-    fn resolve(
-        &self,
-        _root_hint_subjects: &[&[u8]],
-        _schemes: &[rustls::SignatureScheme],
-    ) -> Option<Arc<CertifiedKey>> {
-        context::with(|context| context.unmet_demand = true);
-        None
-    }
-
-    fn has_certs(&self) -> bool {
-        false
     }
 }

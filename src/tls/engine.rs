@@ -4,7 +4,7 @@
 //! and never touches a descriptor: its user moves bytes between the queues and the transport.
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::client::UnbufferedClientConnection;
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -16,6 +16,7 @@ use super::buffer::Buffer;
 use super::config::ClientSetup;
 use super::context::{self, Context};
 use super::failure;
+use super::server::ServerSetup;
 use super::sessions::{Failure, Family, Sessions};
 use crate::error::{Category, Code, Error, Result};
 use crate::verify::report::Report;
@@ -38,7 +39,7 @@ pub struct Engine {
     report: Option<Report>,
     /// Never absent but while rustls is being called.
     context: Option<Box<Context>>,
-    approval_pending: bool,
+    approval: Approval,
     heard_from_peer: bool,
     peer_closed: bool,
     close_notify_sent: bool,
@@ -50,9 +51,21 @@ pub struct Engine {
 pub enum HandshakeStep {
     /// Send [`Engine::outgoing`], then feed bytes from the peer.
     NeedsInput,
-    /// The handshake is complete; send what is in [`Engine::outgoing`]. In the client role that
-    /// is the last flight: before it leaves, the certificate must have been approved.
+    /// The peer's certificate and its handshake signature have been received: tell the decision on
+    /// it to [`Engine::approved`]. Until then send nothing of what is in [`Engine::outgoing`]. In
+    /// TLS 1.2 a client comes here in the middle of the handshake, otherwise it is at its end.
+    NeedsApproval,
+    /// The handshake is complete; send what is in [`Engine::outgoing`].
     Complete,
+}
+
+/// The decision on the peer's certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Approval {
+    /// It is not known yet.
+    Pending,
+    Due,
+    Decided,
 }
 
 impl Engine {
@@ -76,10 +89,11 @@ impl Engine {
         Ok(Self::new(Connection::Client(connection), setup.mode != Mode::Reject, context))
     }
 
-    pub fn server(config: Arc<rustls::ServerConfig>) -> Result<Self> {
-        let connection = UnbufferedServerConnection::new(config)
+    pub fn server(setup: &ServerSetup, context: Context) -> Result<Self> {
+        let connection = UnbufferedServerConnection::new(setup.config.clone())
             .map_err(|error| failure::from_rustls(error, None))?;
-        Ok(Self::new(Connection::Server(connection), false, Some(Box::default())))
+        let hooked = setup.mode != Mode::Reject;
+        Ok(Self::new(Connection::Server(connection), hooked, Some(Box::new(context))))
     }
 
     fn new(connection: Connection, hooked: bool, context: Option<Box<Context>>) -> Self {
@@ -93,7 +107,7 @@ impl Engine {
             hooked,
             report: None,
             context,
-            approval_pending: true,
+            approval: Approval::Pending,
             heard_from_peer: false,
             peer_closed: false,
             close_notify_sent: false,
@@ -101,9 +115,13 @@ impl Engine {
         }
     }
 
-    /// Goes as far as the bytes received allow.
+    /// Goes as far as the bytes received allow, and no further than to the decision on the peer's
+    /// certificate: an error in what comes behind it would send an alert after our last flight.
     pub fn advance_handshake(&mut self) -> Result<HandshakeStep> {
         loop {
+            if self.approval_is_due() {
+                return Ok(HandshakeStep::NeedsApproval);
+            }
             let mut early = std::mem::take(&mut self.early_plaintext);
             let step = self.process(&mut |bytes| early.push(bytes), Want::Handshake);
             self.early_plaintext = early;
@@ -189,24 +207,19 @@ impl Engine {
         self.incoming.filled(count);
     }
 
+    /// How long functions of the program's have taken inside the calls so far; once.
+    pub fn take_time_in_program(&mut self) -> Duration {
+        self.context.as_mut().map_or(Duration::ZERO, |context| context.program.take_time())
+    }
+
     pub fn has_heard_from_peer(&self) -> bool {
         self.heard_from_peer
     }
 
-    /// Whether the peer's certificate has to be approved before anything else is sent: true once,
-    /// when the certificate and the handshake signature have been received. In TLS 1.2 that is in
-    /// the middle of the handshake, in TLS 1.3 at its end.
-    pub fn approval_is_due(&mut self, step: HandshakeStep) -> bool {
-        let is_tls12 =
-            self.connection.common().protocol_version() == Some(rustls::ProtocolVersion::TLSv1_2);
-        let due = step == HandshakeStep::Complete || (is_tls12 && self.report.is_some());
-        self.approval_pending && due
-    }
-
-    /// Records the decision on the certificate. A refusal is final, and what the engine had ready
-    /// for the peer is dropped.
+    /// Records the decision on the peer's certificate. A refusal is final, and what the engine had
+    /// ready for the peer is dropped.
     pub fn approved(&mut self, verdict: Result<()>) -> Result<()> {
-        self.approval_pending = false;
+        self.approval = Approval::Decided;
         match verdict {
             Ok(()) => {
                 self.settle_sessions();
@@ -237,6 +250,11 @@ impl Engine {
     pub fn session_family(&self) -> Option<Family> {
         let sessions = self.context.as_ref()?.sessions.as_ref()?;
         Some(sessions.family().clone())
+    }
+
+    /// Between [`HandshakeStep::NeedsApproval`] and the decision: nothing may be sent.
+    pub fn awaits_approval(&self) -> bool {
+        self.approval == Approval::Due
     }
 
     /// Ciphertext received and not yet processed.
@@ -321,7 +339,29 @@ impl Engine {
             group_name: group.and_then(|group| group.as_str()).unwrap_or("").to_owned(),
             resumed: self.has_resumed(),
             alpn: common.alpn_protocol().unwrap_or_default().to_vec(),
+            server_name: match &self.connection {
+                Connection::Client(_) => None,
+                Connection::Server(_) => {
+                    let name =
+                        self.context.as_ref().and_then(|context| context.server_name.clone());
+                    Some(name.unwrap_or_default())
+                }
+            },
         }
+    }
+
+    /// Whether the peer's certificate has to be approved before anything else is sent: from when
+    /// its handshake signature has been checked until the decision.
+    fn approval_is_due(&mut self) -> bool {
+        let common = self.connection.common();
+        let is_tls12 = common.protocol_version() == Some(rustls::ProtocolVersion::TLSv1_2);
+        // A server verifies the client's certificate before it has the signature.
+        let is_verified =
+            is_tls12 && self.report.is_some() && matches!(self.connection, Connection::Client(_));
+        if self.approval == Approval::Pending && (is_verified || !common.is_handshaking()) {
+            self.approval = Approval::Due;
+        }
+        self.approval == Approval::Due
     }
 
     /// Remembers the first failure: after it the engine answers nothing else.
@@ -361,6 +401,12 @@ impl Engine {
         if let Some(report) = verifier::take_report() {
             self.report = Some(report);
         }
+        // What rustls has ready then may be a part of a flight that the peer must not see: not even
+        // an alert is let out of it.
+        if let Some(error) = self.context.as_mut().and_then(|context| context.failure.take()) {
+            self.outgoing.consume(self.outgoing.len());
+            return Err(self.fail(error));
+        }
         match outcome {
             Ok(Outcome::PeerClosed) => {
                 self.peer_closed = true;
@@ -376,12 +422,14 @@ impl Engine {
             Err(Refusal::Rustls(error)) => {
                 let rejection = self.report.as_ref().filter(|_| !self.hooked);
                 let rejection = rejection.and_then(|report| report.error.as_ref());
-                let mut error = failure::from_rustls(error, rejection);
-                if let Some(context) = &mut self.context {
-                    if context.unmet_demand {
-                        error = failure::with_unmet_demand(error);
-                    }
-                    error = context.failure.take().unwrap_or(error);
+                let is_server = matches!(self.connection, Connection::Server(_));
+                let explained = self
+                    .context
+                    .as_ref()
+                    .and_then(|context| failure::explained(&error, context, is_server));
+                let mut error = explained.unwrap_or_else(|| failure::from_rustls(error, rejection));
+                if let Some(why) = self.context.as_ref().and_then(|context| context.unmet_demand) {
+                    error = failure::with_unmet_demand(error, why);
                 }
                 self.queue_alert();
                 self.forget_sessions(Failure::Protocol);
@@ -395,7 +443,7 @@ impl Engine {
     fn settle_sessions(&mut self) {
         let resumed = self.has_resumed();
         if let Some(sessions) = sessions(&mut self.context)
-            && !self.approval_pending
+            && self.approval == Approval::Decided
             && !self.connection.common().is_handshaking()
         {
             sessions.established(resumed);
@@ -428,24 +476,29 @@ impl Engine {
         }
     }
 
-    /// After an error rustls has the alert ready at the next call, and nothing else.
+    /// After an error rustls has the alert ready at the next call. In TLS 1.2 our last flight may be
+    /// before it, as far as that was made: a certificate in it must not leave before the peer's has
+    /// been approved, and then nothing does.
     fn queue_alert(&mut self) {
-        let input = self.incoming.readable_mut();
+        let is_tls12 =
+            self.connection.common().protocol_version() == Some(rustls::ProtocolVersion::TLSv1_2);
+        let mut record = Buffer::new();
+        let (input, sink) = (self.incoming.readable_mut(), &mut |_: &[u8]| {});
         let (discard, _) = match &mut self.connection {
-            Connection::Client(connection) => handle(
-                connection.process_tls_records(input),
-                &mut self.outgoing,
-                &mut |_| {},
-                Want::Handshake,
-            ),
-            Connection::Server(connection) => handle(
-                connection.process_tls_records(input),
-                &mut self.outgoing,
-                &mut |_| {},
-                Want::Handshake,
-            ),
+            Connection::Client(connection) => {
+                let status = connection.process_tls_records(input);
+                handle(status, &mut record, sink, Want::Handshake)
+            }
+            Connection::Server(connection) => {
+                let status = connection.process_tls_records(input);
+                handle(status, &mut record, sink, Want::Handshake)
+            }
         };
         self.discard(discard);
+        let is_approved = self.approval == Approval::Decided;
+        if !is_tls12 || is_approved || record.readable().first() == Some(&ALERT) {
+            self.outgoing.push(record.readable());
+        }
     }
 
     fn discard(&mut self, count: usize) {
@@ -467,6 +520,8 @@ pub struct Session {
     pub group_name: String,
     pub resumed: bool,
     pub alpn: Vec<u8>,
+    /// The name that the client has asked for, empty if it did not say; `None` in a client.
+    pub server_name: Option<String>,
 }
 
 /// As much as is buffered of the peer's ciphertext before the peer is made to wait. A handshake
@@ -642,6 +697,8 @@ fn keys_exhausted() -> Error {
     )
 }
 
+/// The type of a record that holds an alert.
+const ALERT: u8 = 21;
 const RECORD_HEADER: usize = 5;
 const MAX_FRAGMENT: usize = 16 * 1024;
 /// Header, explicit nonce, tag and content type, rounded up.
