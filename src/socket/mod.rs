@@ -8,6 +8,7 @@
 //! `Failed` is terminal: the connection has been killed, so that what a program sends without
 //! having looked at the result cannot leave in clear.
 
+mod approval;
 mod hold;
 mod registry;
 pub mod settings;
@@ -18,6 +19,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use approval::Validation;
 use hold::Secure;
 pub use registry::{
     by_descriptor, default_trust, defaults, end_process, find, flush_all, free, new_settings, open,
@@ -97,6 +99,7 @@ struct State {
     identity: Option<Identity>,
     session: Option<Session>,
     verification: Option<Verification>,
+    validation: Validation,
     addresses: Option<Addresses>,
 }
 
@@ -133,6 +136,7 @@ impl Socket {
                 identity,
                 session: None,
                 verification: None,
+                validation: Validation::default(),
                 addresses: None,
             }),
             hook_thread: Arc::default(),

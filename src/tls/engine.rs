@@ -38,7 +38,7 @@ pub struct Engine {
     report: Option<Report>,
     /// Never absent but while rustls is being called.
     context: Option<Box<Context>>,
-    approval_pending: bool,
+    approval: Approval,
     heard_from_peer: bool,
     peer_closed: bool,
     close_notify_sent: bool,
@@ -50,9 +50,21 @@ pub struct Engine {
 pub enum HandshakeStep {
     /// Send [`Engine::outgoing`], then feed bytes from the peer.
     NeedsInput,
-    /// The handshake is complete; send what is in [`Engine::outgoing`]. In the client role that
-    /// is the last flight: before it leaves, the certificate must have been approved.
+    /// The peer's certificate and its handshake signature have been received: tell the decision on
+    /// it to [`Engine::approved`]. Until then send nothing of what is in [`Engine::outgoing`]. In
+    /// TLS 1.2 a client comes here in the middle of the handshake, otherwise it is at its end.
+    NeedsApproval,
+    /// The handshake is complete; send what is in [`Engine::outgoing`].
     Complete,
+}
+
+/// The decision on the peer's certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Approval {
+    /// It is not known yet.
+    Pending,
+    Due,
+    Decided,
 }
 
 impl Engine {
@@ -90,7 +102,7 @@ impl Engine {
             hooked,
             report: None,
             context,
-            approval_pending: true,
+            approval: Approval::Pending,
             heard_from_peer: false,
             peer_closed: false,
             close_notify_sent: false,
@@ -98,9 +110,13 @@ impl Engine {
         }
     }
 
-    /// Goes as far as the bytes received allow.
+    /// Goes as far as the bytes received allow, and no further than to the decision on the peer's
+    /// certificate: an error in what comes behind it would send an alert after our last flight.
     pub fn advance_handshake(&mut self) -> Result<HandshakeStep> {
         loop {
+            if self.approval_is_due() {
+                return Ok(HandshakeStep::NeedsApproval);
+            }
             let mut early = std::mem::take(&mut self.early_plaintext);
             let step = self.process(&mut |bytes| early.push(bytes), Want::Handshake);
             self.early_plaintext = early;
@@ -193,27 +209,19 @@ impl Engine {
         self.heard_from_peer
     }
 
-    /// Whether the peer's certificate has to be approved before anything else is sent: true once,
-    /// when the certificate and the handshake signature have been received. In TLS 1.2 that is in
-    /// the middle of the handshake, in TLS 1.3 at its end.
-    pub fn approval_is_due(&mut self, step: HandshakeStep) -> bool {
-        let is_tls12 =
-            self.connection.common().protocol_version() == Some(rustls::ProtocolVersion::TLSv1_2);
-        // A server verifies the client's certificate before it has the signature.
-        let is_client = matches!(self.connection, Connection::Client(_));
-        let due =
-            step == HandshakeStep::Complete || (is_tls12 && is_client && self.report.is_some());
-        self.approval_pending && due
-    }
-
-    /// Records the decision on the certificate. A refusal is final, and what the engine had ready
-    /// for the peer is dropped.
+    /// Records the decision on the peer's certificate. A refusal is final, and what the engine had
+    /// ready for the peer is dropped.
     pub fn approved(&mut self, verdict: Result<()>) -> Result<()> {
-        self.approval_pending = false;
+        self.approval = Approval::Decided;
         verdict.map_err(|error| {
             self.outgoing.consume(self.outgoing.len());
             self.fail(error)
         })
+    }
+
+    /// Between [`HandshakeStep::NeedsApproval`] and the decision: nothing may be sent.
+    pub fn awaits_approval(&self) -> bool {
+        self.approval == Approval::Due
     }
 
     /// Ciphertext received and not yet processed.
@@ -307,6 +315,20 @@ impl Engine {
                 }
             },
         }
+    }
+
+    /// Whether the peer's certificate has to be approved before anything else is sent: from when
+    /// its handshake signature has been checked until the decision.
+    fn approval_is_due(&mut self) -> bool {
+        let common = self.connection.common();
+        let is_tls12 = common.protocol_version() == Some(rustls::ProtocolVersion::TLSv1_2);
+        // A server verifies the client's certificate before it has the signature.
+        let is_verified =
+            is_tls12 && self.report.is_some() && matches!(self.connection, Connection::Client(_));
+        if self.approval == Approval::Pending && (is_verified || !common.is_handshaking()) {
+            self.approval = Approval::Due;
+        }
+        self.approval == Approval::Due
     }
 
     /// Remembers the first failure: after it the engine answers nothing else.
