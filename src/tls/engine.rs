@@ -123,6 +123,8 @@ impl Engine {
             match step? {
                 // A server may speak at once; there may be more of the handshake to send.
                 Step::Again | Step::Plaintext(_) => {}
+                // The peer may have had the last word.
+                Step::Blocked if self.approval_is_due() => return Ok(HandshakeStep::NeedsApproval),
                 Step::Blocked if !self.connection.common().is_handshaking() => {
                     return Ok(HandshakeStep::Complete);
                 }
@@ -409,24 +411,27 @@ impl Engine {
         }
     }
 
-    /// After an error rustls has the alert ready at the next call, and nothing else.
+    /// After an error rustls still has what it had ready, such as a server's hello, and the alert as
+    /// the last of it.
     fn queue_alert(&mut self) {
-        let input = self.incoming.readable_mut();
-        let (discard, _) = match &mut self.connection {
-            Connection::Client(connection) => handle(
-                connection.process_tls_records(input),
-                &mut self.outgoing,
-                &mut |_| {},
-                Want::Handshake,
-            ),
-            Connection::Server(connection) => handle(
-                connection.process_tls_records(input),
-                &mut self.outgoing,
-                &mut |_| {},
-                Want::Handshake,
-            ),
-        };
-        self.discard(discard);
+        for _ in 0..LAST_WORDS {
+            let input = self.incoming.readable_mut();
+            let (connection, outgoing) = (&mut self.connection, &mut self.outgoing);
+            let (discard, outcome) = match connection {
+                Connection::Client(connection) => {
+                    let status = connection.process_tls_records(input);
+                    handle(status, outgoing, &mut |_| {}, Want::Handshake)
+                }
+                Connection::Server(connection) => {
+                    let status = connection.process_tls_records(input);
+                    handle(status, outgoing, &mut |_| {}, Want::Handshake)
+                }
+            };
+            self.discard(discard);
+            if !matches!(outcome, Ok(Outcome::Step(Step::Again))) {
+                break;
+            }
+        }
     }
 
     fn discard(&mut self, count: usize) {
@@ -621,6 +626,8 @@ fn keys_exhausted() -> Error {
     )
 }
 
+/// More pieces than rustls ever has ready.
+const LAST_WORDS: usize = 64;
 const RECORD_HEADER: usize = 5;
 const MAX_FRAGMENT: usize = 16 * 1024;
 /// Header, explicit nonce, tag and content type, rounded up.
