@@ -411,25 +411,34 @@ impl Engine {
         }
     }
 
-    /// After an error rustls still has what it had ready, such as a server's hello, and the alert as
-    /// the last of it.
+    /// After an error rustls still has what it had ready, such as a server's hello, and behind it the
+    /// alert. In TLS 1.2 that may be a client's last flight, as far as that was made: a certificate in
+    /// it must not leave before the server's has been approved, and then nothing does.
     fn queue_alert(&mut self) {
+        let is_tls12 =
+            self.connection.common().protocol_version() == Some(rustls::ProtocolVersion::TLSv1_2);
+        let is_client = matches!(self.connection, Connection::Client(_));
+        let is_secret = is_client && is_tls12 && self.approval != Approval::Decided;
         for _ in 0..LAST_WORDS {
-            let input = self.incoming.readable_mut();
-            let (connection, outgoing) = (&mut self.connection, &mut self.outgoing);
-            let (discard, outcome) = match connection {
+            let mut record = Buffer::new();
+            let (input, sink) = (self.incoming.readable_mut(), &mut |_: &[u8]| {});
+            let (discard, outcome) = match &mut self.connection {
                 Connection::Client(connection) => {
                     let status = connection.process_tls_records(input);
-                    handle(status, outgoing, &mut |_| {}, Want::Handshake)
+                    handle(status, &mut record, sink, Want::Handshake)
                 }
                 Connection::Server(connection) => {
                     let status = connection.process_tls_records(input);
-                    handle(status, outgoing, &mut |_| {}, Want::Handshake)
+                    handle(status, &mut record, sink, Want::Handshake)
                 }
             };
             self.discard(discard);
+            if is_secret && record.readable().first() != Some(&ALERT) {
+                return;
+            }
+            self.outgoing.push(record.readable());
             if !matches!(outcome, Ok(Outcome::Step(Step::Again))) {
-                break;
+                return;
             }
         }
     }
@@ -628,6 +637,8 @@ fn keys_exhausted() -> Error {
 
 /// More pieces than rustls ever has ready.
 const LAST_WORDS: usize = 64;
+/// The type of a record that holds an alert.
+const ALERT: u8 = 21;
 const RECORD_HEADER: usize = 5;
 const MAX_FRAGMENT: usize = 16 * 1024;
 /// Header, explicit nonce, tag and content type, rounded up.
