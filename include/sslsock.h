@@ -609,8 +609,8 @@ int32_t ssl_add_trust_dir(ssl_socket *s,
 // one of those pinned. `pin` is the SHA-256 of its SubjectPublicKeyInfo as "sha256//" and base64
 // (as curl writes it), or as 64 hexadecimal digits; several may be given, separated by ';'. Set a
 // second one for the key that comes after. Pins come on top of the trust, and no hook can accept
-// another key. NULL clears them. SSL_ERR_INVALID if it is no such thing. Any thread, before the
-// handshake.
+// another key. NULL clears them. SSL_ERR_INVALID if it is no such thing; until there is one, or
+// NULL, the handshake then fails with the same error. Any thread, before the handshake.
 int32_t ssl_add_pin(ssl_socket *s, const char *pin);
 
 // Adds the revocation lists in the file `path` (PEM, or one in DER). From the first on the peer's
@@ -633,8 +633,11 @@ int32_t ssl_add_crl_pem(ssl_socket *s, const void *crl, size_t len);
 // Answers SSL_ERR_OKAY if the chain is trusted, else the code of what is most important of all
 // that is wrong; ssl_get_error_text(NULL, ...) has the whole text. `report`, which may be NULL, is
 // written in both cases; its verdict is SSL_VERDICT_TRUSTED or SSL_VERDICT_NOT_TRUSTED.
-// SSL_ERR_INVALID and SSL_ERR_BAD_HANDLE: nothing was verified, `report` is untouched.
-// The key log, flags and hooks of `s` play no part. Any thread.
+//
+// Nothing was verified and `report` is untouched on SSL_ERR_BAD_HANDLE, SSL_ERR_INVALID (an
+// argument is wrong, there are more than 100 certificates, or nobody was said to vouch for
+// clients), SSL_ERR_NO_NAME (an empty name), and the error of a trust, pin or revocation list that
+// could not be had. Other flags and the hooks of `s` play no part. Any thread.
 int32_t ssl_verify_chain(ssl_socket *s,
                          const ssl_blob *chain,
                          uint32_t chain_len,

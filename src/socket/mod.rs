@@ -13,6 +13,7 @@ mod hold;
 mod registry;
 pub mod settings;
 mod upgrade;
+mod verification;
 
 use std::os::fd::{AsFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicU64, Ordering};

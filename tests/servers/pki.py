@@ -89,22 +89,22 @@ def make_named(folder, file, common_name, *names):
     _certificate(pathlib.Path(folder), file, "ec", common_name, "ca", extensions)
 
 
-def make_expired(folder):
-    """Writes expired.pem and expired.key beside what make() has written: only the dates are wrong."""
+def make_expired(folder, file="expired", usage="serverAuth"):
+    """Writes FILE.pem and FILE.key beside what make() has written: only the dates are wrong."""
     folder = pathlib.Path(folder)
     with tempfile.TemporaryDirectory() as scratch:
         request, configuration = pathlib.Path(scratch, "csr"), pathlib.Path(scratch, "cnf")
         pathlib.Path(scratch, "index").touch()
-        names = END_ENTITY.format(key_encipherment="", usage="serverAuth", names=SUBJECT_ALT_NAME)
+        names = END_ENTITY.format(key_encipherment="", usage=usage, names=SUBJECT_ALT_NAME)
         configuration.write_text(DATED_AUTHORITY.format(folder=scratch, extensions=names))
         _openssl(
             "req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", f"/CN={NAME}",
-            "-keyout", folder / "expired.key", "-out", request,
+            "-keyout", folder / f"{file}.key", "-out", request,
         )  # fmt: skip
         _openssl(
             "ca", "-batch", "-notext", "-config", configuration, "-cert", folder / "ca.pem",
             "-keyfile", folder / "ca.key", "-startdate", "20200101000000Z", "-enddate", "20200201000000Z",
-            "-in", request, "-out", folder / "expired.pem",
+            "-in", request, "-out", folder / f"{file}.pem",
         )  # fmt: skip
 
 
