@@ -409,24 +409,29 @@ impl Engine {
         }
     }
 
-    /// After an error rustls has the alert ready at the next call, and nothing else.
+    /// After an error rustls has the alert ready at the next call. In TLS 1.2 our last flight may be
+    /// before it, as far as that was made: a certificate in it must not leave before the peer's has
+    /// been approved, and then nothing does.
     fn queue_alert(&mut self) {
-        let input = self.incoming.readable_mut();
+        let is_tls12 =
+            self.connection.common().protocol_version() == Some(rustls::ProtocolVersion::TLSv1_2);
+        let mut record = Buffer::new();
+        let (input, sink) = (self.incoming.readable_mut(), &mut |_: &[u8]| {});
         let (discard, _) = match &mut self.connection {
-            Connection::Client(connection) => handle(
-                connection.process_tls_records(input),
-                &mut self.outgoing,
-                &mut |_| {},
-                Want::Handshake,
-            ),
-            Connection::Server(connection) => handle(
-                connection.process_tls_records(input),
-                &mut self.outgoing,
-                &mut |_| {},
-                Want::Handshake,
-            ),
+            Connection::Client(connection) => {
+                let status = connection.process_tls_records(input);
+                handle(status, &mut record, sink, Want::Handshake)
+            }
+            Connection::Server(connection) => {
+                let status = connection.process_tls_records(input);
+                handle(status, &mut record, sink, Want::Handshake)
+            }
         };
         self.discard(discard);
+        let is_approved = self.approval == Approval::Decided;
+        if !is_tls12 || is_approved || record.readable().first() == Some(&ALERT) {
+            self.outgoing.push(record.readable());
+        }
     }
 
     fn discard(&mut self, count: usize) {
@@ -621,6 +626,8 @@ fn keys_exhausted() -> Error {
     )
 }
 
+/// The type of a record that holds an alert.
+const ALERT: u8 = 21;
 const RECORD_HEADER: usize = 5;
 const MAX_FRAGMENT: usize = 16 * 1024;
 /// Header, explicit nonce, tag and content type, rounded up.
