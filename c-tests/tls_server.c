@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -258,12 +259,12 @@ static int hear(struct conversation *c, char *line)
 /* Answers a line; 0 when the conversation is over. */
 static int answer_mail(struct conversation *c, const char *line)
 {
-    if (strncmp(line, "EHLO", 4) == 0) {
+    if (strncasecmp(line, "EHLO", 4) == 0) {
         say(c, c->tls != NULL ? "250-server.test\r\n250 8BITMIME\r\n" : "250-server.test\r\n250 STARTTLS\r\n");
-    } else if (strcmp(line, "STARTTLS") == 0 && c->tls == NULL) {
+    } else if (strcasecmp(line, "STARTTLS") == 0 && c->tls == NULL) {
         say(c, "220 go ahead\r\n");
         return start_tls(c) == SSL_ERR_OKAY;
-    } else if (strcmp(line, "DATA") == 0) {
+    } else if (strcasecmp(line, "DATA") == 0) {
         char text[LINE];
 
         say(c, "354 go ahead\r\n");
@@ -271,7 +272,7 @@ static int answer_mail(struct conversation *c, const char *line)
             tell("data %s", text);
         }
         say(c, "250 taken\r\n");
-    } else if (strcmp(line, "QUIT") == 0) {
+    } else if (strcasecmp(line, "QUIT") == 0) {
         say(c, "221 bye\r\n");
         return 0;
     } else {
@@ -282,7 +283,7 @@ static int answer_mail(struct conversation *c, const char *line)
 
 static int answer(struct conversation *c, const char *line)
 {
-    char rest[LINE];
+    char rest[LINE + 2];
 
     if (strncmp(line, "GET ", 4) == 0) {
         while (hear(c, rest) && rest[0] != '\0') {
@@ -293,8 +294,8 @@ static int answer(struct conversation *c, const char *line)
     if (strcmp(line, "QUIT") == 0) {
         return 0;
     }
-    say(c, line);
-    say(c, "\r\n");
+    snprintf(rest, sizeof rest, "%s\r\n", line);
+    say(c, rest);
     return 1;
 }
 

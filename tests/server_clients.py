@@ -89,8 +89,9 @@ class ClientTest(unittest.TestCase):
         cls.addClassCleanup(folder.cleanup)
         cls.folder = pathlib.Path(folder.name)
         cls.pki, cls.other, cls.rsa = (cls.folder / name for name in ("pki", "other", "rsa"))
-        for place, key in ((cls.pki, "ec"), (cls.other, "ec"), (cls.rsa, "rsa")):
-            pki.make(place, key)
+        pki.make(cls.pki)
+        pki.make(cls.other, authority="another")
+        pki.make(cls.rsa, "rsa")
         pki.make_named(cls.pki, "a", "a.test", "a.test")
         pki.make_named(cls.pki, "wild", "wild.test", "*.wild.test")
         pki.make_expired(cls.pki, "late", "clientAuth")
@@ -131,8 +132,8 @@ class ClientTest(unittest.TestCase):
     def client(self, which, place=None):
         """The arguments that have s_client show this certificate."""
         place = place or self.pki
-        chain = place / f"{which}-chain.pem"
-        more = ["-cert_chain", chain] if chain.exists() else []
+        of_intermediate = (place / f"{which}-chain.pem").exists()
+        more = ["-cert_chain", place / "intermediate.pem"] if of_intermediate else []
         return ["-cert", place / f"{which}.pem", "-key", place / f"{which}.key", *more]
 
     def of_python(self, version=None):
@@ -164,7 +165,7 @@ class Clients(ClientTest):
                 with self.subTest(way=way, version=version):
                     done = self.s_client(server, "-servername", NAME, "-verify_hostname", NAME, version=version)
                     self.assertEqual(done.returncode, 0, done.stderr)
-                    self.assertIn("\nhello\n", done.stdout)
+                    self.assertIn("hello\n", done.stdout)
                     self.assertIn("Verify return code: 0 (ok)", done.stdout)
                     said = server.connection()
                     self.assert_said(said, rf"^session TLSv{version} resumed=0 alpn= name={NAME} ")
@@ -233,7 +234,7 @@ class Clients(ClientTest):
                 with self.subTest(way=way, version=version):
                     done = self.gnutls(server, version=version)
                     self.assertIn("Handshake was completed", done.stdout)
-                    self.assertIn("\nhello\n", done.stdout)
+                    self.assertIn("hello\n", done.stdout)
                     self.assert_said(server.connection(), rf"^session TLSv{version} resumed=0 alpn= name={NAME} ")
 
     def test_gnutls_after_starttls(self):
@@ -243,7 +244,7 @@ class Clients(ClientTest):
                 with self.subTest(way=way, version=version):
                     done = self.gnutls(server, "--starttls-proto=smtp", version=version, said="EHLO x\r\nQUIT\r\n")
                     self.assertIn("250 8BITMIME", done.stdout, done.stderr)
-                    self.assertIn("line (in clear) STARTTLS", server.connection())
+                    self.assert_said(server.connection(), r"^line \(in clear\) STARTTLS")
 
     def test_gnutls_resumes(self):
         server = self.serve()
@@ -272,11 +273,8 @@ class ClientCertificates(ClientTest):
     """Both versions: in TLS 1.3 a client is done before the server has looked at its certificate."""
 
     def each(self, *arguments):
-        for way in WAYS:
-            server = self.serve(*way, *arguments)
-            for version in VERSIONS:
-                with self.subTest(way=way, version=version):
-                    yield server, version
+        servers = [self.serve(*way, *arguments) for way in WAYS]
+        return [(server, version) for server in servers for version in VERSIONS]
 
     def trust(self):
         return "--trust", self.pki / "ca.pem"
@@ -287,13 +285,13 @@ class ClientCertificates(ClientTest):
         self.assert_said(said, rf"^failed {code} ")
         self.assert_said(said, pattern)
         self.assertFalse([line for line in said if line.startswith(("line ", "session "))], said)
-        self.assertNotIn("\nhello\n", done.stdout)
+        self.assertNotIn("hello\n", done.stdout)
         self.assertIn(alert, done.stderr)
 
     def test_one_that_is_demanded_and_right(self):
         for server, version in self.each("--flags", AUTH_CLIENT, *self.trust()):
             done = self.s_client(server, *self.client("client"), version=version)
-            self.assertIn("\nhello\n", done.stdout, done.stderr)
+            self.assertIn("hello\n", done.stdout, done.stderr)
             # Whom it trusts is told, so that the client can choose.
             self.assertIn("Acceptable client certificate CA names\nCN = sslsock test root\n", done.stdout)
             said = server.connection()
@@ -310,7 +308,7 @@ class ClientCertificates(ClientTest):
     def test_one_that_is_asked_for_and_missing(self):
         for server, version in self.each("--flags", ASK_CLIENT, *self.trust()):
             done = self.s_client(server, version=version)
-            self.assertIn("\nhello\n", done.stdout, done.stderr)
+            self.assertIn("hello\n", done.stdout, done.stderr)
             self.assertIn("peer none", server.connection())
 
     def test_one_of_another_authority(self):
@@ -345,7 +343,7 @@ class ClientCertificates(ClientTest):
                 ("late", self.pki, ISSUER_UNKNOWN | EXPIRED),
             ):
                 done = self.s_client(server, *self.client(which, place), version=version)
-                self.assertIn("\nhello\n", done.stdout, done.stderr)
+                self.assertIn("hello\n", done.stdout, done.stderr)
                 said = server.connection()
                 self.assert_said(said, r"^hook type=1 count=1 size=\d+ flags=1$")
                 self.assert_said(said, rf"^peer verdict={ACCEPTED_BY_HOOK} causes={causes} ")
@@ -355,14 +353,21 @@ class ClientCertificates(ClientTest):
             )
 
     def test_a_hook_that_refuses(self):
-        for server, version in self.each("--flags", ASK_CLIENT, "--hook", 9, *self.trust()):
+        self.refused_by_hook(ASK_CLIENT)
+
+    def test_a_hook_that_refuses_where_nothing_is_left_to_send(self):
+        """Without a ticket the client has the last word."""
+        self.refused_by_hook(ASK_CLIENT | NO_RESUMPTION)
+
+    def refused_by_hook(self, flags):
+        for server, version in self.each("--flags", flags, "--hook", 9, *self.trust()):
             done = self.s_client(server, *self.client("client"), version=version)
             said = server.connection()
             self.assert_said(said, r"^hook type=1 count=1 size=\d+ flags=0$")
             self.assert_said(said, r"^failed SSL_ERR_CERT_REVOKED .* hook refused the certificate with 9")
-            self.assertNotIn("\nhello\n", done.stdout)
+            self.assertNotIn("hello\n", done.stdout)
             done = self.s_client(server, version=version)
-            self.assertIn("\nhello\n", done.stdout, "it is not asked where there is no certificate")
+            self.assertIn("hello\n", done.stdout, "it is not asked where there is no certificate")
             server.connection()
 
     def test_a_strict_hook_accepts_nothing_wrong(self):
@@ -370,7 +375,7 @@ class ClientCertificates(ClientTest):
             self.s_client(server, *self.client("client", self.other), version=version)
             self.assert_said(server.connection(), "SSL_FLAG_STRICT does not let the hook accept that")
             done = self.s_client(server, *self.client("client"), version=version)
-            self.assertIn("\nhello\n", done.stdout, done.stderr)
+            self.assertIn("hello\n", done.stdout, done.stderr)
             server.connection()
 
     def test_nothing_says_whom_to_believe(self):
@@ -481,8 +486,7 @@ class Resumption(ClientTest):
                     self.assertNotIn("NewSessionTicket", done.stdout)
                     server.connection()
                     if version == "1.2":
-                        first, second = self.resume(server, version, *more)
-                        self.assert_said(second, "resumed=0")
+                        self.assertRegex(done.stdout, r"Session-ID: *\n")
 
 
 class Protocols(ClientTest):
@@ -497,7 +501,7 @@ class Protocols(ClientTest):
                 with self.subTest(version=version, offered=offered):
                     offer = ["-alpn", offered] if offered else []
                     done = self.s_client(server, *offer, version=version)
-                    self.assertIn("\nhello\n", done.stdout, done.stderr)
+                    self.assertIn("hello\n", done.stdout, done.stderr)
                     self.assert_said(server.connection(), rf"^session .* alpn={chosen} name=")
                     if chosen:
                         self.assertIn(f"ALPN protocol: {chosen}\n", done.stdout)
@@ -525,14 +529,14 @@ class Protocols(ClientTest):
                     said, f"client offers no version of TLS that this side allows: {limit} .ssl_set_protocols."
                 )
                 done = self.s_client(server)
-                self.assertIn("\nhello\n", done.stdout, done.stderr)
+                self.assertIn("hello\n", done.stdout, done.stderr)
                 server.connection()
 
     def test_no_post_quantum_key_exchange(self):
         # This OpenSSL knows none of it; that it is not among ours is seen in tests/parameters.rs.
         server = self.serve("--flags", NO_POST_QUANTUM)
         done = self.s_client(server)
-        self.assertIn("\nhello\n", done.stdout, done.stderr)
+        self.assertIn("hello\n", done.stdout, done.stderr)
         self.assert_said(server.connection(), r"group=X25519$")
 
 
@@ -557,7 +561,7 @@ class KeyLog(ClientTest):
         path = self.folder / "of-the-environment"
         server = self.serve(SSLKEYLOGFILE=str(path))
         done = self.s_client(server)
-        self.assertIn("\nhello\n", done.stdout)
+        self.assertIn("hello\n", done.stdout)
         server.connection()
         self.assertFalse(path.exists())
 
@@ -607,7 +611,7 @@ class WrongClients(ClientTest):
                             said, f'^failed SSL_ERR_NOT_TLS .*client sent "{quoted}.*instead of a TLS record: it speaks in'
                         )
                     else:
-                        self.assert_said(said, "^failed SSL_ERR_PROTOCOL")
+                        self.assert_said(said, "^failed SSL_ERR_NOT_TLS")
                     self.assertNotIn(f"line {quoted}", said)
                     self.assertFalse([line for line in said if line.startswith("session")])
 

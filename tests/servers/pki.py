@@ -48,7 +48,7 @@ class Failed(Exception):
     """openssl refused; the text is what it said."""
 
 
-def make(folder, key="ec", owner=None):
+def make(folder, key="ec", owner=None, authority="sslsock test"):
     """Writes the certificates and keys into `folder`; `owner` is the (uid, gid) that gets to read the keys.
 
     ca.pem, ca.key                  the root: what a client trusts
@@ -62,9 +62,9 @@ def make(folder, key="ec", owner=None):
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o755)
     encipher = ", keyEncipherment" if key == "rsa" else ""
-    _certificate(folder, "ca", key, "sslsock test root", None, AUTHORITY.format(path_length=""))
+    _certificate(folder, "ca", key, f"{authority} root", None, AUTHORITY.format(path_length=""))
     _certificate(
-        folder, "intermediate", key, "sslsock test intermediate", "ca", AUTHORITY.format(path_length=", pathlen:0")
+        folder, "intermediate", key, f"{authority} intermediate", "ca", AUTHORITY.format(path_length=", pathlen:0")
     )
     server = END_ENTITY.format(key_encipherment=encipher, usage="serverAuth", names=SUBJECT_ALT_NAME)
     _certificate(folder, "server", key, NAME, "intermediate", server)
