@@ -146,13 +146,18 @@ impl Examination<'_> {
             match error {
                 webpki::Error::CertExpired { not_after, .. } => {
                     time = seconds(not_after);
-                    let what = self.dated(|facts| facts.not_after == time);
-                    findings.push(Finding::expired(&what, time, self.now));
+                    // Not if only the leaf's own dates have led away from now.
+                    if time < self.now {
+                        let what = self.dated(|facts| facts.not_after == time);
+                        findings.push(Finding::expired(&what, time, self.now));
+                    }
                 }
                 webpki::Error::CertNotValidYet { not_before, .. } => {
                     time = seconds(not_before);
-                    let what = self.dated(|facts| facts.not_before == time);
-                    findings.push(Finding::not_yet_valid(&what, time, self.now));
+                    if time > self.now {
+                        let what = self.dated(|facts| facts.not_before == time);
+                        findings.push(Finding::not_yet_valid(&what, time, self.now));
+                    }
                 }
                 webpki::Error::RequiredEkuNotFoundContext(_) | webpki::Error::EmptyEkuExtension
                     if !any_usage =>
@@ -177,6 +182,12 @@ impl Examination<'_> {
                 break;
             }
         }
+        // Nobody has said yet that a trusted certificate leads here, whatever the dates.
+        findings.push(Finding::new(
+            CAUSE_ISSUER_UNKNOWN,
+            "the certificates of the chain were never valid all at once, so that no trusted one \
+             vouches for it",
+        ));
         false
     }
 

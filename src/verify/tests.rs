@@ -203,6 +203,23 @@ fn dates_of_intermediates_count_and_name_them() {
 }
 
 #[test]
+fn dates_that_never_fit_do_not_hide_who_has_issued() {
+    let stranger = Ca::root("Stranger");
+    for (leaf, middle, dates) in [
+        (((2024, 1, 1), (2025, 1, 1)), ((2026, 1, 1), (2040, 1, 1)), CAUSE_EXPIRED),
+        (((2030, 1, 1), (2031, 1, 1)), ((2020, 1, 1), (2029, 1, 1)), CAUSE_NOT_YET_VALID),
+        (((2026, 1, 1), (2027, 1, 1)), ((2028, 1, 1), (2029, 1, 1)), CAUSE_NOT_YET_VALID),
+        (((2026, 1, 1), (2027, 1, 1)), ((2020, 1, 1), (2021, 1, 1)), CAUSE_EXPIRED),
+    ] {
+        let issuer =
+            stranger.intermediate("Middle", |params| set_dates(params, middle.0, middle.1));
+        let leaf = issuer.leaf(&["a.test"], |params| set_dates(params, leaf.0, leaf.1));
+        let report = examine(&[&Ca::root("Root")], &[&leaf.der, &issuer.der], "a.test");
+        assert_eq!(report.causes, dates | CAUSE_ISSUER_UNKNOWN, "{:?}", report.error);
+    }
+}
+
+#[test]
 fn an_unknown_issuer_is_named() {
     for (issuer, host) in [("Nobody", "a.test"), ("Some\nCA", "b.test")] {
         let (root, nobody) = (Ca::root("Root"), Ca::root(issuer));
