@@ -307,7 +307,8 @@ fn a_connection_that_broke_the_protocol_takes_its_sessions_along() {
                 _ => broken.handle.recv(&mut byte, 0),
             };
             assert!(received.is_err(), "{what}");
-            assert_eq!(broken.handle.error().code, SSL_ERR_PROTOCOL, "{what}");
+            let failure = broken.handle.error();
+            assert_eq!(failure.code, SSL_ERR_PROTOCOL, "{what}: {}", failure.text);
             broken.close();
             let next = Client::new(server, way, trust).talk(HOST);
             if kind == Kind::Tls13 {
