@@ -1,6 +1,6 @@
 //! rustls's errors in the library's terms, with rustls's detail kept in the text.
 
-use rustls::{AlertDescription, CertificateError};
+use rustls::{AlertDescription, CertificateError, OtherError};
 
 use crate::error::{Code, Error};
 
@@ -8,7 +8,7 @@ use crate::error::{Code, Error};
 pub fn from_rustls(error: rustls::Error, rejection: Option<&Error>) -> Error {
     match &error {
         rustls::Error::AlertReceived(alert) => alert_received(*alert),
-        rustls::Error::InvalidCertificate(reason) => match (rejection, reason) {
+        rustls::Error::InvalidCertificate(reason) => match (rejection.or(ours(reason)), reason) {
             (Some(rejection), _) => rejection.clone(),
             // The handshake signature is the one thing that is checked beside the verifier.
             (None, CertificateError::BadSignature) => bad_handshake_signature(),
@@ -53,6 +53,14 @@ pub fn with_unmet_demand(error: Error) -> Error {
         error.text
     );
     Error { text, ..error }
+}
+
+/// What the library itself has said against a certificate's key.
+fn ours(reason: &CertificateError) -> Option<&Error> {
+    match reason {
+        CertificateError::Other(OtherError(error)) => error.downcast_ref(),
+        _ => None,
+    }
 }
 
 fn bad_handshake_signature() -> Error {

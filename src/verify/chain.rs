@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rustls::RootCertStore;
 use rustls::crypto::WebPkiSupportedAlgorithms;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, ServerName, SubjectPublicKeyInfoDer, UnixTime};
 use webpki::{EndEntityCert, ExtendedKeyUsageValidator, KeyPurposeIdIter, KeyUsage};
 
 use super::facts::{Facts, rsa_bits_of};
@@ -431,12 +431,19 @@ impl ExtendedKeyUsageValidator for AnyUsage {
 }
 
 fn check_key(facts: &Facts, findings: &mut Vec<Finding>) {
-    if let Some(bits) = facts.rsa_bits.filter(|&bits| bits < RSA_MINIMUM_BITS) {
-        findings.push(Finding::new(
-            CAUSE_WEAK_KEY,
-            format!("certificate has an RSA key of {bits} bits; {RSA_MINIMUM}"),
-        ));
+    if let Some(text) = facts.rsa_bits.and_then(too_few_bits) {
+        findings.push(Finding::new(CAUSE_WEAK_KEY, text));
     }
+}
+
+/// What is wrong with a key that is too short to prove anything.
+pub(super) fn weak_key(key: &SubjectPublicKeyInfoDer<'_>) -> Option<String> {
+    rsa_bits_of(key).and_then(too_few_bits)
+}
+
+fn too_few_bits(bits: usize) -> Option<String> {
+    (bits < RSA_MINIMUM_BITS)
+        .then(|| format!("certificate has an RSA key of {bits} bits; {RSA_MINIMUM}"))
 }
 
 fn no_name() -> Finding {
