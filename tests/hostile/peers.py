@@ -16,6 +16,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 import listening  # noqa: E402
 
 SECONDS = 30
+ATTEMPTS = 10
 GREETING = b"hello"
 # What the client sees of a peer that it has refused.
 EXPECTED = (OSError, ValueError)
@@ -50,26 +51,36 @@ def openssl(chain, key, version, demands=None):
 
 @contextlib.contextmanager
 def gnutls(chain, key, priority="NORMAL"):
-    """gnutls-serv on a free port, which answers a request by a page of its own."""
+    """gnutls-serv, which answers a request by a page of its own."""
+    process, port = next(filter(None, (start_gnutls(chain, key, priority) for _ in range(ATTEMPTS))))
+    try:
+        threading.Thread(target=process.stdout.read, daemon=True).start()
+        yield "127.0.0.1", port
+    finally:
+        process.kill()
+        process.wait()
+
+
+def start_gnutls(chain, key, priority):
+    """None if somebody else was faster to take the port, for it cannot choose one by itself."""
     port = free_port()
     command = [
         "gnutls-serv", "--port", str(port), "--x509certfile", chain, "--x509keyfile", key, "--priority", priority,
         "--disable-client-cert", "--http",
     ]  # fmt: skip
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    try:
-        said = ""
-        while not re.search(r"listening on IPv4.*done", said):
-            ready, _, _ = select.select([process.stdout], [], [], SECONDS)
-            line = process.stdout.readline() if ready else ""
-            if not line:
-                raise AssertionError(f"gnutls-serv did not start: {said}")
-            said += line
-        threading.Thread(target=process.stdout.read, daemon=True).start()
-        yield "127.0.0.1", port
-    finally:
-        process.kill()
-        process.wait()
+    said = ""
+    while not re.search(r"listening on IPv4.*done", said):
+        ready, _, _ = select.select([process.stdout], [], [], SECONDS)
+        line = process.stdout.readline() if ready else ""
+        said += line
+        if not line or "Address already in use" in line:
+            process.kill()
+            process.wait()
+            if "Address already in use" in said:
+                return None
+            raise AssertionError(f"gnutls-serv did not start: {said}")
+    return process, port
 
 
 def free_port():
