@@ -56,6 +56,16 @@ impl Error {
         )
     }
 
+    /// What a hook of the program's ended the handshake with, if `answer` is a code that it may
+    /// choose.
+    pub fn from_hook(answer: i32, text: impl Into<String>) -> Self {
+        let code = match answer {
+            2..=11 | ..0 => Code(answer),
+            _ => Code::CERT_UNKNOWN,
+        };
+        Self { from_hook: true, ..Self::new(code, text) }
+    }
+
     pub fn with_alert(self, alert: u8) -> Self {
         Self { tls_alert: i32::from(alert), ..self }
     }
@@ -170,9 +180,12 @@ struct Errors {
 }
 
 impl ErrorSlot {
-    /// The connection is over because of `error`. The first one stays.
-    pub fn set_fatal(&self, error: Error) {
-        self.lock().fatal.get_or_insert(error);
+    /// The connection is over because of `error`. The first one stays; whether this is it.
+    pub fn set_fatal(&self, error: Error) -> bool {
+        let mut errors = self.lock();
+        let is_first = errors.fatal.is_none();
+        errors.fatal.get_or_insert(error);
+        is_first
     }
 
     /// One call failed; the connection goes on.

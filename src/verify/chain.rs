@@ -7,27 +7,56 @@ use std::time::Duration;
 
 use rustls::RootCertStore;
 use rustls::crypto::WebPkiSupportedAlgorithms;
-use rustls::pki_types::{CertificateDer, ServerName, SubjectPublicKeyInfoDer, UnixTime};
-use webpki::{EndEntityCert, ExtendedKeyUsageValidator, KeyPurposeIdIter, KeyUsage};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use webpki::{
+    EndEntityCert, ExtendedKeyUsageValidator, KeyPurposeIdIter, KeyUsage, RevocationOptions,
+    VerifiedPath,
+};
 
-use super::facts::{Facts, rsa_bits_of};
+use super::facts::Facts;
 use super::report::{
     CAUSE_ISSUER_UNKNOWN, CAUSE_MALFORMED, CAUSE_NAME, CAUSE_REVOKED, CAUSE_SIGNATURE, CAUSE_USAGE,
     CAUSE_WEAK_KEY, Finding,
 };
+use super::revocation::{Lists, Revocation};
 use super::signature::is_signed_by;
-use super::text::{NAME_LIMIT, escape};
+use super::strength;
 
 /// What one chain is examined against.
 pub(super) struct Examination<'a> {
     pub(super) roots: &'a RootCertStore,
     pub(super) supported: &'a WebPkiSupportedAlgorithms,
     pub(super) chain: &'a [CertificateDer<'a>],
-    /// `None`: there is no name to check, which is itself a finding.
-    pub(super) name: Option<&'a ServerName<'a>>,
-    pub(super) now: UnixTime,
+    pub(super) subject: Subject<'a>,
+    pub(super) purpose: Purpose,
+    /// In Unix seconds.
+    pub(super) now: i64,
+    pub(super) lists: &'a Lists,
     /// The facts of the leaf, if it can be read at all.
     pub(super) facts: Option<&'a Facts>,
+}
+
+/// Whom a certificate has to be for.
+#[derive(Clone, Copy, Debug)]
+pub enum Subject<'a> {
+    Named(&'a ServerName<'a>),
+    /// Nobody has said, which is itself a finding.
+    Unknown,
+    /// The names do not matter.
+    Any,
+}
+
+impl<'a> From<Option<&'a ServerName<'a>>> for Subject<'a> {
+    fn from(name: Option<&'a ServerName<'a>>) -> Self {
+        name.map_or(Self::Unknown, Self::Named)
+    }
+}
+
+/// Whose certificate it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Purpose {
+    Server,
+    Client,
 }
 
 impl Examination<'_> {
@@ -36,29 +65,36 @@ impl Examination<'_> {
         let mut findings = Vec::new();
         if let Some(facts) = self.facts {
             self.check_dates(facts, &mut findings);
-            check_key(facts, &mut findings);
+            findings.extend(strength::check_key(facts, "certificate", self.supported));
         }
         match EndEntityCert::try_from(leaf) {
             Ok(entity) => {
                 self.check_name(&entity, &mut findings);
-                self.check_path(&entity, &mut findings);
+                if !self.check_path(&entity, &mut findings) {
+                    self.look_at_untrusted(&mut findings);
+                }
             }
             Err(error) => {
                 findings.push(self.unreadable(leaf, &error));
-                if !self.name.is_some_and(|name| self.is_named(name)) {
-                    findings.push(self.wrong_name());
+                match self.subject {
+                    Subject::Named(name) if !self.is_named(name) => {
+                        findings.push(self.wrong_name(name));
+                    }
+                    Subject::Unknown => findings.push(no_name()),
+                    Subject::Named(_) | Subject::Any => {}
                 }
                 match self.facts {
                     Some(facts) => self.check_issuer_alone(facts, &mut findings),
                     None => findings.push(self.unknown_issuer()),
                 }
+                self.look_at_untrusted(&mut findings);
             }
         }
         findings
     }
 
     fn check_dates(&self, facts: &Facts, findings: &mut Vec<Finding>) {
-        let now = seconds(self.now);
+        let now = self.now;
         if now > facts.not_after {
             findings.push(Finding::expired("certificate", facts.not_after, now));
         }
@@ -73,12 +109,16 @@ impl Examination<'_> {
     }
 
     fn check_name(&self, entity: &EndEntityCert<'_>, findings: &mut Vec<Finding>) {
-        let Some(name) = self.name else { return findings.push(no_name()) };
+        let name = match self.subject {
+            Subject::Named(name) => name,
+            Subject::Unknown => return findings.push(no_name()),
+            Subject::Any => return,
+        };
         match entity.verify_is_valid_for_subject_name(name) {
             Ok(()) => {}
-            Err(webpki::Error::CertNotValidForName(_)) => findings.push(self.wrong_name()),
+            Err(webpki::Error::CertNotValidForName(_)) => findings.push(self.wrong_name(name)),
             Err(error) => {
-                findings.push(self.wrong_name());
+                findings.push(self.wrong_name(name));
                 findings.push(Finding::new(
                     CAUSE_MALFORMED,
                     format!("the names of the certificate cannot be parsed ({error})"),
@@ -87,7 +127,8 @@ impl Examination<'_> {
         }
     }
 
-    fn check_path(&self, entity: &EndEntityCert<'_>, findings: &mut Vec<Finding>) {
+    /// Whether some path leads to a trusted certificate, when usage and dates are set aside.
+    fn check_path(&self, entity: &EndEntityCert<'_>, findings: &mut Vec<Finding>) -> bool {
         // The leaf's own dates have been looked at, so that they need not hide anything else.
         let (earliest, latest) = match self.facts {
             Some(facts) if facts.not_before <= facts.not_after => {
@@ -95,20 +136,28 @@ impl Examination<'_> {
             }
             _ => (i64::MIN, i64::MAX),
         };
-        let mut time = seconds(self.now).clamp(earliest, latest);
+        let mut time = self.now.clamp(earliest, latest);
         let mut any_usage = false;
         for _ in 0..ATTEMPTS {
-            let Err(error) = self.verify(entity, time, any_usage) else { return };
+            let Err(error) = self.verify(entity, time, any_usage, None) else {
+                self.check_revocation(entity, time, any_usage, findings);
+                return true;
+            };
             match error {
                 webpki::Error::CertExpired { not_after, .. } => {
                     time = seconds(not_after);
-                    let what = self.dated(|facts| facts.not_after == time);
-                    findings.push(Finding::expired(&what, time, seconds(self.now)));
+                    // Not if only the leaf's own dates have led away from now.
+                    if time < self.now {
+                        let what = self.dated(|facts| facts.not_after == time);
+                        findings.push(Finding::expired(&what, time, self.now));
+                    }
                 }
                 webpki::Error::CertNotValidYet { not_before, .. } => {
                     time = seconds(not_before);
-                    let what = self.dated(|facts| facts.not_before == time);
-                    findings.push(Finding::not_yet_valid(&what, time, seconds(self.now)));
+                    if time > self.now {
+                        let what = self.dated(|facts| facts.not_before == time);
+                        findings.push(Finding::not_yet_valid(&what, time, self.now));
+                    }
                 }
                 webpki::Error::RequiredEkuNotFoundContext(_) | webpki::Error::EmptyEkuExtension
                     if !any_usage =>
@@ -117,22 +166,67 @@ impl Examination<'_> {
                     findings.push(self.wrong_usage());
                 }
                 webpki::Error::CaUsedAsEndEntity => {
-                    findings.push(ca_as_leaf());
+                    findings.push(self.ca_as_leaf());
                     match self.facts {
                         Some(facts) => self.check_issuer_alone(facts, findings),
                         None => findings.push(self.unknown_issuer()),
                     }
-                    return;
+                    return false;
                 }
                 error => {
                     findings.push(self.refused(&error));
-                    return;
+                    return false;
                 }
             }
             if time < earliest || time > latest {
-                return;
+                break;
             }
         }
+        // Nobody has said yet that a trusted certificate leads here, whatever the dates.
+        findings.push(Finding::new(
+            CAUSE_ISSUER_UNKNOWN,
+            "the certificates of the chain were never valid all at once, so that no trusted one \
+             vouches for it",
+        ));
+        false
+    }
+
+    fn check_revocation(
+        &self,
+        entity: &EndEntityCert<'_>,
+        time: i64,
+        any_usage: bool,
+        findings: &mut Vec<Finding>,
+    ) {
+        let verify =
+            |options: RevocationOptions<'_>| self.verify(entity, time, any_usage, Some(options));
+        findings.extend(self.revocation(|revocation| revocation.of_trusted(verify)).flatten());
+    }
+
+    /// What can be said of a chain to which no trusted certificate leads.
+    fn look_at_untrusted(&self, findings: &mut Vec<Finding>) {
+        let others: Vec<_> = self.others().collect();
+        let weak =
+            self.facts.and_then(|leaf| strength::check_upwards(leaf, &others, self.supported));
+        // webpki may have said the same.
+        if let Some(weak) = weak.filter(|weak| findings.iter().all(|one| one.text != weak.text)) {
+            findings.push(weak);
+        }
+        findings.extend(self.revocation(|revocation| revocation.of_untrusted()));
+    }
+
+    fn revocation<T>(&self, look: impl FnOnce(Revocation<'_>) -> T) -> Option<T> {
+        if self.lists.is_empty() {
+            return None;
+        }
+        let others: Vec<_> = self.others().collect();
+        let (lists, leaf, supported) = (self.lists, self.facts, self.supported);
+        let trusted = |issuer: &[u8]| {
+            let named = self.roots.roots.iter().filter(|root| root.subject.as_ref() == issuer);
+            named.map(webpki::spki_for_anchor).collect()
+        };
+        let (others, trusted, now) = (&others[..], &trusted, self.now);
+        Some(look(Revocation { lists, leaf, others, trusted, supported, now }))
     }
 
     fn verify(
@@ -140,16 +234,23 @@ impl Examination<'_> {
         entity: &EndEntityCert<'_>,
         time: i64,
         any_usage: bool,
+        revocation: Option<RevocationOptions<'_>>,
     ) -> Result<(), webpki::Error> {
         let (all, roots) = (self.supported.all, &self.roots.roots);
         let intermediates = self.chain.get(1..).unwrap_or_default();
         let time = Duration::from_secs(u64::try_from(time).unwrap_or(0));
         let time = UnixTime::since_unix_epoch(time);
+        let path: Option<&dyn Fn(&VerifiedPath<'_>) -> _> = Some(&check_key_usage);
         match any_usage {
-            true => entity.verify_for_usage(all, roots, intermediates, time, AnyUsage, None, None),
+            true => {
+                entity.verify_for_usage(all, roots, intermediates, time, AnyUsage, revocation, None)
+            }
             false => {
-                let usage = KeyUsage::server_auth();
-                entity.verify_for_usage(all, roots, intermediates, time, usage, None, None)
+                let usage = match self.purpose {
+                    Purpose::Server => KeyUsage::server_auth(),
+                    Purpose::Client => KeyUsage::client_auth(),
+                };
+                entity.verify_for_usage(all, roots, intermediates, time, usage, revocation, path)
             }
         }
         .map(|_| ())
@@ -183,18 +284,14 @@ impl Examination<'_> {
         match error {
             E::UnknownIssuer => self.unknown_issuer(),
             E::InvalidSignatureForPublicKey => self.wrong_signature(),
-            E::UnsupportedSignatureAlgorithmContext(context) => Finding::new(
-                CAUSE_WEAK_KEY,
-                format!(
-                    "a certificate in the chain is signed with {}, which is not accepted",
-                    algorithm(&context.signature_algorithm_id)
-                ),
-            ),
+            E::UnsupportedSignatureAlgorithmContext(context) => {
+                self.weak_signature(strength::object(&context.signature_algorithm_id))
+            }
             E::UnsupportedSignatureAlgorithmForPublicKeyContext(context) => Finding::new(
                 CAUSE_WEAK_KEY,
                 format!(
                     "a certificate in the chain is signed with {} by a key of another kind",
-                    algorithm(&context.signature_algorithm_id)
+                    strength::signature_kind(strength::object(&context.signature_algorithm_id))
                 ),
             ),
             E::CertRevoked => Finding::new(CAUSE_REVOKED, "certificate has been revoked"),
@@ -204,7 +301,8 @@ impl Examination<'_> {
             ),
             E::EndEntityUsedAsCa => Finding::new(
                 CAUSE_ISSUER_UNKNOWN,
-                "a certificate in the chain was issued by one that is not a CA certificate",
+                "a certificate in the chain was issued by one that is not a CA certificate, or not one \
+                 for that (key usage)",
             ),
             E::PathLenConstraintViolated => Finding::new(
                 CAUSE_ISSUER_UNKNOWN,
@@ -276,11 +374,8 @@ impl Examination<'_> {
             return Finding::new(CAUSE_SIGNATURE, "a signature in the chain is wrong");
         };
         let others: Vec<_> = self.others().collect();
-        if let Some(bits) = self.weak_issuer(leaf, &others) {
-            return Finding::new(
-                CAUSE_WEAK_KEY,
-                format!("a CA of the chain has an RSA key of {bits} bits; {RSA_MINIMUM}"),
-            );
+        if let Some(finding) = self.weak_issuer(leaf, &others) {
+            return finding;
         }
         let mut top = leaf;
         for _ in 0..WALK_LIMIT {
@@ -313,33 +408,68 @@ impl Examination<'_> {
         )
     }
 
-    fn weak_issuer(&self, leaf: &Facts, others: &[Facts]) -> Option<usize> {
+    fn weak_issuer(&self, leaf: &Facts, others: &[Facts]) -> Option<Finding> {
         let issuers: Vec<_> = others.iter().chain([leaf]).map(|facts| &facts.issuer_der).collect();
-        let roots = self
-            .roots
-            .roots
-            .iter()
-            .filter(|root| issuers.iter().any(|issuer| issuer[..] == *root.subject.as_ref()))
-            .filter_map(|root| rsa_bits_of(&webpki::spki_for_anchor(root)));
-        let intermediates = others.iter().filter_map(|other| other.rsa_bits);
-        roots.chain(intermediates).find(|&bits| bits < RSA_MINIMUM_BITS)
+        let roots = self.roots.roots.iter();
+        let named =
+            roots.filter(|root| issuers.iter().any(|issuer| issuer[..] == *root.subject.as_ref()));
+        strength::weak_issuer(named.map(webpki::spki_for_anchor), others)
+    }
+
+    /// What a certificate says of itself by its own signature counts for nothing, so a weak one is
+    /// no worse than none.
+    fn weak_signature(&self, algorithm: &[u8]) -> Finding {
+        match self.facts.filter(|leaf| leaf.is_self_issued()) {
+            Some(leaf) if leaf.signed.algorithm == algorithm => Finding::new(
+                CAUSE_ISSUER_UNKNOWN,
+                format!(
+                    "certificate is self-signed with {}, which cannot be verified, not even if it \
+                     is trusted: have a new one made",
+                    strength::signature_kind(algorithm)
+                ),
+            ),
+            _ => strength::weak_signature(algorithm),
+        }
     }
 
     fn wrong_usage(&self) -> Finding {
-        let text = match self.facts.and_then(|facts| facts.foreign_usage.as_ref()) {
+        let usage = self.facts.and_then(|facts| facts.usage.as_ref());
+        let peer = self.peer();
+        let text = match usage.filter(|usage| match self.purpose {
+            Purpose::Server => !usage.servers,
+            Purpose::Client => !usage.clients,
+        }) {
             Some(usage) => format!(
-                "certificate is not meant for servers (its extended key usage is {usage}): use \
-                 one with server authentication"
+                "certificate is not meant for {peer}s (its extended key usage is {}): use one \
+                 with {peer} authentication",
+                usage.text
             ),
-            None => "a CA of the chain may not issue certificates for servers \
-                     (extended key usage)"
-                .to_owned(),
+            None => format!(
+                "a CA of the chain may not issue certificates for {peer}s (extended key usage)"
+            ),
         };
         Finding::new(CAUSE_USAGE, text)
     }
 
-    fn wrong_name(&self) -> Finding {
-        let Some(name) = self.name else { return no_name() };
+    fn ca_as_leaf(&self) -> Finding {
+        let peer = self.peer();
+        Finding::new(
+            CAUSE_USAGE,
+            format!(
+                "CA certificate used as a {peer} certificate: let this CA issue one for the \
+                 {peer}, and trust the CA"
+            ),
+        )
+    }
+
+    fn peer(&self) -> &'static str {
+        match self.purpose {
+            Purpose::Server => "server",
+            Purpose::Client => "client",
+        }
+    }
+
+    fn wrong_name(&self, name: &ServerName<'_>) -> Finding {
         let expected = name.to_str();
         let is_ip = matches!(name, ServerName::IpAddress(_));
         let Some(facts) = self.facts else {
@@ -430,20 +560,16 @@ impl ExtendedKeyUsageValidator for AnyUsage {
     }
 }
 
-fn check_key(facts: &Facts, findings: &mut Vec<Finding>) {
-    if let Some(text) = facts.rsa_bits.and_then(too_few_bits) {
-        findings.push(Finding::new(CAUSE_WEAK_KEY, text));
+/// webpki does not look at it: a CA certificate whose key is meant for something else, such as
+/// revocation lists alone, issues nothing.
+fn check_key_usage(path: &VerifiedPath<'_>) -> Result<(), webpki::Error> {
+    let may_sign = |der: CertificateDer<'_>| {
+        Facts::parse(&der).is_some_and(|facts| facts.may_sign_certificates)
+    };
+    match path.intermediate_certificates().all(|issuer| may_sign(issuer.der())) {
+        true => Ok(()),
+        false => Err(webpki::Error::EndEntityUsedAsCa),
     }
-}
-
-/// What is wrong with a key that is too short to prove anything.
-pub(super) fn weak_key(key: &SubjectPublicKeyInfoDer<'_>) -> Option<String> {
-    rsa_bits_of(key).and_then(too_few_bits)
-}
-
-fn too_few_bits(bits: usize) -> Option<String> {
-    (bits < RSA_MINIMUM_BITS)
-        .then(|| format!("certificate has an RSA key of {bits} bits; {RSA_MINIMUM}"))
 }
 
 fn no_name() -> Finding {
@@ -454,29 +580,6 @@ fn no_name() -> Finding {
     )
 }
 
-fn ca_as_leaf() -> Finding {
-    Finding::new(
-        CAUSE_USAGE,
-        "CA certificate used as a server certificate: let this CA issue one for the server, and \
-         trust the CA",
-    )
-}
-
-/// The name of a signature algorithm, from the DER of its identifier.
-fn algorithm(identifier: &[u8]) -> String {
-    let object = match identifier {
-        [6, length, rest @ ..] => rest.get(..usize::from(*length)).unwrap_or(rest),
-        other => other,
-    };
-    match object {
-        [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 4] => "MD5 and RSA".to_owned(),
-        [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 5] => "SHA-1 and RSA".to_owned(),
-        [0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 1] => "SHA-1 and ECDSA".to_owned(),
-        [0x2b, 0x65, 0x71] => "Ed448".to_owned(),
-        other => format!("an unknown algorithm ({})", escape(other, NAME_LIMIT)),
-    }
-}
-
 fn seconds(time: UnixTime) -> i64 {
     i64::try_from(time.as_secs()).unwrap_or(i64::MAX)
 }
@@ -485,8 +588,6 @@ const SELF_SIGNED: &str = "certificate is self-signed and not trusted: add it wi
                            ssl_add_trust_pem or ssl_add_trust_file if you expect it";
 const ADD_CA: &str = "add the issuing CA with ssl_add_trust_pem or ssl_add_trust_file if you \
                       expect it";
-const RSA_MINIMUM: &str = "at least 2048 are needed";
-const RSA_MINIMUM_BITS: usize = 2048;
 /// Names of the certificate that a text shows.
 const NAMED: usize = 5;
 /// webpki is asked this often: each time one date or the usage is out of the way.

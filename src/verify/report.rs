@@ -39,7 +39,7 @@ pub(crate) const CAUSE_EXPIRED: u32 = 0x4;
 pub(crate) const CAUSE_NOT_YET_VALID: u32 = 0x8;
 /// The certificate or its key has been revoked.
 pub(crate) const CAUSE_REVOKED: u32 = 0x10;
-/// Not meant for servers, or a CA certificate used as a server's.
+/// Not meant for such a peer, or a CA certificate used as if it were not one.
 pub(crate) const CAUSE_USAGE: u32 = 0x20;
 /// A signature in the chain is wrong.
 pub(crate) const CAUSE_SIGNATURE: u32 = 0x40;
@@ -51,6 +51,10 @@ pub(crate) const CAUSE_MALFORMED: u32 = 0x100;
 pub(crate) const CAUSE_PIN: u32 = 0x200;
 /// Revocation lists were given and do not say whether a certificate has been revoked.
 pub(crate) const CAUSE_REVOCATION_UNKNOWN: u32 = 0x400;
+
+/// What no certificate hook can accept: the program itself has ruled out every other key than those
+/// that it pinned, and who has a weak one may be anybody.
+pub(crate) const BEYOND_HOOKS: u32 = CAUSE_PIN | CAUSE_WEAK_KEY;
 
 /// How many names [`Report::presented`] keeps.
 pub(crate) const PRESENTED_LIMIT: usize = 100;

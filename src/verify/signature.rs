@@ -10,8 +10,8 @@ use rustls::{
     CertificateError, DigitallySignedStruct, OtherError, PeerMisbehaved, SignatureScheme,
 };
 
-use super::chain::weak_key;
-use super::facts::{Facts, public_key};
+use super::facts::{Facts, Signed, public_key};
+use super::strength;
 use crate::error::{Code, Error};
 
 /// Checks a TLS 1.2 ServerKeyExchange signature with the leaf's bare key.
@@ -27,7 +27,7 @@ pub(super) fn verify_tls12(
         .find(|(scheme, _)| *scheme == signed.scheme && is_for_tls12(*scheme))
         .map(|(_, candidates)| *candidates)
         .ok_or(PeerMisbehaved::SignedHandshakeWithUnadvertisedSigScheme)?;
-    let key = checkable_key(leaf)?;
+    let key = checkable_key(leaf, supported)?;
     let key =
         webpki::RawPublicKeyEntity::try_from(&key).map_err(|_| CertificateError::BadEncoding)?;
 
@@ -56,7 +56,7 @@ pub(super) fn verify_tls13(
     signed: &DigitallySignedStruct,
     supported: &WebPkiSupportedAlgorithms,
 ) -> Result<HandshakeSignatureValid, rustls::Error> {
-    let key = checkable_key(leaf)?;
+    let key = checkable_key(leaf, supported)?;
     // It also refuses the schemes that TLS 1.3 does not allow.
     rustls::crypto::verify_tls13_signature_with_raw_key(message, &key, signed, supported)
 }
@@ -67,8 +67,16 @@ pub(super) fn is_signed_by(
     key: &SubjectPublicKeyInfoDer<'_>,
     supported: &WebPkiSupportedAlgorithms,
 ) -> bool {
+    is_signed_with(&certificate.signed, key, supported)
+}
+
+/// The same for anything that is signed as certificates are.
+pub(super) fn is_signed_with(
+    signed: &Signed,
+    key: &SubjectPublicKeyInfoDer<'_>,
+    supported: &WebPkiSupportedAlgorithms,
+) -> bool {
     let Ok(key) = webpki::RawPublicKeyEntity::try_from(key) else { return false };
-    let signed = &certificate.signed;
     supported
         .all
         .iter()
@@ -82,7 +90,7 @@ pub(super) fn is_signed_by(
 
 /// Whether the DER of an algorithm identifier begins with this object identifier. The parameters
 /// only choose among the hashes of RSA-PSS, and all of those are tried.
-fn names_algorithm(identifier: &[u8], object: &[u8]) -> bool {
+pub(super) fn names_algorithm(identifier: &[u8], object: &[u8]) -> bool {
     match identifier {
         [OBJECT_IDENTIFIER, length, rest @ ..] => {
             usize::from(*length) == object.len() && rest.starts_with(object)
@@ -92,16 +100,17 @@ fn names_algorithm(identifier: &[u8], object: &[u8]) -> bool {
 }
 
 /// The leaf's key, if a signature by it proves anything. Said here, because one by a key that is too
-/// short cannot be checked and would look like one that is wrong.
+/// weak cannot be checked and would look like one that is wrong.
 fn checkable_key(
     leaf: &CertificateDer<'_>,
+    supported: &WebPkiSupportedAlgorithms,
 ) -> Result<SubjectPublicKeyInfoDer<'static>, CertificateError> {
-    let key = public_key(leaf).ok_or(CertificateError::BadEncoding)?;
-    match weak_key(&key) {
-        None => Ok(key),
-        Some(text) => Err(CertificateError::Other(OtherError(Arc::new(Error::new(
+    let facts = Facts::parse(leaf);
+    match facts.and_then(|facts| strength::check_key(&facts, "certificate", supported)) {
+        None => public_key(leaf).ok_or(CertificateError::BadEncoding),
+        Some(finding) => Err(CertificateError::Other(OtherError(Arc::new(Error::new(
             Code::CERT_UNKNOWN,
-            format!("{text}; no hook can accept it: a signature by such a key proves nothing"),
+            format!("{}; no hook can accept it: a signature by it proves nothing", finding.text),
         ))))),
     }
 }

@@ -49,6 +49,41 @@ fn a_ca_certificate_is_no_server_certificate() {
 }
 
 #[test]
+fn a_client_needs_a_certificate_for_clients_and_no_name() {
+    let root = Ca::root("Root");
+    let for_usage = |usages: &[ExtendedKeyUsagePurpose]| {
+        root.leaf(&[], |params| params.extended_key_usages = usages.to_vec()).der
+    };
+    use ExtendedKeyUsagePurpose::{ClientAuth, ServerAuth};
+    for usages in [&[][..], &[ClientAuth], &[ServerAuth, ClientAuth]] {
+        let report = examine_client(&[&root], &[&for_usage(usages)]);
+        assert_eq!((report.causes, report.error), (0, None), "{usages:?}");
+        assert_eq!(report.expected, None);
+    }
+    let of_server = for_usage(&[ServerAuth]);
+    let usage = "certificate is not meant for clients (its extended key usage is server \
+                 authentication): use one with client authentication";
+    let report = examine_client(&[&root], &[&of_server]);
+    assert_error(&report, CAUSE_USAGE, Code::CERT_UNKNOWN, usage);
+    let report = examine_client(&[&Ca::root("Other")], &[&of_server]);
+    assert_eq!(report.causes, CAUSE_USAGE | CAUSE_ISSUER_UNKNOWN);
+
+    let middle = root.intermediate("Middle", |params| {
+        params.extended_key_usages = vec![ServerAuth];
+    });
+    let report = examine_client(&[&root], &[&middle.leaf(&[], |_| {}).der, &middle.der]);
+    let usage = "a CA of the chain may not issue certificates for clients (extended key usage)";
+    assert_error(&report, CAUSE_USAGE, Code::CERT_UNKNOWN, usage);
+    let report = examine_client(&[&root], &[&root.der]);
+    let usage = "CA certificate used as a client certificate: let this CA issue one for the \
+                 client, and trust the CA";
+    assert_error(&report, CAUSE_USAGE, Code::CERT_UNKNOWN, usage);
+    let old = openssl_version_1("a.test");
+    assert_eq!(examine_client(&[&root], &[&old]).causes & CAUSE_NAME, 0);
+    assert_eq!(examine_client(&[&root], &[]).causes, CAUSE_MALFORMED | CAUSE_ISSUER_UNKNOWN);
+}
+
+#[test]
 fn version_1_is_described_as_far_as_it_goes() {
     for name in ["a.test", "b.test"] {
         let leaf = openssl_version_1(name);
@@ -98,24 +133,6 @@ fn a_certificate_for_other_purposes_is_refused() {
     let both =
         root.leaf(&["a.test"], |params| params.extended_key_usages = vec![ClientAuth, ServerAuth]);
     assert_eq!(examine(&[&root], &[&both.der], "a.test").error, None);
-}
-
-#[test]
-fn weak_keys_and_hashes_are_refused() {
-    let bits = "certificate has an RSA key of 1024 bits; at least 2048 are needed";
-    let issuer = "a CA of the chain has an RSA key of 1024 bits; at least 2048 are needed";
-    let hash = "a certificate in the chain is signed with SHA-1 and RSA, which is not accepted";
-    for (arguments, text) in [
-        (&["-newkey", "rsa:1024", "-sha256"][..], format!("{bits}; {issuer}")),
-        (&["-newkey", "rsa:2048", "-sha1"], hash.to_owned()),
-        (&["-newkey", "rsa:1024", "-sha1"], format!("{bits}; {hash}")),
-    ] {
-        let leaf = openssl_leaf("a.test", arguments);
-        let report = examine_today(&[&leaf], &[&leaf], "a.test");
-        assert_error(&report, CAUSE_WEAK_KEY, Code::CERT_UNKNOWN, &text);
-    }
-    let strong = openssl_leaf("a.test", &["-newkey", "rsa:2048", "-sha256"]);
-    assert_eq!(examine_today(&[&strong], &[&strong], "a.test").error, None);
 }
 
 #[test]
