@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 
 use rustls::pki_types::{CertificateDer, UnixTime};
 
+use super::resumption;
 use super::settings::{Hook, SSL_FLAG_NONBLOCKING, SSL_FLAG_STRICT, Settings};
 use super::{Phase, Role, Socket, Verdict, Verification, not_open, settings_only};
 use crate::error::{Code, Error, Result};
@@ -87,6 +88,7 @@ impl Socket {
         let report = Arc::new(report);
         let verdict = if report.error.is_some() { Verdict::NotTrusted } else { Verdict::Trusted };
         self.keep(report.clone(), verdict);
+        resumption::check_resumed(engine, settings)?;
         let Some(hook) = &settings.hook else {
             return report.error.clone().map_or(Ok(()), Err);
         };

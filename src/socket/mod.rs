@@ -11,6 +11,7 @@
 mod approval;
 mod hold;
 mod registry;
+mod resumption;
 pub mod settings;
 mod upgrade;
 mod verification;
@@ -26,6 +27,7 @@ pub use registry::{
     by_descriptor, default_trust, defaults, end_process, find, flush_all, free, new_settings, open,
     open_secure, refuse_upgrade_in_child, refuse_upgrade_of,
 };
+use resumption::Source;
 use settings::Settings;
 use upgrade::Pending;
 pub use upgrade::Whom;
@@ -99,6 +101,10 @@ struct State {
     /// What the descriptor refers to: the connection itself, after a swap the inner end.
     identity: Option<Identity>,
     session: Option<Session>,
+    /// Whose session the handshake is to resume.
+    session_from: Option<Arc<Source>>,
+    /// What another handshake needs to resume this connection's session.
+    resumable: Option<Arc<Source>>,
     verification: Option<Verification>,
     validation: Validation,
     addresses: Option<Addresses>,
@@ -136,6 +142,8 @@ impl Socket {
                 bound: None,
                 identity,
                 session: None,
+                session_from: None,
+                resumable: None,
                 verification: None,
                 validation: Validation::default(),
                 addresses: None,

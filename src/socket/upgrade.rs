@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::approval::{Peer, Whose};
 use super::hold::{kill_and_hold, kill_for_good, kill_number_and_hold};
+use super::resumption::{self, Source};
 use super::settings::{
     SSL_FLAG_ALLOW_TRUNCATION, SSL_FLAG_EXPLICIT_IO, SSL_FLAG_NO_RESUMPTION, SSL_FLAG_NONBLOCKING,
     SSL_FLAG_SERVER, SSL_FLAG_STRICT, SSL_FLAG_UNIX_PAIR, Settings,
@@ -24,7 +25,7 @@ use crate::sys::address::Address;
 use crate::sys::identity::Identity;
 use crate::sys::private_fd::PrivateFd;
 use crate::sys::{socket_options, stream_socket};
-use crate::tls::config::{self, ClientInput};
+use crate::tls::config::{self, ClientInput, ClientSetup};
 use crate::tls::context::Context;
 use crate::tls::engine::Engine;
 use crate::tls::program::Program;
@@ -51,6 +52,8 @@ pub struct Pending {
     deadline: Deadline,
     settings: Settings,
     peer: Option<Peer>,
+    /// In the client role, if the peer has a name.
+    client: Option<(ClientSetup, PeerName)>,
     /// What the certificate hook was asked about and has not answered yet.
     asked: Option<Arc<Report>>,
 }
@@ -190,7 +193,10 @@ impl Socket {
 
     fn prepare(&self, whom: Whom<'_>) -> Result<Pending> {
         let Role::Descriptor(number) = self.role else { return Err(settings_only()) };
-        let settings = self.settings();
+        let (settings, source) = {
+            let state = self.state();
+            (state.settings.clone(), state.session_from.clone())
+        };
         let is_server = settings.has(SSL_FLAG_SERVER);
         // The descriptor is taken out of the program's reach before anything else can fail.
         let transport = Arc::new(self.private_duplicate()?);
@@ -213,6 +219,9 @@ impl Socket {
         };
         socket_options::hold_nothing_back(transport.as_fd());
         let deadline = Deadline::after(settings.handshake_timeout);
+        let source = source.as_deref();
+        resumption::check(&settings, source)?;
+        let mut client = None;
         let (engine, peer) = if is_server {
             let demand = settings.demand();
             let setup = server::setup(&ServerInput {
@@ -228,7 +237,8 @@ impl Socket {
             let engine = Engine::server(&setup, self.context(&settings))?;
             (engine, setup.verifier.clone().map(peer))
         } else {
-            let name = whom.name(&settings, self.derived_name())?;
+            let name = whom.name(&settings, self.derived_name(), source.map(Source::name))?;
+            let name = resumption::same_name(name, source)?;
             let mode = match (&name, &settings.hook) {
                 (_, None) => Mode::Reject,
                 (Some(_), Some(_)) => Mode::Provisional,
@@ -249,14 +259,19 @@ impl Socket {
                     .map(|hook| (hook.function, hook.argument)),
                 parameters: &settings.parameters,
                 resumption: !settings.has(SSL_FLAG_NO_RESUMPTION),
+                same_as: source.map(Source::domain),
             })?;
+            let sessions = resumption::sessions(&setup, &settings, source, name.as_ref());
+            let context = Context { sessions, ..self.context(&settings) };
             let name_for_tls = name.as_ref().map(PeerName::server_name);
-            let engine = Engine::client(&setup, name_for_tls, self.context(&settings))?;
+            let engine = Engine::client(&setup, name_for_tls, context)?;
+            resumption::check_offer(&engine, &settings, source, name.as_ref())?;
             let verifier = setup.domain.verifier.clone();
+            client = name.clone().map(|name| (setup, name));
             (engine, Some(Peer { verifier, whose: Whose::Server(name) }))
         };
         let asked = None;
-        let pending = Pending { engine, transport, path, deadline, settings, peer, asked };
+        let pending = Pending { engine, transport, path, deadline, settings, peer, client, asked };
         if !is_server {
             handshake(&pending.transport, &pending.path, &pending.settings).refuse_early_data()?;
         }
@@ -277,7 +292,7 @@ impl Socket {
     }
 
     fn drive(&self, mut pending: Pending) -> Result<()> {
-        let Pending { engine, transport, path, deadline, settings, peer, asked } = &mut pending;
+        let Pending { engine, transport, path, deadline, settings, peer, asked, .. } = &mut pending;
         let handshake = handshake(transport, path, settings);
         let outcome = handshake.run(engine, deadline, &mut |engine, deadline| {
             self.approve(engine, deadline, settings, peer, asked)
@@ -306,8 +321,9 @@ impl Socket {
     }
 
     fn opened(&self, pending: Pending) -> Result<()> {
-        let Pending { engine, transport, path, settings, .. } = pending;
+        let Pending { engine, transport, path, settings, client, .. } = pending;
         let session = engine.session();
+        let resumable = client.map(|(setup, name)| Source::new(setup, &engine, name));
         let allow_truncation = settings.has(SSL_FLAG_ALLOW_TRUNCATION);
         let note = format!("{} with {} established", session.protocol_name, session.suite_name);
         {
@@ -332,6 +348,8 @@ impl Socket {
                 )?),
             };
             state.session = Some(session);
+            state.resumable = resumable;
+            state.session_from = None;
             state.phase = Phase::Open(channel);
         }
         log::write(log::Level::Info, &note);
@@ -428,7 +446,12 @@ fn handshake<'a>(transport: &'a PrivateFd, path: &'a Path, settings: &Settings) 
 
 impl Whom<'_> {
     /// `None`: nobody has named the peer, and the hook decides about it.
-    fn name(self, settings: &Settings, derived: Option<PeerName>) -> Result<Option<PeerName>> {
+    fn name(
+        self,
+        settings: &Settings,
+        derived: Option<PeerName>,
+        resumed: Option<&PeerName>,
+    ) -> Result<Option<PeerName>> {
         let (given, may_be_nameless) = match self {
             Self::Named(host) => (host.map(PeerName::parse).transpose()?, false),
             Self::WindowsCe(name) => (name.cloned(), settings.hook.is_some()),
@@ -448,6 +471,7 @@ impl Whom<'_> {
             }
             (Some(given), _) => Ok(Some(given)),
             (None, Some(set)) => Ok(Some(set.clone())),
+            (None, None) if resumed.is_some() => Ok(resumed.cloned()),
             (None, None) if derived.is_some() => Ok(derived),
             (None, None) if may_be_nameless => Ok(None),
             (None, None) if matches!(self, Self::WindowsCe(_)) => Err(Error::new(
