@@ -11,7 +11,7 @@ ssl_socket *start_data_tls(int data_fd, ssl_socket *control, const char *host)
         ssl_set_session_from(data, control) != SSL_ERR_OKAY ||
         ssl_perform_handshake(data, host) != SSL_ERR_OKAY) {
         ssl_socket_free(data);
-        return NULL; /* ssl_get_error_text(NULL, ...) says why: SSL_ERR_NOT_RESUMED, for one */
+        return NULL; /* ssl_get_error_text(NULL, ...) says why; close data_fd */
     }
     return data;
 }

@@ -6,6 +6,7 @@ control connection's session and that both sides end in order; its log says of e
 """
 
 import hashlib
+import itertools
 import os
 import pathlib
 import re
@@ -215,10 +216,10 @@ class Vsftpd(FtpsTest):
     def test_implicit_tls13_active(self):
         self.transfers(True, "1.3", True)
 
-    def large_transfers(self, *more):
+    def large_transfers(self, implicit=False, *more):
         """100 MB up and down, with no more memory than a small file takes."""
-        options, address = self.server("--implicit" in more)
-        options += [word for word in more if word != "--implicit"]
+        options, address = self.server(implicit)
+        options += more
         memory = []
         for size in (1000, 100 * MEGABYTE):
             file, name = self.make_file(size), self.upload_name()
@@ -228,11 +229,21 @@ class Vsftpd(FtpsTest):
             self.assertEqual(digest(file), digest(self.uploads / name))
             self.assertEqual(digest(file), digest(back))
             memory.append(done.memory)
+            for path in (file, back, self.uploads / name):
+                path.unlink()
         self.assertLess(memory[1] - memory[0], MEMORY_KIB)
+        self.vsftpd.await_line(r'(?s)"221 Goodbye.*"221 Goodbye')
         self.assertEqual([reused for _, reused in self.sessions_in_log()].count("reused"), 4)
 
     def test_hundred_megabytes(self):
         self.large_transfers()
+
+    if os.environ.get("SSLSOCK_LONG"):
+
+        def test_hundred_megabytes_in_every_way(self):
+            for implicit, version, active in itertools.product((False, True), ("1.2", "1.3"), ((), ("--active",))):
+                with self.subTest(implicit=implicit, version=version, active=active):
+                    self.large_transfers(implicit, "--tls", version, *active)
 
     def test_without_session(self):
         """The control run: vsftpd insists on the session, and the program says so."""
