@@ -25,8 +25,8 @@ pub(super) struct Facts {
     /// Whether there are alternative names, of hosts or of others.
     pub(super) has_alternative_names: bool,
     pub(super) common_name: Option<String>,
-    /// What it may be used for, if that is limited and servers are not among it.
-    pub(super) foreign_usage: Option<String>,
+    /// What it may be used for, if that is limited.
+    pub(super) usage: Option<Usage>,
     pub(super) version: u32,
     pub(super) rsa_bits: Option<usize>,
     /// Critical extensions that are not among those which everybody knows.
@@ -41,6 +41,14 @@ pub(super) struct AlternativeName {
     /// Escaped.
     pub(super) text: String,
     pub(super) is_ip: bool,
+}
+
+/// The purposes of an extended key usage.
+#[derive(Debug)]
+pub(super) struct Usage {
+    pub(super) servers: bool,
+    pub(super) clients: bool,
+    pub(super) text: String,
 }
 
 /// What the issuer has signed, and how.
@@ -71,7 +79,7 @@ impl Facts {
                 .iter_common_name()
                 .next()
                 .map(|name| escape(name.attr_value().data, NAME_LIMIT)),
-            foreign_usage: None,
+            usage: None,
             // The encoded number is one less.
             version: tbs.version.0.saturating_add(1),
             rsa_bits: rsa_bits(&tbs.subject_pki),
@@ -89,8 +97,12 @@ impl Facts {
                     facts.has_alternative_names = true;
                     facts.names.extend(alternatives.general_names.iter().filter_map(host));
                 }
-                ParsedExtension::ExtendedKeyUsage(usage) if !usage.server_auth => {
-                    facts.foreign_usage = Some(purposes(usage));
+                ParsedExtension::ExtendedKeyUsage(usage) => {
+                    facts.usage = Some(Usage {
+                        servers: usage.server_auth,
+                        clients: usage.client_auth,
+                        text: purposes(usage),
+                    });
                 }
                 ParsedExtension::UnsupportedExtension { oid } if extension.critical => {
                     facts.critical.push(escape(oid.to_id_string().as_bytes(), NAME_LIMIT));
@@ -121,9 +133,7 @@ impl Facts {
 }
 
 /// The leaf's public key: as webpki reads it, or, for what webpki refuses, as it stands there.
-pub(super) fn public_key(
-    certificate: &CertificateDer<'_>,
-) -> Option<SubjectPublicKeyInfoDer<'static>> {
+pub fn public_key(certificate: &CertificateDer<'_>) -> Option<SubjectPublicKeyInfoDer<'static>> {
     match webpki::EndEntityCert::try_from(certificate) {
         Ok(parsed) => Some(parsed.subject_public_key_info()),
         Err(_) => Facts::parse(certificate).map(|facts| facts.key.into()),
@@ -131,7 +141,7 @@ pub(super) fn public_key(
 }
 
 /// The size of an RSA key, `None` for keys of other kinds.
-pub(super) fn rsa_bits_of(key: &SubjectPublicKeyInfoDer<'_>) -> Option<usize> {
+pub fn rsa_bits_of(key: &SubjectPublicKeyInfoDer<'_>) -> Option<usize> {
     rsa_bits(&SubjectPublicKeyInfo::from_der(key).ok()?.1)
 }
 
@@ -154,6 +164,7 @@ fn host(name: &GeneralName<'_>) -> Option<AlternativeName> {
 
 fn purposes(usage: &ExtendedKeyUsage<'_>) -> String {
     let known = [
+        (usage.server_auth, "server authentication"),
         (usage.client_auth, "client authentication"),
         (usage.code_signing, "code signing"),
         (usage.email_protection, "e-mail protection"),

@@ -1,6 +1,7 @@
 //! Who the peer is: trust sources, names, the verifier and its report.
 
 mod chain;
+pub mod client;
 mod facts;
 pub mod judged;
 pub mod name;
@@ -10,6 +11,8 @@ mod signature;
 mod text;
 pub mod trust;
 pub mod verifier;
+
+pub use facts::{public_key, rsa_bits_of};
 
 #[cfg(test)]
 pub mod tests;
