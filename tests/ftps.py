@@ -32,6 +32,9 @@ MEGABYTE = 1_000_000
 # Beyond what the program needs for a small file: less than half of the large one.
 MEMORY_KIB = 48 * 1024
 
+# It can be opened, but not read at its beginning.
+UNREADABLE = "/proc/self/mem"
+
 
 class Program:
     """`command` starts it in this environment; `lacking` says why it cannot be run here."""
@@ -278,6 +281,13 @@ class Vsftpd(FtpsTest):
         back = self.folder / "back"
         self.assert_failure(self.run_program(*options, *address, "get", "upload/nothing", back), "550 ")
         self.assertFalse(back.exists())
+
+    def test_file_that_cannot_be_read_is_not_uploaded_as_an_empty_one(self):
+        options, address = self.server(False)
+        name = self.upload_name()
+        self.assert_failure(self.run_program(*options, *address, "put", UNREADABLE, f"upload/{name}"))
+        self.vsftpd.await_line("FAIL UPLOAD: ")
+        self.assertIsNone(self.vsftpd.find("OK UPLOAD: "))
 
     def test_server_dies_in_a_download(self):
         """Its processes are killed: no close_notify, and no last answer."""
