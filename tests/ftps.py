@@ -25,6 +25,7 @@ sys.path[:0] = [str(TESTS), str(TESTS / "servers"), str(TESTS / "dotnet")]
 
 import ftps_peer  # noqa: E402
 import harness  # noqa: E402
+import runtimes  # noqa: E402
 
 BUILD = pathlib.Path(os.environ.get("SSLSOCK_BUILD") or ROOT / "build").absolute()
 SECONDS = 120
@@ -48,7 +49,27 @@ def c_program():
     return Program([BUILD / "examples" / "ftps"])
 
 
-PROGRAMS = {"C": c_program}
+def python_program():
+    environment = {"PYTHONPATH": str(ROOT / "bindings" / "python" / "src"), "LD_LIBRARY_PATH": str(BUILD / "lib")}
+    return Program([sys.executable, ROOT / "examples" / "python" / "ftps.py"], environment)
+
+
+def dotnet_program(name):
+    try:
+        runtime = runtimes.runtime(name)
+        if not shutil.which("mcs"):
+            raise runtimes.Lacking("the example cannot be built: install the package mono-mcs")
+    except runtimes.Lacking as lacking:
+        return Program([], lacking=str(lacking))
+    return Program([*runtime.command, BUILD / "examples" / "dotnet" / "ftps.exe"], runtime.environment)
+
+
+PROGRAMS = {
+    "C": c_program,
+    "Python": python_program,
+    "Mono": lambda: dotnet_program("mono"),
+    "CoreCLR": lambda: dotnet_program("coreclr"),
+}
 
 
 class Done:
