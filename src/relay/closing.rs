@@ -70,11 +70,6 @@ impl Closing {
         }
     }
 
-    /// Nothing can be sent any more.
-    pub fn has_ended_our_direction(&self) -> bool {
-        self.draining.is_some()
-    }
-
     pub fn peer_has_gone(&mut self) {
         self.peer_is_gone = true;
     }
