@@ -13,13 +13,14 @@ NAME is what the server's certificate must be for, if that is not HOST.
 """
 
 import argparse
+import contextlib
 import ftplib
 import os
 import re
 import socket
 import sys
 
-from sslsock import SSL_PROTOCOL_TLS1_2, SSL_PROTOCOL_TLS1_3, SslError, SslNotResumedError
+from sslsock import SSL_PROTOCOL_TLS1_2, SSL_PROTOCOL_TLS1_3, SslNotResumedError
 from sslsock.ftp import FTP_TLS
 
 VERSIONS = {"1.2": SSL_PROTOCOL_TLS1_2, "1.3": SSL_PROTOCOL_TLS1_3}
@@ -73,7 +74,7 @@ class Client(FTP_TLS):
         return made
 
     def upgrade_data(self, conn):
-        made = super().upgrade_data(conn)
+        self.data = made = super().upgrade_data(conn)
         say(f"resumed: {'yes' if made.session_info.resumed else 'no'}")
         return made
 
@@ -112,29 +113,25 @@ class Client(FTP_TLS):
             if os.path.exists(part):
                 os.remove(part)
 
+    @contextlib.contextmanager
     def transfer(self, command):
-        return Transfer(self, self.transfercmd(command))
+        """A data connection. If it fails, the library knows why, and the server says why on the control connection."""
+        with self.transfercmd(command) as conn:
+            try:
+                yield conn
+            except ConnectionError as error:
+                raise Failed(f"{self.data.socket.failure() or error}; the server said {self.last_words()!r}")
 
-
-class Transfer:
-    """A data connection in a `with` block. If it is cut short the server says why on the control connection."""
-
-    def __init__(self, client, conn):
-        self.client, self.conn = client, conn
-
-    def __enter__(self):
-        return self.conn
-
-    def __exit__(self, kind, error, trace):
-        self.conn.close()
-        if not isinstance(error, OSError):
-            return
+    def last_words(self):
         try:
-            self.client.sock.settimeout(10)
-            reply = self.client.getmultiline()
+            self.sock.settimeout(10)
+            return self.getmultiline()
         except (OSError, EOFError):
-            return
-        raise ftplib.error_reply(reply) from error
+            return "nothing"
+
+
+class Failed(Exception):
+    """A transfer that came to nothing."""
 
 
 def say(text):
@@ -163,19 +160,15 @@ def main():
             ftp.quit()
     except SslNotResumedError as error:
         raise SystemExit(f"{explain(error)}\nWith --without-session it may work, if the server does not insist.")
-    except (*ftplib.all_errors, ValueError) as error:
+    except (*ftplib.all_errors, Failed, ValueError) as error:
         raise SystemExit(explain(error))
 
 
 def explain(error):
-    """What happened, with what the server said, and what came before it."""
-    texts = [str(error) or type(error).__name__]
-    if error.__cause__ is not None:
-        texts.append(str(error.__cause__))
-    code = re.search(r"(?:^|')(\d{3})[ -]", texts[0])
-    if code and code[1] in MEANINGS:
-        texts.append(MEANINGS[code[1]])
-    return "\n".join(texts)
+    """What happened, and what the server meant."""
+    text = str(error) or type(error).__name__
+    code = re.search(r"(?:^|')(\d{3})[ -]", text)
+    return f"{text}\n{MEANINGS[code[1]]}" if code and code[1] in MEANINGS else text
 
 
 def parse():

@@ -190,13 +190,18 @@ def answer_real_addresses(sock: socket.socket) -> None:
     It stays the same object; its class becomes a subclass of what it was. Other objects for the same descriptor are not
     changed.
     """
+    change_class(sock, _RealAddresses, "answer its real addresses")
+
+
+def change_class(sock: socket.socket, behaviour: type, purpose: str) -> None:
+    """Has one socket object behave otherwise: its class becomes a subclass of what it was."""
     kind = type(sock)
-    if issubclass(kind, _RealAddresses):
+    if issubclass(kind, behaviour):
         return
     try:
-        sock.__class__ = type(kind.__name__, (_RealAddresses, kind), {"__slots__": (), "__module__": kind.__module__})
+        sock.__class__ = type(kind.__name__, (behaviour, kind), {"__slots__": (), "__module__": kind.__module__})
     except TypeError as error:
-        raise TypeError(f"cannot have a {kind.__module__}.{kind.__qualname__} answer its real addresses: {error}") from None
+        raise TypeError(f"cannot have a {kind.__module__}.{kind.__qualname__} {purpose}: {error}") from None
 
 
 class _RealAddresses:

@@ -13,9 +13,10 @@ connection, on which most servers insist. sslsock.clients.auth_tls_ftp() upgrade
 
 import ftplib
 import socket
+import struct
 from typing import Any, Callable, Dict, Optional, Tuple
 
-from .clients import answer_real_addresses, upgrade
+from .clients import answer_real_addresses, change_class, upgrade
 from .constants import SSL_ERR_IO, SSL_FLAG_NO_RESUMPTION
 from .errors import SslError, make
 from .helper import SslHelper
@@ -46,6 +47,7 @@ class DataConnections:
             self._check_peer(conn)
             made = self.helper(conn, self.control.host, True, **self.options)
             made.do_handshake()
+            change_class(conn, _BreaksOff, "break off")
             return made
         except BaseException as error:
             conn.close()
@@ -80,6 +82,19 @@ class DataConnections:
                 sock.settimeout(patience)
 
 
+class _BreaksOff:
+    """A data connection in whose `with` block something has gone wrong: an end in order would have the server take what it
+    got for the whole file."""
+
+    __slots__ = ()
+
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+        sock: Any = self
+        if kind is not None and sock.fileno() >= 0:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        sock.close()
+
+
 class FTP_TLS(ftplib.FTP):
     """ftplib.FTP over TLS, with the methods of ftplib.FTP_TLS: auth(), prot_p(), prot_c(), login(secure=True).
 
@@ -93,7 +108,8 @@ class FTP_TLS(ftplib.FTP):
         trust_file, for both kinds of connection.
 
     Unlike ftplib.FTP_TLS the data connections are private unless prot_c() is called. A data connection has delivered
-    everything when it is closed; there is no unwrap().
+    everything when it is closed; there is no unwrap(). One in whose `with` block an exception comes up, as in storbinary()
+    when the file cannot be read, is broken off, so that the server does not take a part for the whole.
     """
 
     def __init__(

@@ -439,6 +439,20 @@ class SslSocket(Settings):
         check(lib.ssl_get_error_info(self._handle, ctypes.byref(info)))
         return ErrorInfo(info.code, Category(info.category), info.sys_errno, info.tls_alert, bool(info.from_hook))
 
+    def failure(self) -> Optional[SslError]:
+        """The same error as an exception, None if there is none: why recv() and send() of the plain socket fail, which
+        have a number only."""
+        info = self.get_error_info()
+        if info.code == SSL_ERR_OKAY:
+            return None
+        return make(
+            info.code,
+            self.get_error_text(),
+            system_errno=info.sys_errno,
+            alert=info.tls_alert if info.tls_alert >= 0 else None,
+            from_hook=info.from_hook,
+        )
+
     def ioctl(self, code: int, data: bytes = b"", capacity: int = 0) -> bytes:
         """Windows CE's WSAIoctl on this socket: `data` goes in, at most `capacity` bytes come out. See ssl_ioctl."""
         out = ctypes.create_string_buffer(max(_size(capacity), 1))
