@@ -10,6 +10,7 @@
 
 mod hold;
 mod registry;
+mod resumption;
 pub mod settings;
 mod upgrade;
 
@@ -23,6 +24,7 @@ pub use registry::{
     by_descriptor, default_trust, defaults, end_process, find, flush_all, free, new_settings, open,
     open_secure, refuse_upgrade_in_child, refuse_upgrade_of,
 };
+use resumption::Source;
 use settings::Settings;
 use upgrade::Pending;
 pub use upgrade::Whom;
@@ -96,6 +98,10 @@ struct State {
     /// What the descriptor refers to: the connection itself, after a swap the inner end.
     identity: Option<Identity>,
     session: Option<Session>,
+    /// Whose session the handshake is to resume.
+    session_from: Option<Arc<Source>>,
+    /// What another handshake needs to resume this connection's session.
+    resumable: Option<Arc<Source>>,
     verification: Option<Verification>,
     addresses: Option<Addresses>,
 }
@@ -132,6 +138,8 @@ impl Socket {
                 bound: None,
                 identity,
                 session: None,
+                session_from: None,
+                resumable: None,
                 verification: None,
                 addresses: None,
             }),

@@ -10,6 +10,7 @@ use std::time::Duration;
 use rustls::pki_types::{CertificateDer, UnixTime};
 
 use super::hold::{kill_and_hold, kill_for_good, kill_number_and_hold};
+use super::resumption::{self, Source};
 use super::settings::{
     SSL_FLAG_ALLOW_TRUNCATION, SSL_FLAG_EXPLICIT_IO, SSL_FLAG_NO_RESUMPTION, SSL_FLAG_NONBLOCKING,
     SSL_FLAG_SERVER, SSL_FLAG_STRICT, SSL_FLAG_UNIX_PAIR, Settings,
@@ -28,7 +29,7 @@ use crate::sys::address::Address;
 use crate::sys::identity::Identity;
 use crate::sys::private_fd::PrivateFd;
 use crate::sys::{process, socket_options, stream_socket, thread};
-use crate::tls::config::{self, ClientInput};
+use crate::tls::config::{self, ClientInput, ClientSetup};
 use crate::tls::context::Context;
 use crate::tls::engine::Engine;
 use crate::tls::program::Program;
@@ -56,6 +57,8 @@ pub struct Pending {
     deadline: Deadline,
     settings: Settings,
     peer: Option<Peer>,
+    /// Of a client.
+    setup: Option<ClientSetup>,
 }
 
 /// What is needed to judge the peer.
@@ -179,7 +182,10 @@ impl Socket {
 
     fn prepare(&self, whom: Whom<'_>) -> Result<Pending> {
         let Role::Descriptor(number) = self.role else { return Err(settings_only()) };
-        let settings = self.settings();
+        let (settings, source) = {
+            let state = self.state();
+            (state.settings.clone(), state.session_from.clone())
+        };
         let is_server = settings.has(SSL_FLAG_SERVER);
         // The descriptor is taken out of the program's reach before anything else can fail.
         let transport = Arc::new(self.private_duplicate()?);
@@ -208,7 +214,9 @@ impl Socket {
         };
         socket_options::hold_nothing_back(transport.as_fd());
         let deadline = Deadline::after(settings.handshake_timeout);
-        let (engine, peer) = if is_server {
+        let source = source.as_deref();
+        resumption::check(&settings, source)?;
+        let (engine, peer, setup) = if is_server {
             let demand = settings.demand();
             let setup = server::setup(&ServerInput {
                 trust: &settings.trust,
@@ -221,9 +229,10 @@ impl Socket {
             })?;
             let peer = |verifier| Peer { verifier, whose: Whose::Client(demand) };
             let engine = Engine::server(&setup, self.context(&settings))?;
-            (engine, setup.verifier.clone().map(peer))
+            (engine, setup.verifier.clone().map(peer), None)
         } else {
-            let name = whom.name(&settings, self.derived_name())?;
+            let name = whom.name(&settings, self.derived_name(), source.map(Source::name))?;
+            let name = resumption::same_name(name, source)?;
             let mode = match (&name, &settings.hook) {
                 (_, None) => Mode::Reject,
                 (Some(_), Some(_)) => Mode::Provisional,
@@ -244,13 +253,17 @@ impl Socket {
                     .map(|hook| (hook.function, hook.argument)),
                 parameters: &settings.parameters,
                 resumption: !settings.has(SSL_FLAG_NO_RESUMPTION),
+                same_as: source.map(Source::domain),
             })?;
+            let sessions = resumption::sessions(&setup, &settings, source, name.as_ref());
             let name_for_tls = name.as_ref().map(PeerName::server_name);
-            let engine = Engine::client(&setup, name_for_tls, self.context(&settings))?;
+            let context = Context { sessions, ..self.context(&settings) };
+            let engine = Engine::client(&setup, name_for_tls, context)?;
+            resumption::check_offer(&engine, &settings, source, name.as_ref())?;
             let verifier = setup.domain.verifier.clone();
-            (engine, Some(Peer { verifier, whose: Whose::Server(name) }))
+            (engine, Some(Peer { verifier, whose: Whose::Server(name) }), Some(setup))
         };
-        let pending = Pending { engine, transport, path, deadline, settings, peer };
+        let pending = Pending { engine, transport, path, deadline, settings, peer, setup };
         if !is_server {
             handshake(&pending.transport, &pending.path, &pending.settings).refuse_early_data()?;
         }
@@ -271,7 +284,7 @@ impl Socket {
     }
 
     fn drive(&self, mut pending: Pending) -> Result<()> {
-        let Pending { engine, transport, path, deadline, settings, peer } = &mut pending;
+        let Pending { engine, transport, path, deadline, settings, peer, .. } = &mut pending;
         let handshake = handshake(transport, path, settings);
         let outcome =
             handshake.run(engine, deadline, &mut |engine| self.approve(engine, settings, peer));
@@ -317,6 +330,7 @@ impl Socket {
         let flaw = report.error.clone();
         let verdict = if flaw.is_some() { Verdict::NotTrusted } else { Verdict::Trusted };
         self.keep(report.clone(), verdict);
+        resumption::check_resumed(engine, settings)?;
         let Some(hook) = &settings.hook else {
             return flaw.map_or(Ok(()), Err);
         };
@@ -353,8 +367,14 @@ impl Socket {
     }
 
     fn opened(&self, pending: Pending) -> Result<()> {
-        let Pending { engine, transport, path, settings, .. } = pending;
+        let Pending { engine, transport, path, settings, peer, setup, .. } = pending;
         let session = engine.session();
+        let resumable = match (setup, peer) {
+            (Some(setup), Some(Peer { whose: Whose::Server(name), .. })) => {
+                Source::new(&setup, &engine, name.as_ref())
+            }
+            _ => None,
+        };
         let allow_truncation = settings.has(SSL_FLAG_ALLOW_TRUNCATION);
         let note = format!("{} with {} established", session.protocol_name, session.suite_name);
         {
@@ -382,6 +402,8 @@ impl Socket {
                 )?),
             };
             state.session = Some(session);
+            state.resumable = resumable;
+            state.session_from = None;
             state.phase = Phase::Open(channel);
         }
         log::write(log::Level::Info, &note);
@@ -497,7 +519,12 @@ pub(crate) const SSL_CERT_FLAG_ISSUER_UNKNOWN: u32 = 0x1;
 
 impl Whom<'_> {
     /// `None`: nobody has named the peer, and the hook decides about it.
-    fn name(self, settings: &Settings, derived: Option<PeerName>) -> Result<Option<PeerName>> {
+    fn name(
+        self,
+        settings: &Settings,
+        derived: Option<PeerName>,
+        resumed: Option<&PeerName>,
+    ) -> Result<Option<PeerName>> {
         let (given, may_be_nameless) = match self {
             Self::Named(host) => (host.map(PeerName::parse).transpose()?, false),
             Self::WindowsCe(name) => (name.cloned(), settings.hook.is_some()),
@@ -517,6 +544,7 @@ impl Whom<'_> {
             }
             (Some(given), _) => Ok(Some(given)),
             (None, Some(set)) => Ok(Some(set.clone())),
+            (None, None) if resumed.is_some() => Ok(resumed.cloned()),
             (None, None) if derived.is_some() => Ok(derived),
             (None, None) if may_be_nameless => Ok(None),
             (None, None) if matches!(self, Self::WindowsCe(_)) => Err(Error::new(

@@ -17,7 +17,8 @@ use super::config::ClientSetup;
 use super::context::{self, Context};
 use super::failure;
 use super::server::ServerSetup;
-use crate::error::{Code, Error, Result};
+use super::sessions::{Failure, Family, Sessions};
+use crate::error::{Category, Code, Error, Result};
 use crate::verify::report::Report;
 use crate::verify::verifier::{self, Mode};
 
@@ -69,6 +70,10 @@ impl Engine {
             UnbufferedClientConnection::new(setup.config.clone(), name)
         })
         .map_err(|error| failure::from_rustls(error, None))?;
+        if let Some(sessions) = context.as_mut().and_then(|context| context.sessions.as_mut()) {
+            // A suite is there before the peer has said anything if a ticket of it is offered.
+            sessions.hello_made(connection.negotiated_cipher_suite().is_some());
+        }
         Ok(Self::new(Connection::Client(connection), setup.mode != Mode::Reject, context))
     }
 
@@ -108,6 +113,7 @@ impl Engine {
                 // A server may speak at once; there may be more of the handshake to send.
                 Step::Again | Step::Plaintext(_) => {}
                 Step::Blocked if !self.connection.common().is_handshaking() => {
+                    self.settle_sessions();
                     return Ok(HandshakeStep::Complete);
                 }
                 Step::Blocked if self.peer_closed => {
@@ -171,6 +177,7 @@ impl Engine {
     /// without completing one.
     pub fn receive_space(&mut self, limit: usize) -> Result<&mut [u8]> {
         if self.incoming.len() >= INCOMING_LIMIT {
+            self.forget_sessions(Failure::Protocol);
             return Err(self.fail(Error::new(
                 Code::PROTOCOL,
                 "peer sent a handshake message in too many pieces",
@@ -210,10 +217,36 @@ impl Engine {
     /// for the peer is dropped.
     pub fn approved(&mut self, verdict: Result<()>) -> Result<()> {
         self.approval_pending = false;
-        verdict.map_err(|error| {
-            self.outgoing.consume(self.outgoing.len());
-            self.fail(error)
-        })
+        match verdict {
+            Ok(()) => {
+                self.settle_sessions();
+                Ok(())
+            }
+            Err(error) => {
+                self.outgoing.consume(self.outgoing.len());
+                if error.code.category() == Category::Certificate {
+                    self.forget_sessions(Failure::Refused);
+                }
+                Err(self.fail(error))
+            }
+        }
+    }
+
+    /// Whether the ClientHello that is about to leave offers a session.
+    pub fn offers_session(&self) -> bool {
+        let context = self.context.as_ref();
+        context.and_then(|context| context.sessions.as_ref()).is_some_and(Sessions::offers_one)
+    }
+
+    /// An earlier session was resumed; known before the certificate is approved.
+    pub fn has_resumed(&self) -> bool {
+        self.connection.common().handshake_kind() == Some(HandshakeKind::Resumed)
+    }
+
+    /// Whose sessions this connection's are, after the handshake; `None` if it keeps none.
+    pub fn session_family(&self) -> Option<Family> {
+        let sessions = self.context.as_ref()?.sessions.as_ref()?;
+        Some(sessions.family().clone())
     }
 
     /// Ciphertext received and not yet processed.
@@ -296,7 +329,7 @@ impl Engine {
                 .replace("TLS13_", "TLS_"),
             group: group.map_or(0, u16::from),
             group_name: group.and_then(|group| group.as_str()).unwrap_or("").to_owned(),
-            resumed: common.handshake_kind() == Some(HandshakeKind::Resumed),
+            resumed: self.has_resumed(),
             alpn: common.alpn_protocol().unwrap_or_default().to_vec(),
             server_name: match &self.connection {
                 Connection::Client(_) => None,
@@ -337,6 +370,11 @@ impl Engine {
             }
         });
         self.discard(discard);
+        let plaintext = match outcome {
+            Ok(Outcome::Step(Step::Plaintext(count))) => count,
+            _ => 0,
+        };
+        self.measure_sessions(discard.saturating_sub(plaintext));
         // What is shared has no connection of its own: it leaves what it knows with the thread.
         if let Some(report) = verifier::take_report() {
             self.report = Some(report);
@@ -372,9 +410,38 @@ impl Engine {
                     error = failure::with_unmet_demand(error, why);
                 }
                 self.queue_alert();
+                self.forget_sessions(Failure::Protocol);
                 Err(self.fail(error))
             }
             Err(Refusal::Ours(error)) => Err(self.fail(error)),
+        }
+    }
+
+    /// What was learned is good from now on, if the handshake is complete and approved.
+    fn settle_sessions(&mut self) {
+        let resumed = self.has_resumed();
+        if let Some(sessions) = sessions(&mut self.context)
+            && !self.approval_pending
+            && !self.connection.common().is_handshaking()
+        {
+            sessions.established(resumed);
+        }
+    }
+
+    /// Says how many bytes the sessions can take that `processed` bytes of the peer's have brought.
+    fn measure_sessions(&mut self, processed: usize) {
+        let Some(sessions) = sessions(&mut self.context).filter(|sessions| sessions.has_news())
+        else {
+            return;
+        };
+        let chain = self.connection.common().peer_certificates().unwrap_or_default();
+        let chain: usize = chain.iter().map(|certificate| certificate.len()).sum();
+        sessions.learned_from(processed + chain);
+    }
+
+    fn forget_sessions(&mut self, failure: Failure) {
+        if let Some(sessions) = sessions(&mut self.context) {
+            sessions.failed(failure);
         }
     }
 
@@ -479,6 +546,10 @@ enum Outcome {
 enum Refusal {
     Rustls(rustls::Error),
     Ours(Error),
+}
+
+fn sessions(context: &mut Option<Box<Context>>) -> Option<&mut Sessions> {
+    context.as_mut()?.sessions.as_mut()
 }
 
 /// Handles one state; answers how many bytes of the input are used up.
