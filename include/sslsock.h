@@ -574,35 +574,39 @@ int32_t ssl_set_key_log_file(ssl_socket *s, const char *path);
 // answer does. Any thread, before the handshake of `s`.
 int32_t ssl_set_session_from(ssl_socket *s, ssl_socket *other);
 
-// Trusts the CA certificates in the PEM file `pem_path`. The first trust call replaces the
-// built-in roots, later ones add. SSL_ERR_IO if the file cannot be read, SSL_ERR_BAD_DATA if
-// there is no usable certificate in it. After a failure the built-in roots do not count either:
+// Trusts the CA certificates in the file `pem_path` (PEM, or one in DER). The first trust call
+// replaces the built-in roots, later ones add. SSL_ERR_IO if the file cannot be read,
+// SSL_ERR_BAD_DATA if there is no usable certificate in it. After a failure the built-in roots do not count either:
 // until a trust call succeeds the handshake fails with the same error. Any thread, before the
 // handshake.
-int32_t ssl_add_trust_file(ssl_socket *s, const char *pem_path);
+int32_t ssl_add_trust_file(ssl_socket *s,
+                           const char *pem_path);
 
-// Trusts the CA certificates in the `len` bytes of PEM at `pem`, which are copied. The first
-// trust call replaces the built-in roots, later ones add. SSL_ERR_BAD_DATA if there is no usable
+// Trusts the CA certificates in the `len` bytes of PEM (or the one in DER) at `pem`, which are
+// copied. The first trust call replaces the built-in roots, later ones add. SSL_ERR_BAD_DATA if there is no usable
 // certificate in it; a failure as for ssl_add_trust_file. Any thread, before the handshake.
-int32_t ssl_add_trust_pem(ssl_socket *s, const void *pem, size_t len);
+int32_t ssl_add_trust_pem(ssl_socket *s,
+                          const void *pem,
+                          size_t len);
 
 // Trusts what the system trusts (the distribution's CA certificates). The first trust call
 // replaces the built-in roots, later ones add. SSL_ERR_IO if the system has none; a failure as
 // for ssl_add_trust_file. Any thread, before the handshake.
 int32_t ssl_use_system_trust(ssl_socket *s);
 
-// Trusts the CA certificates in every file of the directory `path` (not of those below it); files
-// that hold none are passed over. The first trust call replaces the built-in roots, later ones
+// Trusts the CA certificates in every file of the directory `dir_path` and in those that its links
+// lead to, but not below it; files that hold none or cannot be read are passed over. The first trust call replaces the built-in roots, later ones
 // add. SSL_ERR_IO if it cannot be read, SSL_ERR_BAD_DATA if there is no usable certificate in it;
 // a failure as for ssl_add_trust_file. Any thread, before the handshake.
-int32_t ssl_add_trust_dir(ssl_socket *s, const char *dir_path);
+int32_t ssl_add_trust_dir(ssl_socket *s,
+                          const char *dir_path);
 
 // Adds a pin: the handshake fails with SSL_ERR_PIN unless the key of the peer's own certificate is
 // one of those pinned. `pin` is the SHA-256 of its SubjectPublicKeyInfo as "sha256//" and base64
 // (as curl writes it), or as 64 hexadecimal digits; several may be given, separated by ';'. Set a
 // second one for the key that comes after. Pins come on top of the trust, and no hook can accept
-// another key. NULL clears them. SSL_ERR_INVALID if it is no such thing. Any thread, before the
-// handshake.
+// another key. NULL clears them. SSL_ERR_INVALID if it is no such thing; until there is one, or
+// NULL, the handshake then fails with the same error. Any thread, before the handshake.
 int32_t ssl_add_pin(ssl_socket *s, const char *pin);
 
 // Adds the revocation lists in the file `path` (PEM, or one in DER). From the first on the peer's
@@ -625,8 +629,11 @@ int32_t ssl_add_crl_pem(ssl_socket *s, const void *crl, size_t len);
 // Answers SSL_ERR_OKAY if the chain is trusted, else the code of what is most important of all
 // that is wrong; ssl_get_error_text(NULL, ...) has the whole text. `report`, which may be NULL, is
 // written in both cases; its verdict is SSL_VERDICT_TRUSTED or SSL_VERDICT_NOT_TRUSTED.
-// SSL_ERR_INVALID and SSL_ERR_BAD_HANDLE: nothing was verified, `report` is untouched.
-// The key log, flags and hooks of `s` play no part. Any thread.
+//
+// Nothing was verified and `report` is untouched on SSL_ERR_BAD_HANDLE, SSL_ERR_INVALID (an
+// argument is wrong, there are more than 100 certificates, or nobody was said to vouch for
+// clients), SSL_ERR_NO_NAME (an empty name), and the error of a trust, pin or revocation list that
+// could not be had. Other flags and the hooks of `s` play no part. Any thread.
 int32_t ssl_verify_chain(ssl_socket *s,
                          const ssl_blob *chain,
                          uint32_t chain_len,

@@ -53,9 +53,8 @@ pub unsafe extern "C" fn ssl_perform_handshake(s: *mut ssl_socket, host: *const 
 /// given, or the handshake has ended. Any thread, but not inside the hook.
 #[unsafe(no_mangle)]
 pub extern "C" fn ssl_complete_validation(s: *mut ssl_socket, result: i32) -> i32 {
-    status(entry!(ssl_complete_validation, change s, |_socket| {
-        let _ = result;
-        Err(Error::new(Code::UNSUPPORTED, "ssl_complete_validation"))
+    status(entry!(ssl_complete_validation, change s, |socket| {
+        socket.complete_validation(result)
     }))
 }
 
@@ -64,9 +63,7 @@ pub extern "C" fn ssl_complete_validation(s: *mut ssl_socket, result: i32) -> i3
 /// is running, the handshake ends when it returns. SSL_ERR_STATE if none is under way. Any thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn ssl_cancel_handshake(s: *mut ssl_socket) -> i32 {
-    status(entry!(ssl_cancel_handshake, change s, |_socket| {
-        Err(Error::new(Code::UNSUPPORTED, "ssl_cancel_handshake"))
-    }))
+    status(entry!(ssl_cancel_handshake, change s, |socket| socket.cancel_handshake()))
 }
 
 /// Connects to the socket address of `len` bytes at `sockaddr`, then makes the handshake with the

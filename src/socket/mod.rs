@@ -8,17 +8,20 @@
 //! `Failed` is terminal: the connection has been killed, so that what a program sends without
 //! having looked at the result cannot leave in clear.
 
+mod approval;
 mod hold;
 mod registry;
 mod resumption;
 pub mod settings;
 mod upgrade;
+mod verification;
 
 use std::os::fd::{AsFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use approval::Validation;
 use hold::Secure;
 pub use registry::{
     by_descriptor, default_trust, defaults, end_process, find, flush_all, free, new_settings, open,
@@ -103,6 +106,7 @@ struct State {
     /// What another handshake needs to resume this connection's session.
     resumable: Option<Arc<Source>>,
     verification: Option<Verification>,
+    validation: Validation,
     addresses: Option<Addresses>,
 }
 
@@ -141,6 +145,7 @@ impl Socket {
                 session_from: None,
                 resumable: None,
                 verification: None,
+                validation: Validation::default(),
                 addresses: None,
             }),
             hook_thread: Arc::default(),

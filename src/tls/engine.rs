@@ -39,7 +39,7 @@ pub struct Engine {
     report: Option<Report>,
     /// Never absent but while rustls is being called.
     context: Option<Box<Context>>,
-    approval_pending: bool,
+    approval: Approval,
     heard_from_peer: bool,
     peer_closed: bool,
     close_notify_sent: bool,
@@ -51,9 +51,21 @@ pub struct Engine {
 pub enum HandshakeStep {
     /// Send [`Engine::outgoing`], then feed bytes from the peer.
     NeedsInput,
-    /// The handshake is complete; send what is in [`Engine::outgoing`]. In the client role that
-    /// is the last flight: before it leaves, the certificate must have been approved.
+    /// The peer's certificate and its handshake signature have been received: tell the decision on
+    /// it to [`Engine::approved`]. Until then send nothing of what is in [`Engine::outgoing`]. In
+    /// TLS 1.2 a client comes here in the middle of the handshake, otherwise it is at its end.
+    NeedsApproval,
+    /// The handshake is complete; send what is in [`Engine::outgoing`].
     Complete,
+}
+
+/// The decision on the peer's certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Approval {
+    /// It is not known yet.
+    Pending,
+    Due,
+    Decided,
 }
 
 impl Engine {
@@ -95,7 +107,7 @@ impl Engine {
             hooked,
             report: None,
             context,
-            approval_pending: true,
+            approval: Approval::Pending,
             heard_from_peer: false,
             peer_closed: false,
             close_notify_sent: false,
@@ -103,9 +115,13 @@ impl Engine {
         }
     }
 
-    /// Goes as far as the bytes received allow.
+    /// Goes as far as the bytes received allow, and no further than to the decision on the peer's
+    /// certificate: an error in what comes behind it would send an alert after our last flight.
     pub fn advance_handshake(&mut self) -> Result<HandshakeStep> {
         loop {
+            if self.approval_is_due() {
+                return Ok(HandshakeStep::NeedsApproval);
+            }
             let mut early = std::mem::take(&mut self.early_plaintext);
             let step = self.process(&mut |bytes| early.push(bytes), Want::Handshake);
             self.early_plaintext = early;
@@ -200,23 +216,10 @@ impl Engine {
         self.heard_from_peer
     }
 
-    /// Whether the peer's certificate has to be approved before anything else is sent: true once,
-    /// when the certificate and the handshake signature have been received. In TLS 1.2 that is in
-    /// the middle of the handshake, in TLS 1.3 at its end.
-    pub fn approval_is_due(&mut self, step: HandshakeStep) -> bool {
-        let is_tls12 =
-            self.connection.common().protocol_version() == Some(rustls::ProtocolVersion::TLSv1_2);
-        // A server verifies the client's certificate before it has the signature.
-        let is_client = matches!(self.connection, Connection::Client(_));
-        let due =
-            step == HandshakeStep::Complete || (is_tls12 && is_client && self.report.is_some());
-        self.approval_pending && due
-    }
-
-    /// Records the decision on the certificate. A refusal is final, and what the engine had ready
-    /// for the peer is dropped.
+    /// Records the decision on the peer's certificate. A refusal is final, and what the engine had
+    /// ready for the peer is dropped.
     pub fn approved(&mut self, verdict: Result<()>) -> Result<()> {
-        self.approval_pending = false;
+        self.approval = Approval::Decided;
         match verdict {
             Ok(()) => {
                 self.settle_sessions();
@@ -247,6 +250,11 @@ impl Engine {
     pub fn session_family(&self) -> Option<Family> {
         let sessions = self.context.as_ref()?.sessions.as_ref()?;
         Some(sessions.family().clone())
+    }
+
+    /// Between [`HandshakeStep::NeedsApproval`] and the decision: nothing may be sent.
+    pub fn awaits_approval(&self) -> bool {
+        self.approval == Approval::Due
     }
 
     /// Ciphertext received and not yet processed.
@@ -342,6 +350,20 @@ impl Engine {
         }
     }
 
+    /// Whether the peer's certificate has to be approved before anything else is sent: from when
+    /// its handshake signature has been checked until the decision.
+    fn approval_is_due(&mut self) -> bool {
+        let common = self.connection.common();
+        let is_tls12 = common.protocol_version() == Some(rustls::ProtocolVersion::TLSv1_2);
+        // A server verifies the client's certificate before it has the signature.
+        let is_verified =
+            is_tls12 && self.report.is_some() && matches!(self.connection, Connection::Client(_));
+        if self.approval == Approval::Pending && (is_verified || !common.is_handshaking()) {
+            self.approval = Approval::Due;
+        }
+        self.approval == Approval::Due
+    }
+
     /// Remembers the first failure: after it the engine answers nothing else.
     fn fail(&mut self, error: Error) -> Error {
         self.failed.get_or_insert(error).clone()
@@ -421,7 +443,7 @@ impl Engine {
     fn settle_sessions(&mut self) {
         let resumed = self.has_resumed();
         if let Some(sessions) = sessions(&mut self.context)
-            && !self.approval_pending
+            && self.approval == Approval::Decided
             && !self.connection.common().is_handshaking()
         {
             sessions.established(resumed);
@@ -454,24 +476,29 @@ impl Engine {
         }
     }
 
-    /// After an error rustls has the alert ready at the next call, and nothing else.
+    /// After an error rustls has the alert ready at the next call. In TLS 1.2 our last flight may be
+    /// before it, as far as that was made: a certificate in it must not leave before the peer's has
+    /// been approved, and then nothing does.
     fn queue_alert(&mut self) {
-        let input = self.incoming.readable_mut();
+        let is_tls12 =
+            self.connection.common().protocol_version() == Some(rustls::ProtocolVersion::TLSv1_2);
+        let mut record = Buffer::new();
+        let (input, sink) = (self.incoming.readable_mut(), &mut |_: &[u8]| {});
         let (discard, _) = match &mut self.connection {
-            Connection::Client(connection) => handle(
-                connection.process_tls_records(input),
-                &mut self.outgoing,
-                &mut |_| {},
-                Want::Handshake,
-            ),
-            Connection::Server(connection) => handle(
-                connection.process_tls_records(input),
-                &mut self.outgoing,
-                &mut |_| {},
-                Want::Handshake,
-            ),
+            Connection::Client(connection) => {
+                let status = connection.process_tls_records(input);
+                handle(status, &mut record, sink, Want::Handshake)
+            }
+            Connection::Server(connection) => {
+                let status = connection.process_tls_records(input);
+                handle(status, &mut record, sink, Want::Handshake)
+            }
         };
         self.discard(discard);
+        let is_approved = self.approval == Approval::Decided;
+        if !is_tls12 || is_approved || record.readable().first() == Some(&ALERT) {
+            self.outgoing.push(record.readable());
+        }
     }
 
     fn discard(&mut self, count: usize) {
@@ -670,6 +697,8 @@ fn keys_exhausted() -> Error {
     )
 }
 
+/// The type of a record that holds an alert.
+const ALERT: u8 = 21;
 const RECORD_HEADER: usize = 5;
 const MAX_FRAGMENT: usize = 16 * 1024;
 /// Header, explicit nonce, tag and content type, rounded up.

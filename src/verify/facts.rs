@@ -28,6 +28,8 @@ pub(super) struct Facts {
     /// What it may be used for, if that is limited.
     pub(super) usage: Option<Usage>,
     pub(super) version: u32,
+    /// As its contents stand in DER.
+    pub(super) serial: Vec<u8>,
     pub(super) rsa_bits: Option<usize>,
     /// Critical extensions that are not among those which everybody knows.
     pub(super) critical: Vec<String>,
@@ -82,6 +84,7 @@ impl Facts {
             usage: None,
             // The encoded number is one less.
             version: tbs.version.0.saturating_add(1),
+            serial: tbs.raw_serial().to_vec(),
             rsa_bits: rsa_bits(&tbs.subject_pki),
             critical: Vec::new(),
             key: tbs.subject_pki.raw.to_vec(),

@@ -2,7 +2,9 @@
 
 pub mod fixtures;
 mod handshakes;
+mod keys;
 mod kinds;
+mod revoked;
 
 use rcgen::{ExtendedKeyUsagePurpose, IsCa, SanType};
 use rustls::pki_types::CertificateDer;
