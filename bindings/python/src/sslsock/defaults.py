@@ -8,7 +8,7 @@ from .constants import SSL_TIMEOUT_HANDSHAKE
 from .errors import last_error
 from .hooks import AuthRequestHook, SharedSigner, ValidateCertHook
 from .identity import Data, SignHook
-from .settings import Settings
+from .settings import Settings, contents_of
 
 
 class Defaults(Settings):
@@ -39,7 +39,7 @@ class Defaults(Settings):
         """As for a socket, for all that are made from now on. The function may be called on several threads at once, and
         what it raises is not the `__cause__` of an error."""
         made = SharedSigner(sign)
-        self._set_signer(chain.encode() if isinstance(chain, str) else bytes(chain), made)
+        self._set_signer(contents_of(chain), made)
         # For good: sockets that are there go on using it.
         registry.keep_for_good(made)
 

@@ -94,7 +94,7 @@ class Settings:
         ["h2", "http/1.1"]. What was agreed is SessionInfo.alpn. Before the handshake, any thread."""
         if isinstance(protocols, (str, bytes)):
             raise TypeError('the protocols are a list, as ["h2", "http/1.1"]')
-        names = [name.encode() if isinstance(name, str) else bytes(name) for name in protocols]
+        names = [contents_of(name) for name in protocols]
         for name in names:
             if not 0 < len(name) < 256:
                 raise ValueError(f"the name of a protocol has 1 to 255 bytes, not {len(name)}")
@@ -121,7 +121,7 @@ class Settings:
 
     def add_trust_pem(self, pem: Union[str, Data]) -> None:
         """The same for certificates in memory."""
-        data = _bytes(pem)
+        data = contents_of(pem)
         check(lib.ssl_add_trust_pem(self._handle, data, len(data)))
 
     def add_trust_dir(self, dir_path: Path) -> None:
@@ -146,12 +146,12 @@ class Settings:
 
     def add_crl_pem(self, crl: Union[str, Data]) -> None:
         """The same for lists in memory, PEM or DER."""
-        data = _bytes(crl)
+        data = contents_of(crl)
         check(lib.ssl_add_crl_pem(self._handle, data, len(data)))
 
     def set_identity_pem(self, chain: Union[str, Data], key: Union[str, Data]) -> None:
         """Sets the certificate chain and private key of this side, PEM or DER: leaf first, the key not encrypted."""
-        certificate, private = _bytes(chain), _bytes(key)
+        certificate, private = contents_of(chain), contents_of(key)
         check(lib.ssl_set_identity_pem(self._handle, certificate, len(certificate), private, len(private)))
 
     def set_identity_file(self, chain_path: Path, key_path: Path) -> None:
@@ -161,7 +161,7 @@ class Settings:
     def add_identity_pem(self, chain: Union[str, Data], key: Union[str, Data]) -> None:
         """Adds a further identity. A server shows the first whose certificate is for the name that the client asks for, a
         client the first whose issuer the server names; else the first of all. Before the handshake, any thread."""
-        certificate, private = _bytes(chain), _bytes(key)
+        certificate, private = contents_of(chain), contents_of(key)
         check(lib.ssl_add_identity_pem(self._handle, certificate, len(certificate), private, len(private)))
 
     def add_identity_file(self, chain_path: Path, key_path: Path) -> None:
@@ -174,7 +174,7 @@ class Settings:
         called for this socket. Before the handshake, any thread."""
         from .hooks import signer
 
-        self._set_signer(_bytes(chain), signer(sign))
+        self._set_signer(contents_of(chain), signer(sign))
 
     def _set_signer(self, chain: bytes, made: Any) -> None:
         pointer = ctypes.cast(made.pointer, ctypes.c_void_p)
@@ -334,8 +334,10 @@ def path(value: Path) -> bytes:
     return encoded
 
 
-def _bytes(data: Union[str, Data]) -> bytes:
-    return data.encode() if isinstance(data, str) else bytes(data)
+def contents_of(data: Union[str, Data]) -> bytes:
+    """Bytes or text, as bytes."""
+    # A number would be taken for a length.
+    return data.encode() if isinstance(data, str) else bytes(memoryview(data))
 
 
 def _word(what: str, value: int) -> int:
