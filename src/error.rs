@@ -56,6 +56,16 @@ impl Error {
         )
     }
 
+    /// What a hook of the program's ended the handshake with, if `answer` is a code that it may
+    /// choose.
+    pub fn from_hook(answer: i32, text: impl Into<String>) -> Self {
+        let code = match answer {
+            2..=11 | ..0 => Code(answer),
+            _ => Code::CERT_UNKNOWN,
+        };
+        Self { from_hook: true, ..Self::new(code, text) }
+    }
+
     pub fn with_alert(self, alert: u8) -> Self {
         Self { tls_alert: i32::from(alert), ..self }
     }

@@ -3,8 +3,8 @@
 use std::ffi::{c_char, c_void};
 
 use super::boundary::{entry, status};
-use super::memory;
 use super::types::{ssl_auth_request_fn, ssl_signature_fn, ssl_socket};
+use super::{hooks, memory};
 use crate::error::{Code, Error};
 use crate::tls::identity::Identity;
 
@@ -25,7 +25,7 @@ pub unsafe extern "C" fn ssl_set_identity_pem(
         let chain = unsafe { memory::bytes(chain.cast(), chain_len, "chain") }?;
         // SAFETY: the same.
         let key = unsafe { memory::bytes(key.cast(), key_len, "key") }?;
-        let identity = Identity::from_pem(chain, key)?;
+        let identity = Identity::new(chain, key)?;
         socket.configure(|settings| {
             settings.identities = vec![identity];
             Ok(())
@@ -63,9 +63,16 @@ pub unsafe extern "C" fn ssl_set_identity_signer(
     sign: ssl_signature_fn,
     arg: *mut c_void,
 ) -> i32 {
-    status(entry!(ssl_set_identity_signer, change s, |_socket| {
-        let _ = (chain, chain_len, sign, arg);
-        Err(Error::new(Code::UNSUPPORTED, "ssl_set_identity_signer"))
+    status(entry!(ssl_set_identity_signer, change s, |socket| {
+        // SAFETY: readable as the header demands.
+        let chain = unsafe { memory::bytes(chain.cast(), chain_len, "chain") }?;
+        let hook = hooks::signature_hook(sign, arg)
+            .ok_or_else(|| Error::new(Code::INVALID, "sign is NULL"))?;
+        let identity = Identity::with_signer(chain, hook)?;
+        socket.configure(|settings| {
+            settings.identities = vec![identity];
+            Ok(())
+        })
     }))
 }
 
@@ -81,9 +88,13 @@ pub unsafe extern "C" fn ssl_add_identity_pem(
     key: *const c_void,
     key_len: usize,
 ) -> i32 {
-    status(entry!(ssl_add_identity_pem, change s, |_socket| {
-        let _ = (chain, chain_len, key, key_len);
-        Err(Error::new(Code::UNSUPPORTED, "ssl_add_identity_pem"))
+    status(entry!(ssl_add_identity_pem, change s, |socket| {
+        // SAFETY: readable as the header demands.
+        let chain = unsafe { memory::bytes(chain.cast(), chain_len, "chain") }?;
+        // SAFETY: the same.
+        let key = unsafe { memory::bytes(key.cast(), key_len, "key") }?;
+        let identity = Identity::new(chain, key)?;
+        socket.configure(|settings| settings.add_identity(identity))
     }))
 }
 
@@ -95,9 +106,11 @@ pub unsafe extern "C" fn ssl_add_identity_file(
     chain_path: *const c_char,
     key_path: *const c_char,
 ) -> i32 {
-    status(entry!(ssl_add_identity_file, change s, |_socket| {
-        let _ = (chain_path, key_path);
-        Err(Error::new(Code::UNSUPPORTED, "ssl_add_identity_file"))
+    status(entry!(ssl_add_identity_file, change s, |socket| {
+        // SAFETY: NUL-terminated as the header demands.
+        let (chain, key) = unsafe { (memory::path(chain_path, "chain_path")?, memory::path(key_path, "key_path")?) };
+        let identity = Identity::from_files(chain, key)?;
+        socket.configure(|settings| settings.add_identity(identity))
     }))
 }
 
@@ -110,8 +123,11 @@ pub extern "C" fn ssl_set_auth_request_hook(
     hook: ssl_auth_request_fn,
     arg: *mut c_void,
 ) -> i32 {
-    status(entry!(ssl_set_auth_request_hook, change s, |_socket| {
-        let _ = (hook, arg);
-        Err(Error::new(Code::UNSUPPORTED, "ssl_set_auth_request_hook"))
+    status(entry!(ssl_set_auth_request_hook, change s, |socket| {
+        let hook = hooks::auth_request_hook(hook, arg);
+        socket.configure(|settings| {
+            settings.auth_request = hook;
+            Ok(())
+        })
     }))
 }

@@ -4,20 +4,21 @@ use std::ffi::{CString, c_void};
 use std::sync::Arc;
 
 use super::boundary::{entry, status};
-use super::hooks::certificate_hook_at;
+use super::hooks::{auth_request_hook_at, certificate_hook_at, signature_hook_at};
 use super::memory;
 use super::types::{Opaque, ssl_message_box_fn, ssl_socket};
 use crate::error::{Code, Error, Result};
 use crate::socket::{self, Socket};
 use crate::winsock::message_box::{self, Question};
-use crate::winsock::{self, Request};
+use crate::winsock::{self, Hooks, Request};
 
 /// Windows CE: WSAIoctl on a secure socket. `code` is one of the numbers below, which Windows CE's
 /// sslsock.h has under these names; in a signed variable they are the same bits. `in` and `in_len`
 /// are the input buffer, `out` and `out_len` the output buffer, `returned` gets the length of the
 /// output and may be NULL.
 ///
-/// 0x50730001 SO_SSL_GET_CAPABILITIES: gives a DWORD, SSL_CAP_CLIENT (1).
+/// 0x50730001 SO_SSL_GET_CAPABILITIES: gives a DWORD, SSL_CAP_CLIENT (1) and
+/// SSL_CAP_CLIENT_AUTH (4).
 /// 0x90730002 SO_SSL_SET_FLAGS: a DWORD, as ssl_set_flags. On a socket made by ssl_wce_secure that
 /// is not connected yet, SSL_FLAG_DEFER_HANDSHAKE lets go of it, and a value without that flag
 /// holds it again.
@@ -47,11 +48,15 @@ use crate::winsock::{self, Request};
 /// argument, 16 bytes in all, as ssl_set_validate_cert_hook. They are copied. An address of 0 clears
 /// the hook.
 /// 0x50730008 SO_SSL_GET_VALIDATE_CERT_HOOK: gives both.
-/// 0x90730009, 0x9073000A, 0x9073000B SO_SSL_SET_AUTH_REQUEST_HOOK, SO_SSL_SET_KEY_EXCH_HOOK,
-/// SO_SSL_SET_SIGNATURE_HOOK: 16 bytes as above. Such a hook would never be called: other addresses
-/// than 0 answer SSL_ERR_UNSUPPORTED. For a client certificate see ssl_set_identity_pem.
-/// 0x50730009, 0x5073000A, 0x5073000B SO_SSL_GET_AUTH_REQUEST_HOOK, SO_SSL_GET_KEY_EXCH_HOOK,
-/// SO_SSL_GET_SIGNATURE_HOOK: give zeros.
+/// 0x90730009 SO_SSL_SET_AUTH_REQUEST_HOOK: the address of an ssl_auth_request_fn, then its argument,
+/// 16 bytes in all, as ssl_set_auth_request_hook.
+/// 0x9073000B SO_SSL_SET_SIGNATURE_HOOK: the address of an ssl_signature_fn, then its argument, 16
+/// bytes in all. It signs for a chain that the hook above has answered with, unless the leaf is that
+/// of an identity of the handle. The schemes are those of today, not Windows CE's MD5 and SHA-1.
+/// 0x50730009, 0x5073000B SO_SSL_GET_AUTH_REQUEST_HOOK, SO_SSL_GET_SIGNATURE_HOOK: give both.
+/// 0x9073000A SO_SSL_SET_KEY_EXCH_HOOK: 16 bytes as above. Such a hook would never be called: other
+/// addresses than 0 answer SSL_ERR_UNSUPPORTED.
+/// 0x5073000A SO_SSL_GET_KEY_EXCH_HOOK: gives zeros.
 /// 0x5073000E SO_SSL_GET_CONNECTION_INFO: gives SSLCONNECTIONINFO, seven DWORDs: the protocol (TLS
 /// 1.2 0x800, 1.3 0x2000; in the server role 0x400, 0x1000), the cipher (CALG_AES_128, CALG_AES_256,
 /// 0 for ChaCha20) and its strength in bits, the hash (CALG_SHA_256 0x800C, CALG_SHA_384 0x800D) and
@@ -167,6 +172,12 @@ pub extern "C" fn ssl_wce_set_message_box(r#fn: ssl_message_box_fn, arg: *mut c_
     }))
 }
 
+static HOOKS: Hooks = Hooks {
+    certificate: certificate_hook_at,
+    auth_request: auth_request_hook_at,
+    signature: signature_hook_at,
+};
+
 fn c_string(text: &str) -> CString {
     CString::new(text.replace('\0', "")).unwrap_or_default()
 }
@@ -187,7 +198,7 @@ pub(super) unsafe fn control(
         if !returned.is_null() {
             memory::check_target(returned, "returned")?;
         }
-        Ok(Request { code, input, hook_from: certificate_hook_at })
+        Ok(Request { code, input, hooks: &HOOKS })
     });
     match arguments {
         Ok(request) => {

@@ -32,8 +32,13 @@ impl Deadline {
     pub fn paused<T>(&mut self, work: impl FnOnce() -> T) -> T {
         let started = Instant::now();
         let result = work();
-        self.ends = self.ends.and_then(|ends| ends.checked_add(started.elapsed()));
+        self.extend(started.elapsed());
         result
+    }
+
+    /// Does not count what was spent elsewhere.
+    pub fn extend(&mut self, time: Duration) {
+        self.ends = self.ends.and_then(|ends| ends.checked_add(time));
     }
 }
 

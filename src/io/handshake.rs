@@ -57,6 +57,8 @@ impl Handshake<'_> {
         if let Err(error) = &outcome {
             match error.code {
                 Code::WANT_READ | Code::WANT_WRITE => {}
+                // In a child, where the connection's descriptors are not those of its numbers.
+                Code::FORKED => {}
                 // One try: the peer may be gone or not reading, and the failure is what counts.
                 _ => drop(self.flush_without_waiting(engine)),
             }
@@ -71,7 +73,9 @@ impl Handshake<'_> {
         approve: &mut dyn FnMut(&mut Engine) -> Result<()>,
     ) -> Result<()> {
         loop {
-            let step = engine.advance_handshake()?;
+            let step = engine.advance_handshake();
+            deadline.extend(engine.take_time_in_program());
+            let step = step?;
             if !self.is_server && engine.approval_is_due(step) {
                 let verdict = deadline.paused(|| approve(engine));
                 engine.approved(verdict)?;

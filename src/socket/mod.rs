@@ -46,8 +46,8 @@ pub struct Socket {
     role: Role,
     errors: Arc<ErrorSlot>,
     state: Mutex<State>,
-    /// The thread that is inside the certificate hook of this socket, or 0.
-    hook_thread: AtomicU64,
+    /// The thread that is inside a hook of this socket, or 0.
+    hook_thread: Arc<AtomicU64>,
 }
 
 /// How the session's bytes travel.
@@ -135,7 +135,7 @@ impl Socket {
                 verification: None,
                 addresses: None,
             }),
-            hook_thread: AtomicU64::new(0),
+            hook_thread: Arc::default(),
         }
     }
 
@@ -147,14 +147,14 @@ impl Socket {
         &self.errors
     }
 
-    /// Inside the certificate hook a thread may only look.
+    /// Inside a hook a thread may only look.
     pub fn refuse_inside_hook(&self) -> Result<()> {
         let inside = self.hook_thread.load(Ordering::Acquire);
         if inside != 0 && inside == thread::current() {
             return Err(Error::new(
                 Code::REENTRANT,
-                "inside the certificate hook only the ssl_get_* functions may be called for this \
-                 handle: answer by the hook's return value",
+                "inside a hook only the ssl_get_* functions may be called for the same handle: answer \
+                 by the hook's return value",
             ));
         }
         Ok(())

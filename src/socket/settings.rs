@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::error::{Code, Error, Result};
 use crate::tls::identity::Identity;
 use crate::tls::parameters::Parameters;
+use crate::tls::program::{AuthRequestHook, SignatureHook};
 use crate::verify::name::PeerName;
 use crate::verify::trust::Trust;
 
@@ -42,6 +43,9 @@ pub struct Settings {
     pub trust: Trust,
     /// The first is shown where nothing speaks for another.
     pub identities: Vec<Identity>,
+    /// Chooses among them, or brings others whose key the signature hook has.
+    pub auth_request: Option<AuthRequestHook>,
+    pub signature: Option<SignatureHook>,
     pub handshake_timeout: Option<Duration>,
     pub close_timeout: Option<Duration>,
     pub parameters: Parameters,
@@ -66,6 +70,8 @@ impl Default for Settings {
             peer_name: None,
             trust: Trust::default(),
             identities: Vec::new(),
+            auth_request: None,
+            signature: None,
             handshake_timeout: Some(Duration::from_secs(30)),
             close_timeout: Some(Duration::from_secs(5)),
             parameters: Parameters::default(),
@@ -96,6 +102,18 @@ impl Settings {
         Ok(())
     }
 
+    /// One more beside those that are there.
+    pub fn add_identity(&mut self, identity: Identity) -> Result<()> {
+        if self.identities.len() >= IDENTITY_LIMIT {
+            return Err(Error::new(
+                Code::INVALID,
+                format!("there are {IDENTITY_LIMIT} identities already: nothing was changed"),
+            ));
+        }
+        self.identities.push(identity);
+        Ok(())
+    }
+
     pub fn set_flags(&mut self, flags: u32) -> Result<()> {
         let unknown = flags & !KNOWN_FLAGS;
         if unknown != 0 {
@@ -115,6 +133,8 @@ impl Settings {
         Ok(())
     }
 }
+
+const IDENTITY_LIMIT: usize = 64;
 
 const KNOWN_FLAGS: u32 = SSL_FLAG_SERVER
     | SSL_FLAG_AUTH_CLIENT

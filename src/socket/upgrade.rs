@@ -11,8 +11,8 @@ use rustls::pki_types::UnixTime;
 
 use super::hold::{kill_and_hold, kill_for_good, kill_number_and_hold};
 use super::settings::{
-    SSL_FLAG_ALLOW_TRUNCATION, SSL_FLAG_EXPLICIT_IO, SSL_FLAG_NONBLOCKING, SSL_FLAG_SERVER,
-    SSL_FLAG_STRICT, SSL_FLAG_UNIX_PAIR, Settings,
+    SSL_FLAG_ALLOW_TRUNCATION, SSL_FLAG_EXPLICIT_IO, SSL_FLAG_NO_RESUMPTION, SSL_FLAG_NONBLOCKING,
+    SSL_FLAG_SERVER, SSL_FLAG_STRICT, SSL_FLAG_UNIX_PAIR, Settings,
 };
 use super::{
     Addresses, Channel, Phase, Role, Socket, Verdict, Verification, not_open, settings_only,
@@ -28,9 +28,10 @@ use crate::sys::address::Address;
 use crate::sys::identity::Identity;
 use crate::sys::private_fd::PrivateFd;
 use crate::sys::{process, socket_options, stream_socket, thread};
-use crate::tls::config::{self, ClientSetup};
+use crate::tls::config::{self, ClientInput, ClientSetup, ServerInput};
 use crate::tls::context::Context;
 use crate::tls::engine::Engine;
+use crate::tls::program::Program;
 use crate::verify::judged::judge;
 use crate::verify::name::PeerName;
 use crate::verify::report::{CAUSE_SIGNATURE, Report};
@@ -58,7 +59,7 @@ pub struct Pending {
 
 /// What the client role needs to judge the server.
 struct Client {
-    setup: Arc<ClientSetup>,
+    setup: ClientSetup,
     /// `None`: Windows CE's nameless way.
     name: Option<PeerName>,
 }
@@ -192,8 +193,11 @@ impl Socket {
         socket_options::hold_nothing_back(transport.as_fd());
         let deadline = Deadline::after(settings.handshake_timeout);
         let (engine, client) = if is_server {
-            let config = config::server(settings.identities.first(), &settings.parameters)?;
-            (Engine::server(config)?, None)
+            let config = config::server(&ServerInput {
+                identities: &settings.identities,
+                parameters: &settings.parameters,
+            })?;
+            (Engine::server(config, self.context(&settings))?, None)
         } else {
             let name = whom.name(&settings, self.derived_name())?;
             let mode = match (&name, &settings.hook) {
@@ -201,13 +205,24 @@ impl Socket {
                 (Some(_), Some(_)) => Mode::Provisional,
                 (None, Some(_)) => Mode::Nameless,
             };
-            let identity = settings.identities.first();
-            let setup = config::client(&settings.trust, mode, identity, &settings.parameters)?;
-            let engine = Engine::client(
-                &setup,
-                name.as_ref().map(PeerName::server_name),
-                Context::default(),
-            )?;
+            let setup = config::client(&ClientInput {
+                trust: &settings.trust,
+                mode,
+                strict: settings.has(SSL_FLAG_STRICT),
+                identities: &settings.identities,
+                auth_hook: settings
+                    .auth_request
+                    .as_ref()
+                    .map(|hook| (hook.function, hook.argument)),
+                signature_hook: settings
+                    .signature
+                    .as_ref()
+                    .map(|hook| (hook.function, hook.argument)),
+                parameters: &settings.parameters,
+                resumption: !settings.has(SSL_FLAG_NO_RESUMPTION),
+            })?;
+            let name_for_tls = name.as_ref().map(PeerName::server_name);
+            let engine = Engine::client(&setup, name_for_tls, self.context(&settings))?;
             (engine, Some(Client { setup, name }))
         };
         let pending = Pending { engine, transport, path, deadline, settings, client };
@@ -215,6 +230,18 @@ impl Socket {
             handshake(&pending.transport, &pending.path, &pending.settings).refuse_early_data()?;
         }
         Ok(pending)
+    }
+
+    /// What rustls's callbacks have to know of this connection.
+    fn context(&self, settings: &Settings) -> Context {
+        Context {
+            program: Program::new(
+                self.hook_thread.clone(),
+                settings.auth_request.clone(),
+                settings.signature.clone(),
+            ),
+            ..Context::default()
+        }
     }
 
     fn drive(&self, mut pending: Pending) -> Result<()> {
@@ -261,7 +288,7 @@ impl Socket {
             // A resumed session: rustls does not look at the chain again, and dates pass.
             let chain = engine.peer_certificates().unwrap_or_default();
             let name = client.name.as_ref().map(PeerName::server_name);
-            client.setup.verifier.examine(chain, name.as_ref(), UnixTime::now())
+            client.setup.domain.verifier.examine(chain, name.as_ref(), UnixTime::now())
         });
         let report = Arc::new(report);
         let flaw = report.error.clone();
@@ -525,14 +552,9 @@ fn freed_meanwhile() -> Error {
 }
 
 fn refused_by_hook(answer: i32, flaw: Option<Error>) -> Error {
-    let code =
-        if (2..=11).contains(&answer) || answer < 0 { Code(answer) } else { Code::CERT_UNKNOWN };
     let reason = flaw.map_or(String::new(), |flaw| format!(" ({})", flaw.text));
-    Error {
-        from_hook: true,
-        ..Error::new(
-            code,
-            format!("the program's certificate hook refused the certificate with {answer}{reason}"),
-        )
-    }
+    Error::from_hook(
+        answer,
+        format!("the program's certificate hook refused the certificate with {answer}{reason}"),
+    )
 }

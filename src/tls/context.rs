@@ -6,17 +6,29 @@
 
 use std::cell::Cell;
 
+use super::program::Program;
 use crate::error::Error;
 
 /// One connection's side of what is shared.
 #[derive(Default)]
 pub struct Context {
-    /// The server asked for a client certificate and none was set.
-    pub unmet_demand: bool,
+    /// The server asked for a client certificate and gets none.
+    pub unmet_demand: Option<Unmet>,
     /// Why a callback of the program's made the handshake fail: more than rustls carries.
     pub failure: Option<Error>,
     /// The name that a client has asked this server for (SNI).
     pub server_name: Option<String>,
+    pub program: Program,
+}
+
+/// Why a server gets no client certificate that has asked for one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unmet {
+    NoneSet,
+    /// No identity has a key whose signatures the server accepts.
+    NoneFits,
+    /// The auth-request hook has said so.
+    Declined,
 }
 
 /// Makes `context` this thread's as long as `call` runs. It may be entered again inside: a hook may

@@ -5,6 +5,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::client::UnbufferedClientConnection;
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -71,10 +72,10 @@ impl Engine {
         Ok(Self::new(Connection::Client(connection), setup.mode != Mode::Reject, context))
     }
 
-    pub fn server(config: Arc<rustls::ServerConfig>) -> Result<Self> {
+    pub fn server(config: Arc<rustls::ServerConfig>, context: Context) -> Result<Self> {
         let connection = UnbufferedServerConnection::new(config)
             .map_err(|error| failure::from_rustls(error, None))?;
-        Ok(Self::new(Connection::Server(connection), false, Some(Box::default())))
+        Ok(Self::new(Connection::Server(connection), false, Some(Box::new(context))))
     }
 
     fn new(connection: Connection, hooked: bool, context: Option<Box<Context>>) -> Self {
@@ -180,6 +181,11 @@ impl Engine {
     pub fn received(&mut self, count: usize) {
         self.heard_from_peer = true;
         self.incoming.filled(count);
+    }
+
+    /// How long functions of the program's have taken inside the calls so far; once.
+    pub fn take_time_in_program(&mut self) -> Duration {
+        self.context.as_mut().map_or(Duration::ZERO, |context| context.program.take_time())
     }
 
     pub fn has_heard_from_peer(&self) -> bool {
@@ -323,6 +329,12 @@ impl Engine {
         if let Some(report) = verifier::take_report() {
             self.report = Some(report);
         }
+        // What rustls has ready then may be a part of a flight that the peer must not see: not even
+        // an alert is let out of it.
+        if let Some(error) = self.context.as_mut().and_then(|context| context.failure.take()) {
+            self.outgoing.consume(self.outgoing.len());
+            return Err(self.fail(error));
+        }
         match outcome {
             Ok(Outcome::PeerClosed) => {
                 self.peer_closed = true;
@@ -340,10 +352,9 @@ impl Engine {
                 let rejection = rejection.and_then(|report| report.error.as_ref());
                 let mut error = failure::from_rustls(error, rejection);
                 if let Some(context) = &mut self.context {
-                    if context.unmet_demand {
-                        error = failure::with_unmet_demand(error);
+                    if let Some(why) = context.unmet_demand {
+                        error = failure::with_unmet_demand(error, why);
                     }
-                    error = context.failure.take().unwrap_or(error);
                 }
                 self.queue_alert();
                 Err(self.fail(error))

@@ -2,6 +2,7 @@
 
 use rustls::{AlertDescription, CertificateError};
 
+use super::context::Unmet;
 use crate::error::{Code, Error};
 
 /// `rejection` is why the verifier turned the peer's certificate down, if it did.
@@ -43,15 +44,20 @@ pub fn from_rustls(error: rustls::Error, rejection: Option<&Error>) -> Error {
 }
 
 /// Says what a server may have missed that asked for a client certificate and got none.
-pub fn with_unmet_demand(error: Error) -> Error {
-    if error.code != Code::ALERT || error.text.contains("ssl_set_identity") {
+pub fn with_unmet_demand(error: Error, why: Unmet) -> Error {
+    let is_said = why == Unmet::NoneSet && error.text.contains("ssl_set_identity");
+    if error.code != Code::ALERT || is_said {
         return error;
     }
-    let text = format!(
-        "{}; it had asked for a client certificate and none is set: see ssl_set_identity_pem and \
-         ssl_set_identity_file",
-        error.text
-    );
+    let reason = match why {
+        Unmet::NoneSet => "none is set: see ssl_set_identity_pem and ssl_set_identity_file",
+        Unmet::NoneFits => {
+            "it accepts no signature by the key of any identity that is set: see \
+             ssl_add_identity_pem"
+        }
+        Unmet::Declined => "the auth-request hook answered SSL_ERR_NO_CERT",
+    };
+    let text = format!("{}; it had asked for a client certificate and {reason}", error.text);
     Error { text, ..error }
 }
 

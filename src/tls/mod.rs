@@ -1,10 +1,15 @@
 //! The sans-IO engine around rustls: it never touches a descriptor.
 
 pub mod buffer;
+pub mod choice;
 pub mod config;
 pub mod context;
+pub mod domain;
 pub mod engine;
 pub mod failure;
 pub mod identity;
+pub mod kept;
 pub mod parameters;
+pub mod program;
+pub mod signer;
 pub mod suites;

@@ -121,9 +121,7 @@ impl Facts {
 }
 
 /// The leaf's public key: as webpki reads it, or, for what webpki refuses, as it stands there.
-pub(super) fn public_key(
-    certificate: &CertificateDer<'_>,
-) -> Option<SubjectPublicKeyInfoDer<'static>> {
+pub fn public_key(certificate: &CertificateDer<'_>) -> Option<SubjectPublicKeyInfoDer<'static>> {
     match webpki::EndEntityCert::try_from(certificate) {
         Ok(parsed) => Some(parsed.subject_public_key_info()),
         Err(_) => Facts::parse(certificate).map(|facts| facts.key.into()),
@@ -131,7 +129,7 @@ pub(super) fn public_key(
 }
 
 /// The size of an RSA key, `None` for keys of other kinds.
-pub(super) fn rsa_bits_of(key: &SubjectPublicKeyInfoDer<'_>) -> Option<usize> {
+pub fn rsa_bits_of(key: &SubjectPublicKeyInfoDer<'_>) -> Option<usize> {
     rsa_bits(&SubjectPublicKeyInfo::from_der(key).ok()?.1)
 }
 

@@ -11,5 +11,7 @@ mod text;
 pub mod trust;
 pub mod verifier;
 
+pub use facts::{public_key, rsa_bits_of};
+
 #[cfg(test)]
 pub mod tests;

@@ -50,6 +50,10 @@ impl Verifier {
         }
     }
 
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
     /// Verification alone, without the handshake's signatures: also used on resumption, where the
     /// peer proves its identity by the resumed secret. Without a name nothing is trusted.
     pub fn examine(
@@ -143,6 +147,11 @@ impl ServerCertVerifier for Verifier {
 /// Takes the report that the last verification on this thread has left.
 pub fn take_report() -> Option<Report> {
     REPORT.try_with(Cell::take).ok().flatten()
+}
+
+/// Puts one back that was taken so that it does not mix with another's.
+pub fn put_report(report: Option<Report>) {
+    _ = REPORT.try_with(|place| place.set(report));
 }
 
 /// What makes rustls send the alert that fits the most important finding.

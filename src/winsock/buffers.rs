@@ -5,7 +5,7 @@ use crate::sys::own_memory::{Found, string_at};
 use crate::verify::name::PeerName;
 
 /// The size of a hook's structure: a function, then its argument.
-pub(super) const HOOK_SIZE: usize = 2 * size_of::<usize>();
+const HOOK_SIZE: usize = 2 * size_of::<usize>();
 
 /// A structure that says how many entries it has.
 pub struct List {

@@ -3,7 +3,6 @@
 //! Each is the family 0x730000 with a tag, the class of protocol families (0x10000000) and the
 //! direction: 0x80000000 in, 0x40000000 out.
 
-use super::hooks::Unused;
 use crate::error::{Code, Error, Result};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,8 +22,12 @@ pub enum Operation {
     GetClientAuthOpts,
     SetValidateCertHook,
     GetValidateCertHook,
-    SetUnusedHook(Unused),
-    GetUnusedHook,
+    SetAuthRequestHook,
+    GetAuthRequestHook,
+    SetKeyExchangeHook,
+    GetKeyExchangeHook,
+    SetSignatureHook,
+    GetSignatureHook,
     SetPeerName,
     PerformHandshake,
     GetConnectionInfo,
@@ -42,7 +45,9 @@ impl Operation {
                 | Self::SetServerOpts
                 | Self::SetClientAuthOpts
                 | Self::SetValidateCertHook
-                | Self::SetUnusedHook(_)
+                | Self::SetAuthRequestHook
+                | Self::SetKeyExchangeHook
+                | Self::SetSignatureHook
                 | Self::SetPeerName
         )
     }
@@ -80,12 +85,12 @@ const CODES: &[(u32, &str, Operation)] = &[
     (0x5073_0007, "SO_SSL_GET_CLIENT_AUTH_OPTS", Operation::GetClientAuthOpts),
     (0x9073_0008, "SO_SSL_SET_VALIDATE_CERT_HOOK", Operation::SetValidateCertHook),
     (0x5073_0008, "SO_SSL_GET_VALIDATE_CERT_HOOK", Operation::GetValidateCertHook),
-    (0x9073_0009, "SO_SSL_SET_AUTH_REQUEST_HOOK", Operation::SetUnusedHook(Unused::AuthRequest)),
-    (0x5073_0009, "SO_SSL_GET_AUTH_REQUEST_HOOK", Operation::GetUnusedHook),
-    (0x9073_000A, "SO_SSL_SET_KEY_EXCH_HOOK", Operation::SetUnusedHook(Unused::KeyExchange)),
-    (0x5073_000A, "SO_SSL_GET_KEY_EXCH_HOOK", Operation::GetUnusedHook),
-    (0x9073_000B, "SO_SSL_SET_SIGNATURE_HOOK", Operation::SetUnusedHook(Unused::Signature)),
-    (0x5073_000B, "SO_SSL_GET_SIGNATURE_HOOK", Operation::GetUnusedHook),
+    (0x9073_0009, "SO_SSL_SET_AUTH_REQUEST_HOOK", Operation::SetAuthRequestHook),
+    (0x5073_0009, "SO_SSL_GET_AUTH_REQUEST_HOOK", Operation::GetAuthRequestHook),
+    (0x9073_000A, "SO_SSL_SET_KEY_EXCH_HOOK", Operation::SetKeyExchangeHook),
+    (0x5073_000A, "SO_SSL_GET_KEY_EXCH_HOOK", Operation::GetKeyExchangeHook),
+    (0x9073_000B, "SO_SSL_SET_SIGNATURE_HOOK", Operation::SetSignatureHook),
+    (0x5073_000B, "SO_SSL_GET_SIGNATURE_HOOK", Operation::GetSignatureHook),
     (0x1073_000D, "SO_SSL_PERFORM_HANDSHAKE", Operation::PerformHandshake),
     (0x5073_000E, "SO_SSL_GET_CONNECTION_INFO", Operation::GetConnectionInfo),
     (0x9073_000F, "SO_SSL_SET_PEERNAME", Operation::SetPeerName),

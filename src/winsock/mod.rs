@@ -42,13 +42,20 @@ pub use codes::takes_input;
 use crate::error::{Error, Result};
 use crate::socket::settings::{Hook, Kept, SSL_FLAG_SERVER};
 use crate::socket::{self, Socket, Whom};
+use crate::tls::program::{AuthRequestHook, SignatureHook};
 
 /// One call of ssl_ioctl.
 pub struct Request<'a> {
     pub code: u32,
     pub input: &'a [u8],
-    /// Makes a hook of the program's function and argument; `None` for no function.
-    pub hook_from: fn(function: usize, argument: usize) -> Option<Hook>,
+    pub hooks: &'a Hooks,
+}
+
+/// What makes a hook of the program's function and its argument; `None` for no function.
+pub struct Hooks {
+    pub certificate: fn(function: usize, argument: usize) -> Option<Hook>,
+    pub auth_request: fn(function: usize, argument: usize) -> Option<AuthRequestHook>,
+    pub signature: fn(function: usize, argument: usize) -> Option<SignatureHook>,
 }
 
 /// Whether this code asks for the upgrade, whose refusal has to end the connection.
@@ -85,7 +92,9 @@ pub fn control(socket: &Socket, request: &Request<'_>) -> Result<Vec<u8>> {
         socket.configure(|_| Ok(()))?;
     }
     match operation {
-        Operation::GetCapabilities => return Ok(buffers::to_bytes(&[SSL_CAP_CLIENT])),
+        Operation::GetCapabilities => {
+            return Ok(buffers::to_bytes(&[SSL_CAP_CLIENT | SSL_CAP_CLIENT_AUTH]));
+        }
         Operation::SetFlags => socket.set_flags(buffers::dword(input, name)?)?,
         Operation::GetFlags => return Ok(buffers::to_bytes(&[socket.settings().flags()])),
         Operation::SetProtocols => {
@@ -126,7 +135,7 @@ pub fn control(socket: &Socket, request: &Request<'_>) -> Result<Vec<u8>> {
         }
         Operation::SetValidateCertHook => {
             let (function, argument) = buffers::hook(input, "SSLVALIDATECERTHOOK")?;
-            let hook = (request.hook_from)(function, argument);
+            let hook = (request.hooks.certificate)(function, argument);
             socket.configure(|settings| {
                 settings.hook = hook;
                 Ok(())
@@ -134,11 +143,34 @@ pub fn control(socket: &Socket, request: &Request<'_>) -> Result<Vec<u8>> {
         }
         Operation::GetValidateCertHook => {
             let hook = socket.settings().hook;
-            let (function, argument) = hook.map_or((0, 0), |hook| (hook.function, hook.argument));
-            return Ok([function.to_ne_bytes(), argument.to_ne_bytes()].concat());
+            return Ok(hooks::to_bytes(hook.map(|hook| (hook.function, hook.argument))));
         }
-        Operation::SetUnusedHook(hook) => hook.set(input)?,
-        Operation::GetUnusedHook => return Ok(vec![0; buffers::HOOK_SIZE]),
+        Operation::SetAuthRequestHook => {
+            let (function, argument) = buffers::hook(input, "SSLAUTHREQUESTHOOK")?;
+            let hook = (request.hooks.auth_request)(function, argument);
+            socket.configure(|settings| {
+                settings.auth_request = hook;
+                Ok(())
+            })?;
+        }
+        Operation::GetAuthRequestHook => {
+            let hook = socket.settings().auth_request;
+            return Ok(hooks::to_bytes(hook.map(|hook| (hook.function, hook.argument))));
+        }
+        Operation::SetKeyExchangeHook => hooks::clear_key_exchange(input)?,
+        Operation::GetKeyExchangeHook => return Ok(hooks::to_bytes(None)),
+        Operation::SetSignatureHook => {
+            let (function, argument) = buffers::hook(input, "SSLSIGNATUREHOOK")?;
+            let hook = (request.hooks.signature)(function, argument);
+            socket.configure(|settings| {
+                settings.signature = hook;
+                Ok(())
+            })?;
+        }
+        Operation::GetSignatureHook => {
+            let hook = socket.settings().signature;
+            return Ok(hooks::to_bytes(hook.map(|hook| (hook.function, hook.argument))));
+        }
         Operation::SetPeerName => {
             let name = match input {
                 [] | [0] => None,
@@ -170,8 +202,9 @@ pub fn control(socket: &Socket, request: &Request<'_>) -> Result<Vec<u8>> {
     Ok(Vec::new())
 }
 
-/// The client role alone: client certificates and accepting do not go through these codes.
-const SSL_CAP_CLIENT: u32 = 1;
+/// The client role, with certificates of its own: accepting does not go through these codes.
+const SSL_CAP_CLIENT: u32 = 0x1;
+const SSL_CAP_CLIENT_AUTH: u32 = 0x4;
 
 /// One of the settings that are kept as they came.
 type Place = Option<Arc<[u8]>>;
