@@ -17,8 +17,8 @@
  *
  *     explicit    the control connection (port 21) begins in clear; AUTH TLS, and after the 234 the handshake
  *     implicit    the control connection (port 990) begins with the handshake
- *     PROT P      data connections are TLS too: in clear until the server has answered 150, then the handshake, in which
- *                 we are the TLS client even if it was the server that connected (--active)
+ *     PROT P      data connections are TLS too: in clear until the server has answered 150, then the handshake, in
+ *                 which we are the TLS client even if it was the server that connected (--active)
  *
  * So that nobody else can slip into the data connection, servers demand that it resumes the TLS session of the control
  * connection (vsftpd: require_ssl_reuse). That is one call, ssl_set_session_from(), in secure_data_connection().
@@ -344,7 +344,7 @@ static void secure_data_connection(struct connection *data, struct connection *c
     printf("resumed: %s\n", info.resumed ? "yes" : "no");
 }
 
-/* After TLS has begun getpeername and getsockname answer the addresses of the library's inner pair: so ask the library. */
+/* After TLS has begun getpeername and getsockname answer the addresses of the library's inner pair: ask the library. */
 static socklen_t address_of(struct connection *c, uint32_t which, struct sockaddr_storage *address)
 {
     uint32_t len = sizeof *address;
@@ -598,8 +598,8 @@ static int connect_passive(struct connection *control)
     if (r.code == 229 && (digits = strchr(r.text, '(')) != NULL)
         (void)sscanf(digits, "(%*c%*c%*c%5u", &port);
     else if (r.code == 227 && (digits = strpbrk(r.text + 4, "0123456789")) != NULL &&
-             sscanf(digits, "%3u,%3u,%3u,%3u,%3u,%3u", &part[0], &part[1], &part[2], &part[3], &part[4], &part[5]) == 6 &&
-             part[4] < 256 && part[5] < 256)
+             sscanf(digits, "%3u,%3u,%3u,%3u,%3u,%3u", &part[0], &part[1], &part[2], &part[3], &part[4], &part[5]) ==
+                 6 && part[4] < 256 && part[5] < 256)
         port = part[4] * 256 + part[5];
     else if (r.code >= 400)
         fail_refused(&r);
@@ -663,7 +663,8 @@ static int accept_active(struct connection *control, int listener)
         if (fd < 0 && (errno == EINTR || errno == ECONNABORTED))
             continue;
         if (fd < 0)
-            fail("waiting for the data connection", errno == EAGAIN ? "the server did not connect in time" : strerror(errno),
+            fail("waiting for the data connection",
+                 errno == EAGAIN ? "the server did not connect in time" : strerror(errno),
                  "a firewall or an address translator may be between: leave --active away.");
         if (same_host(&server, &other)) {
             close(listener);

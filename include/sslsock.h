@@ -271,7 +271,7 @@
 // Revoked.
 #define SSL_CAUSE_REVOKED 16
 
-// Not for a server, or a CA certificate used as one.
+// Not for a server (or a client, in a server), or a CA certificate used as one.
 #define SSL_CAUSE_USAGE 32
 
 // A signature in the chain is wrong.

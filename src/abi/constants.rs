@@ -201,7 +201,7 @@ pub const SSL_CAUSE_EXPIRED: u32 = 0x4;
 pub const SSL_CAUSE_NOT_YET_VALID: u32 = 0x8;
 /// Revoked.
 pub const SSL_CAUSE_REVOKED: u32 = 0x10;
-/// Not for a server, or a CA certificate used as one.
+/// Not for a server (or a client, in a server), or a CA certificate used as one.
 pub const SSL_CAUSE_USAGE: u32 = 0x20;
 /// A signature in the chain is wrong.
 pub const SSL_CAUSE_SIGNATURE: u32 = 0x40;

@@ -105,9 +105,13 @@ pub unsafe extern "C" fn ssl_get_server_name(
     capacity: usize,
     len: *mut usize,
 ) -> i32 {
-    status(entry!(ssl_get_server_name, look s, |_socket| {
-        let _ = (buf, capacity, len);
-        Err(Error::new(Code::UNSUPPORTED, "ssl_get_server_name"))
+    status(entry!(ssl_get_server_name, look s, |socket| {
+        let (session, _) = socket.session()?;
+        let name = session.server_name.ok_or_else(|| {
+            Error::new(Code::STATE, "this is a client: ssl_get_server_name is for servers")
+        })?;
+        // SAFETY: writable as the header demands.
+        unsafe { memory::copy_out_text(&name, buf, capacity, len) }
     }))
 }
 

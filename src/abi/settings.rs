@@ -4,11 +4,15 @@ use std::ffi::{c_char, c_void};
 use std::time::Duration;
 
 use super::boundary::{entry, status};
-use super::constants::{SSL_TIMEOUT_CLOSE, SSL_TIMEOUT_HANDSHAKE};
+use super::constants::{
+    SSL_PROTOCOL_TLS1_2, SSL_PROTOCOL_TLS1_3, SSL_TIMEOUT_CLOSE, SSL_TIMEOUT_HANDSHAKE,
+};
 use super::hooks::certificate_hook;
 use super::memory;
 use super::types::{ssl_socket, ssl_validate_cert_fn};
 use crate::error::{Code, Error};
+use crate::tls::alpn;
+use crate::tls::key_log::KeyLogFile;
 use crate::verify::name::PeerName;
 
 /// Sets the flags (SSL_FLAG_*); they replace the earlier ones. An unknown bit answers
@@ -88,17 +92,24 @@ pub extern "C" fn ssl_set_timeout(s: *mut ssl_socket, which: u32, ms: u32) -> i3
 /// Sets the application protocols to be offered or, for a server, to be chosen from, most wanted
 /// first (ALPN, RFC 7301): each as one byte of length and that many bytes, as in
 /// "\x02h2\x08http/1.1". Copied; 0 bytes clear them. What was agreed is in ssl_session_info.
-/// SSL_ERR_INVALID if the list is malformed. Any thread, before the handshake.
+///
+/// A server takes the first of its own that the client offers; if there is none of them, the
+/// handshake fails. A client whose server does not choose gets on without. SSL_ERR_INVALID if the
+/// list is malformed or longer than 4096 bytes. Any thread, before the handshake.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ssl_set_alpn(
     s: *mut ssl_socket,
     protocols: *const c_void,
     len: usize,
 ) -> i32 {
-    status(entry!(ssl_set_alpn, change s, |_socket| {
+    status(entry!(ssl_set_alpn, change s, |socket| {
         // SAFETY: readable as the header demands.
-        let _ = unsafe { memory::bytes(protocols.cast(), len, "protocols") }?;
-        Err(Error::new(Code::UNSUPPORTED, "ssl_set_alpn"))
+        let protocols = unsafe { memory::bytes(protocols.cast(), len, "protocols") }?;
+        let protocols = alpn::parse(protocols)?;
+        socket.configure(|settings| {
+            settings.parameters.alpn = protocols;
+            Ok(())
+        })
     }))
 }
 
@@ -107,22 +118,44 @@ pub unsafe extern "C" fn ssl_set_alpn(
 /// SSL_ERR_INVALID: older versions are not safe. Any thread, before the handshake.
 #[unsafe(no_mangle)]
 pub extern "C" fn ssl_set_protocols(s: *mut ssl_socket, min: u16, max: u16) -> i32 {
-    status(entry!(ssl_set_protocols, change s, |_socket| {
-        let _ = (min, max);
-        Err(Error::new(Code::UNSUPPORTED, "ssl_set_protocols"))
+    status(entry!(ssl_set_protocols, change s, |socket| {
+        let known = [SSL_PROTOCOL_TLS1_2, SSL_PROTOCOL_TLS1_3];
+        if let Some(other) = [min, max].into_iter().find(|version| !known.contains(version)) {
+            return Err(invalid(&format!(
+                "{other:#06x} is neither SSL_PROTOCOL_TLS1_2 (0x0303) nor SSL_PROTOCOL_TLS1_3 \
+                 (0x0304): no other version is safe"
+            )));
+        }
+        if min > max {
+            return Err(invalid("the oldest version is newer than the newest"));
+        }
+        socket.configure(|settings| {
+            (settings.parameters.oldest, settings.parameters.newest) = (min, max);
+            Ok(())
+        })
     }))
 }
 
 /// Appends the secrets of the sessions of this handle to the file `path` (NSS key log format), with
 /// which Wireshark decrypts what was recorded: for finding errors only, whoever has the file can
-/// read everything. It is made for its owner alone. The environment (SSLKEYLOGFILE) is never looked
-/// at. NULL: no file. SSL_ERR_IO if it cannot be opened, SSL_ERR_STATE in a program that runs with
-/// more rights than its user. Any thread, before the handshake.
+/// read everything. It is made for its owner alone, and opened at once. The environment
+/// (SSLKEYLOGFILE) is never looked at. NULL: no file. SSL_ERR_IO if it cannot be opened or is no
+/// regular file, SSL_ERR_STATE in a program that runs with more rights than its user. Any thread,
+/// before the handshake.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ssl_set_key_log_file(s: *mut ssl_socket, path: *const c_char) -> i32 {
-    status(entry!(ssl_set_key_log_file, change s, |_socket| {
-        let _ = path;
-        Err(Error::new(Code::UNSUPPORTED, "ssl_set_key_log_file"))
+    status(entry!(ssl_set_key_log_file, change s, |socket| {
+        // Nothing is made where it would be of no use.
+        socket.configure(|_| Ok(()))?;
+        let file = match path.is_null() {
+            true => None,
+            // SAFETY: NUL-terminated as the header demands.
+            false => Some(KeyLogFile::open(unsafe { memory::path(path, "path") }?)?),
+        };
+        socket.configure(|settings| {
+            settings.parameters.key_log = file;
+            Ok(())
+        })
     }))
 }
 

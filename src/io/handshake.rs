@@ -44,8 +44,8 @@ impl Handshake<'_> {
         }
     }
 
-    /// Goes on until the handshake is complete and its last flight sent. `approve` is called once
-    /// in the client role, before the last flight leaves; its time does not count. On failure the
+    /// Goes on until the handshake is complete and its last flight sent. `approve` is called once,
+    /// before the last flight leaves; its time does not count. On failure the
     /// alert, if there is one, has been given a chance to leave.
     pub fn run(
         &self,
@@ -76,7 +76,7 @@ impl Handshake<'_> {
             let step = engine.advance_handshake();
             deadline.extend(engine.take_time_in_program());
             let step = step?;
-            if !self.is_server && engine.approval_is_due(step) {
+            if engine.approval_is_due(step) {
                 let verdict = deadline.paused(|| approve(engine));
                 engine.approved(verdict)?;
             }

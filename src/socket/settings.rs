@@ -7,6 +7,7 @@ use crate::error::{Code, Error, Result};
 use crate::tls::identity::Identity;
 use crate::tls::parameters::Parameters;
 use crate::tls::program::{AuthRequestHook, SignatureHook};
+use crate::tls::server::Demand;
 use crate::verify::name::PeerName;
 use crate::verify::trust::Trust;
 
@@ -50,6 +51,8 @@ pub struct Settings {
     pub close_timeout: Option<Duration>,
     pub parameters: Parameters,
     pub kept: Kept,
+    /// dwRequestClientAuth of Windows CE's SSLCLIENTAUTHOPTS is set.
+    pub requests_client_auth: bool,
 }
 
 /// What Windows CE's codes have set, as it stood in their buffers, for a program that asks again.
@@ -76,6 +79,7 @@ impl Default for Settings {
             close_timeout: Some(Duration::from_secs(5)),
             parameters: Parameters::default(),
             kept: Kept::default(),
+            requests_client_auth: false,
         }
     }
 }
@@ -87,6 +91,20 @@ impl Settings {
 
     pub fn has(&self, flag: u32) -> bool {
         self.flags & flag != 0
+    }
+
+    /// What a server's clients have to show. Windows CE's option is a demand unless the program
+    /// says that it only asks: who relies on it must not let everybody in.
+    pub fn demand(&self) -> Demand {
+        if self.has(SSL_FLAG_AUTH_CLIENT) {
+            Demand::Required
+        } else if self.has(SSL_FLAG_ASK_CLIENT) {
+            Demand::Asked
+        } else if self.requests_client_auth {
+            Demand::Required
+        } else {
+            Demand::Nothing
+        }
     }
 
     /// The first replaces the built-in roots, later ones add. What could not be loaded stands in
@@ -122,14 +140,8 @@ impl Settings {
                 format!("unknown SSL_FLAG bits {unknown:#x}: nothing was changed"),
             ));
         }
-        if flags & SSL_FLAG_AUTH_CLIENT != 0 {
-            return Err(Error::new(
-                Code::UNSUPPORTED,
-                "SSL_FLAG_AUTH_CLIENT is not supported yet, and a server that ignored it would \
-                 let everybody in: nothing was changed",
-            ));
-        }
         self.flags = flags;
+        self.parameters.post_quantum = flags & SSL_FLAG_NO_POST_QUANTUM == 0;
         Ok(())
     }
 }
@@ -154,10 +166,28 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_demand_outweighs_asking_and_asking_outweighs_windows_ce() -> Result<()> {
+        let mut settings = Settings::default();
+        for (flags, requests, demand) in [
+            (0, false, Demand::Nothing),
+            (0, true, Demand::Required),
+            (SSL_FLAG_ASK_CLIENT, false, Demand::Asked),
+            (SSL_FLAG_ASK_CLIENT, true, Demand::Asked),
+            (SSL_FLAG_AUTH_CLIENT, false, Demand::Required),
+            (SSL_FLAG_AUTH_CLIENT | SSL_FLAG_ASK_CLIENT, true, Demand::Required),
+        ] {
+            settings.set_flags(flags)?;
+            settings.requests_client_auth = requests;
+            assert_eq!(settings.demand(), demand, "{flags:#x} {requests}");
+        }
+        Ok(())
+    }
+
+    #[test]
     fn refused_flags_change_nothing() -> Result<()> {
         let mut settings = Settings::default();
         settings.set_flags(SSL_FLAG_DEFER_HANDSHAKE)?;
-        for refused in [0x1, 0x10, SSL_FLAG_AUTH_CLIENT, SSL_FLAG_STRICT | 0x8000_0000] {
+        for refused in [0x1, 0x10, 0x200_0000, SSL_FLAG_STRICT | 0x8000_0000] {
             assert!(settings.set_flags(refused).is_err(), "{refused:#x}");
             assert_eq!(settings.flags(), SSL_FLAG_DEFER_HANDSHAKE);
         }

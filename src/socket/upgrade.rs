@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use rustls::pki_types::UnixTime;
+use rustls::pki_types::{CertificateDer, UnixTime};
 
 use super::hold::{kill_and_hold, kill_for_good, kill_number_and_hold};
 use super::settings::{
@@ -28,14 +28,15 @@ use crate::sys::address::Address;
 use crate::sys::identity::Identity;
 use crate::sys::private_fd::PrivateFd;
 use crate::sys::{process, socket_options, stream_socket, thread};
-use crate::tls::config::{self, ClientInput, ClientSetup, ServerInput};
+use crate::tls::config::{self, ClientInput};
 use crate::tls::context::Context;
 use crate::tls::engine::Engine;
 use crate::tls::program::Program;
+use crate::tls::server::{self, Demand, ServerInput};
 use crate::verify::judged::judge;
 use crate::verify::name::PeerName;
 use crate::verify::report::{CAUSE_SIGNATURE, Report};
-use crate::verify::verifier::Mode;
+use crate::verify::verifier::{Mode, Subject, Verifier};
 
 /// Whom a client's handshake is to reach.
 #[derive(Clone, Copy)]
@@ -54,14 +55,29 @@ pub struct Pending {
     path: Path,
     deadline: Deadline,
     settings: Settings,
-    client: Option<Client>,
+    peer: Option<Peer>,
 }
 
-/// What the client role needs to judge the server.
-struct Client {
-    setup: ClientSetup,
+/// What is needed to judge the peer.
+struct Peer {
+    verifier: Arc<Verifier>,
+    whose: Whose,
+}
+
+enum Whose {
     /// `None`: Windows CE's nameless way.
-    name: Option<PeerName>,
+    Server(Option<PeerName>),
+    Client(Demand),
+}
+
+impl Peer {
+    fn examine(&self, chain: &[CertificateDer<'_>]) -> Report {
+        let name = match &self.whose {
+            Whose::Server(name) => name.as_ref().map(PeerName::server_name),
+            Whose::Client(_) => return self.verifier.examine(chain, Subject::Any, UnixTime::now()),
+        };
+        self.verifier.examine(chain, name.as_ref(), UnixTime::now())
+    }
 }
 
 enum Path {
@@ -192,12 +208,20 @@ impl Socket {
         };
         socket_options::hold_nothing_back(transport.as_fd());
         let deadline = Deadline::after(settings.handshake_timeout);
-        let (engine, client) = if is_server {
-            let config = config::server(&ServerInput {
+        let (engine, peer) = if is_server {
+            let demand = settings.demand();
+            let setup = server::setup(&ServerInput {
+                trust: &settings.trust,
+                demand,
+                mode: if settings.hook.is_some() { Mode::Provisional } else { Mode::Reject },
+                strict: settings.has(SSL_FLAG_STRICT),
                 identities: &settings.identities,
                 parameters: &settings.parameters,
+                resumption: !settings.has(SSL_FLAG_NO_RESUMPTION),
             })?;
-            (Engine::server(config, self.context(&settings))?, None)
+            let peer = |verifier| Peer { verifier, whose: Whose::Client(demand) };
+            let engine = Engine::server(&setup, self.context(&settings))?;
+            (engine, setup.verifier.clone().map(peer))
         } else {
             let name = whom.name(&settings, self.derived_name())?;
             let mode = match (&name, &settings.hook) {
@@ -223,9 +247,10 @@ impl Socket {
             })?;
             let name_for_tls = name.as_ref().map(PeerName::server_name);
             let engine = Engine::client(&setup, name_for_tls, self.context(&settings))?;
-            (engine, Some(Client { setup, name }))
+            let verifier = setup.domain.verifier.clone();
+            (engine, Some(Peer { verifier, whose: Whose::Server(name) }))
         };
-        let pending = Pending { engine, transport, path, deadline, settings, client };
+        let pending = Pending { engine, transport, path, deadline, settings, peer };
         if !is_server {
             handshake(&pending.transport, &pending.path, &pending.settings).refuse_early_data()?;
         }
@@ -235,6 +260,7 @@ impl Socket {
     /// What rustls's callbacks have to know of this connection.
     fn context(&self, settings: &Settings) -> Context {
         Context {
+            parameters: settings.parameters.clone(),
             program: Program::new(
                 self.hook_thread.clone(),
                 settings.auth_request.clone(),
@@ -245,10 +271,10 @@ impl Socket {
     }
 
     fn drive(&self, mut pending: Pending) -> Result<()> {
-        let Pending { engine, transport, path, deadline, settings, client } = &mut pending;
+        let Pending { engine, transport, path, deadline, settings, peer } = &mut pending;
         let handshake = handshake(transport, path, settings);
         let outcome =
-            handshake.run(engine, deadline, &mut |engine| self.approve(engine, settings, client));
+            handshake.run(engine, deadline, &mut |engine| self.approve(engine, settings, peer));
         match outcome {
             Ok(()) => self.opened(pending),
             Err(error) if matches!(error.code, Code::WANT_READ | Code::WANT_WRITE) => {
@@ -276,20 +302,17 @@ impl Socket {
         }
     }
 
-    /// The decision on the server's certificate, before our last flight leaves.
-    fn approve(
-        &self,
-        engine: &mut Engine,
-        settings: &Settings,
-        client: &Option<Client>,
-    ) -> Result<()> {
-        let Some(client) = client else { return Ok(()) };
-        let report = engine.take_report().unwrap_or_else(|| {
+    /// The decision on the peer's certificate, before our last flight leaves.
+    fn approve(&self, engine: &mut Engine, settings: &Settings, peer: &Option<Peer>) -> Result<()> {
+        let Some(peer) = peer else { return Ok(()) };
+        let report = match (engine.take_report(), engine.peer_certificates()) {
+            (Some(report), _) => report,
+            (None, None | Some([])) if matches!(peer.whose, Whose::Client(_)) => {
+                return no_certificate(peer);
+            }
             // A resumed session: rustls does not look at the chain again, and dates pass.
-            let chain = engine.peer_certificates().unwrap_or_default();
-            let name = client.name.as_ref().map(PeerName::server_name);
-            client.setup.domain.verifier.examine(chain, name.as_ref(), UnixTime::now())
-        });
+            (None, chain) => peer.examine(chain.unwrap_or_default()),
+        };
         let report = Arc::new(report);
         let flaw = report.error.clone();
         let verdict = if flaw.is_some() { Verdict::NotTrusted } else { Verdict::Trusted };
@@ -545,6 +568,16 @@ fn reset_before(transport: &PrivateFd) -> Option<Error> {
             "peer had reset the connection before the handshake was asked for",
         )
     })
+}
+
+/// Of a client: no hook can let in who has shown nothing.
+fn no_certificate(peer: &Peer) -> Result<()> {
+    match peer.whose {
+        Whose::Client(Demand::Asked | Demand::Nothing) => Ok(()),
+        Whose::Client(Demand::Required) | Whose::Server(_) => {
+            Err(Error::new(Code::NO_CERT, "peer sent no certificate"))
+        }
+    }
 }
 
 fn freed_meanwhile() -> Error {

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use rustls::client::Resumption;
 use rustls::crypto::CryptoProvider;
-use rustls::server::{NoServerSessionStorage, ResolvesServerCert};
-use rustls::sign::SingleCertAndKey;
-use rustls::{ClientConfig, ServerConfig, SupportedProtocolVersion};
+use rustls::{
+    ClientConfig, KeyLog, NamedGroup, NoKeyLog, SupportedCipherSuite, SupportedProtocolVersion,
+};
 
 use super::domain::{Domain, DomainKey, Variant};
 use super::failure;
@@ -35,12 +35,6 @@ pub struct ClientInput<'a> {
     pub resumption: bool,
 }
 
-/// What a server's configuration is made of.
-pub struct ServerInput<'a> {
-    pub identities: &'a [Identity],
-    pub parameters: &'a Parameters,
-}
-
 /// A client's configuration and what it belongs to.
 #[derive(Clone)]
 pub struct ClientSetup {
@@ -61,79 +55,59 @@ pub fn client(input: &ClientInput<'_>) -> Result<ClientSetup> {
     Ok(ClientSetup { config, domain: domain.clone(), mode: input.mode })
 }
 
-pub fn server(input: &ServerInput<'_>) -> Result<Arc<ServerConfig>> {
-    if input.identities.is_empty() {
-        return Err(Error::new(
-            Code::NO_CERT,
-            "a server needs a certificate: call ssl_set_identity_pem or ssl_set_identity_file \
-             before the handshake",
-        ));
-    }
-    let configs = SERVER_CONFIGS.get_or_init(Kept::default);
-    configs.get_or_make(ServerKey::new(input), |_| server_config(input))
-}
-
-/// Equal for equal server configurations: one has its own tickets and its own session cache.
-#[derive(PartialEq, Eq, Hash)]
-struct ServerKey {
-    identities: Vec<[u8; 32]>,
-    parameters: Parameters,
-}
-
-impl ServerKey {
-    fn new(input: &ServerInput<'_>) -> Self {
-        Self {
-            identities: input.identities.iter().map(Identity::key).collect(),
-            parameters: input.parameters.clone(),
-        }
-    }
-}
-
 fn client_config(domain: &Domain, variant: &Variant) -> Result<ClientConfig> {
-    let mut config = ClientConfig::builder_with_provider(provider(&variant.parameters))
+    let mut config = ClientConfig::builder_with_provider(provider(&variant.parameters)?)
         .with_protocol_versions(&versions(&variant.parameters))
         .map_err(|error| failure::from_rustls(error, None))?
         .dangerous()
         .with_custom_certificate_verifier(domain.verifier.clone())
         .with_client_cert_resolver(domain.resolver.clone());
     config.alpn_protocols.clone_from(&variant.parameters.alpn);
+    config.key_log = key_log(&variant.parameters)?;
     config.resumption = Resumption::disabled();
     config.enable_sni = domain.verifier.mode() != Mode::Nameless;
     Ok(config)
 }
 
-fn server_config(input: &ServerInput<'_>) -> Result<ServerConfig> {
-    let mut config = ServerConfig::builder_with_provider(provider(input.parameters))
-        .with_protocol_versions(&versions(input.parameters))
-        .map_err(|error| failure::from_rustls(error, None))?
-        .with_no_client_auth()
-        .with_cert_resolver(server_resolver(input)?);
-    config.alpn_protocols.clone_from(&input.parameters.alpn);
-    config.session_storage = Arc::new(NoServerSessionStorage {});
-    config.send_tls13_tickets = 0;
-    Ok(config)
-}
-
-/// Who chooses the certificate that a client is shown.
-fn server_resolver(input: &ServerInput<'_>) -> Result<Arc<dyn ResolvesServerCert>> {
-    let identity = input.identities.first().ok_or_else(|| Error::internal("no identity"))?;
-    Ok(Arc::new(SingleCertAndKey::from(identity.certified_key())))
-}
-
 /// The versions that are on, for rustls.
-fn versions(parameters: &Parameters) -> Vec<&'static SupportedProtocolVersion> {
+pub(super) fn versions(parameters: &Parameters) -> Vec<&'static SupportedProtocolVersion> {
     let allowed = parameters.oldest..=parameters.newest;
     let all = rustls::ALL_VERSIONS.iter().copied();
     all.filter(|version| allowed.contains(&version.version.into())).collect()
 }
 
-/// Suites and key exchanges, for rustls.
-fn provider(parameters: &Parameters) -> Arc<CryptoProvider> {
+/// Suites and key exchanges, for rustls. An error if none of the suites is for a version that is on.
+pub(super) fn provider(parameters: &Parameters) -> Result<Arc<CryptoProvider>> {
     let provider = PROVIDER.get_or_init(|| Arc::new(rustls::crypto::aws_lc_rs::default_provider()));
-    parameters.suites.restrict(provider)
+    let mut provider = parameters.suites.restrict(provider);
+    let allowed = parameters.oldest..=parameters.newest;
+    let is_usable =
+        |suite: &SupportedCipherSuite| allowed.contains(&suite.version().version.into());
+    if !provider.cipher_suites.iter().any(is_usable) {
+        return Err(Error::new(
+            Code::INVALID,
+            format!(
+                "none of the cipher suites that were set (SO_SSL_SET_CIPHERS) is for {}, to which \
+                 ssl_set_protocols limits this socket",
+                parameters.versions_text()
+            ),
+        ));
+    }
+    if !parameters.post_quantum {
+        let groups = &mut Arc::make_mut(&mut provider).kx_groups;
+        groups.retain(|group| group.name() != NamedGroup::X25519MLKEM768);
+    }
+    Ok(provider)
+}
+
+/// Where the secrets go, for rustls.
+pub(super) fn key_log(parameters: &Parameters) -> Result<Arc<dyn KeyLog>> {
+    Ok(match &parameters.key_log {
+        Some(file) => file.of_this_process()?.sink(),
+        None => Arc::new(NoKeyLog),
+    })
 }
 
 /// A forked child starts over: another thread may have held the lock at the fork.
 static PROVIDER: PerProcess<Arc<CryptoProvider>> = PerProcess::new();
 static DOMAINS: PerProcess<Kept<DomainKey, Domain>> = PerProcess::new();
-static SERVER_CONFIGS: PerProcess<Kept<ServerKey, ServerConfig>> = PerProcess::new();

@@ -6,18 +6,23 @@
 
 use std::cell::Cell;
 
+use super::parameters::Parameters;
 use super::program::Program;
 use crate::error::Error;
 
 /// One connection's side of what is shared.
 #[derive(Default)]
 pub struct Context {
+    /// What this side was set to, for texts.
+    pub parameters: Parameters,
     /// The server asked for a client certificate and gets none.
     pub unmet_demand: Option<Unmet>,
     /// Why a callback of the program's made the handshake fail: more than rustls carries.
     pub failure: Option<Error>,
     /// The name that a client has asked this server for (SNI).
     pub server_name: Option<String>,
+    /// The application protocols that it has offered.
+    pub offered_alpn: Vec<Vec<u8>>,
     pub program: Program,
 }
 

@@ -4,7 +4,6 @@
 //! and never touches a descriptor: its user moves bytes between the queues and the transport.
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::client::UnbufferedClientConnection;
@@ -17,6 +16,7 @@ use super::buffer::Buffer;
 use super::config::ClientSetup;
 use super::context::{self, Context};
 use super::failure;
+use super::server::ServerSetup;
 use crate::error::{Code, Error, Result};
 use crate::verify::report::Report;
 use crate::verify::verifier::{self, Mode};
@@ -72,10 +72,11 @@ impl Engine {
         Ok(Self::new(Connection::Client(connection), setup.mode != Mode::Reject, context))
     }
 
-    pub fn server(config: Arc<rustls::ServerConfig>, context: Context) -> Result<Self> {
-        let connection = UnbufferedServerConnection::new(config)
+    pub fn server(setup: &ServerSetup, context: Context) -> Result<Self> {
+        let connection = UnbufferedServerConnection::new(setup.config.clone())
             .map_err(|error| failure::from_rustls(error, None))?;
-        Ok(Self::new(Connection::Server(connection), false, Some(Box::new(context))))
+        let hooked = setup.mode != Mode::Reject;
+        Ok(Self::new(Connection::Server(connection), hooked, Some(Box::new(context))))
     }
 
     fn new(connection: Connection, hooked: bool, context: Option<Box<Context>>) -> Self {
@@ -198,7 +199,10 @@ impl Engine {
     pub fn approval_is_due(&mut self, step: HandshakeStep) -> bool {
         let is_tls12 =
             self.connection.common().protocol_version() == Some(rustls::ProtocolVersion::TLSv1_2);
-        let due = step == HandshakeStep::Complete || (is_tls12 && self.report.is_some());
+        // A server verifies the client's certificate before it has the signature.
+        let is_client = matches!(self.connection, Connection::Client(_));
+        let due =
+            step == HandshakeStep::Complete || (is_tls12 && is_client && self.report.is_some());
         self.approval_pending && due
     }
 
@@ -294,6 +298,14 @@ impl Engine {
             group_name: group.and_then(|group| group.as_str()).unwrap_or("").to_owned(),
             resumed: common.handshake_kind() == Some(HandshakeKind::Resumed),
             alpn: common.alpn_protocol().unwrap_or_default().to_vec(),
+            server_name: match &self.connection {
+                Connection::Client(_) => None,
+                Connection::Server(_) => {
+                    let name =
+                        self.context.as_ref().and_then(|context| context.server_name.clone());
+                    Some(name.unwrap_or_default())
+                }
+            },
         }
     }
 
@@ -350,11 +362,14 @@ impl Engine {
             Err(Refusal::Rustls(error)) => {
                 let rejection = self.report.as_ref().filter(|_| !self.hooked);
                 let rejection = rejection.and_then(|report| report.error.as_ref());
-                let mut error = failure::from_rustls(error, rejection);
-                if let Some(context) = &mut self.context {
-                    if let Some(why) = context.unmet_demand {
-                        error = failure::with_unmet_demand(error, why);
-                    }
+                let is_server = matches!(self.connection, Connection::Server(_));
+                let explained = self
+                    .context
+                    .as_ref()
+                    .and_then(|context| failure::explained(&error, context, is_server));
+                let mut error = explained.unwrap_or_else(|| failure::from_rustls(error, rejection));
+                if let Some(why) = self.context.as_ref().and_then(|context| context.unmet_demand) {
+                    error = failure::with_unmet_demand(error, why);
                 }
                 self.queue_alert();
                 Err(self.fail(error))
@@ -411,6 +426,8 @@ pub struct Session {
     pub group_name: String,
     pub resumed: bool,
     pub alpn: Vec<u8>,
+    /// The name that the client has asked for, empty if it did not say; `None` in a client.
+    pub server_name: Option<String>,
 }
 
 /// As much as is buffered of the peer's ciphertext before the peer is made to wait. A handshake

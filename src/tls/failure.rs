@@ -1,8 +1,10 @@
 //! rustls's errors in the library's terms, with rustls's detail kept in the text.
 
-use rustls::{AlertDescription, CertificateError};
+use rustls::{AlertDescription, CertificateError, PeerIncompatible};
 
-use super::context::Unmet;
+use super::alpn;
+use super::context::{Context, Unmet};
+use super::parameters::ALL_VERSIONS;
 use crate::error::{Code, Error};
 
 /// `rejection` is why the verifier turned the peer's certificate down, if it did.
@@ -43,6 +45,59 @@ pub fn from_rustls(error: rustls::Error, rejection: Option<&Error>) -> Error {
     }
 }
 
+/// What takes this side's settings to explain; `None` for everything else.
+pub fn explained(error: &rustls::Error, context: &Context, is_server: bool) -> Option<Error> {
+    let parameters = &context.parameters;
+    let limited = parameters.versions_text();
+    let bounds = || {
+        let peer = if is_server { "client offers" } else { "server chose" };
+        let why = match limited {
+            ALL_VERSIONS => ": older versions are refused on purpose",
+            _ => " (ssl_set_protocols)",
+        };
+        let text = format!("{peer} no version of TLS that this side allows: {limited}{why}");
+        Error::new(Code::PROTOCOL, text)
+    };
+    match error {
+        rustls::Error::NoApplicationProtocol => Some(Error::new(
+            Code::PROTOCOL,
+            format!(
+                "client and server have no application protocol (ALPN) in common: the client offers \
+                 {}, this side speaks {} (ssl_set_alpn)",
+                alpn::describe(&context.offered_alpn),
+                alpn::describe(&parameters.alpn)
+            ),
+        )),
+        rustls::Error::PeerIncompatible(
+            PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig
+            | PeerIncompatible::ServerDoesNotSupportTls12Or13
+            | PeerIncompatible::Tls12NotOffered
+            | PeerIncompatible::Tls12NotOfferedOrEnabled
+            | PeerIncompatible::SupportedVersionsExtensionRequired,
+        ) => Some(bounds()),
+        rustls::Error::PeerIncompatible(reason) => Some(Error::new(
+            Code::PROTOCOL,
+            format!(
+                "peer and this side have nothing in common: {reason:?} ({limited} with modern suites \
+                 {}; older versions are refused on purpose)",
+                if is_server { "are accepted" } else { "are offered" }
+            ),
+        )),
+        rustls::Error::AlertReceived(AlertDescription::ProtocolVersion)
+            if limited != ALL_VERSIONS =>
+        {
+            let advice = format!(": this side allows {limited} (ssl_set_protocols)");
+            Some(alert_received_with(AlertDescription::ProtocolVersion, &advice))
+        }
+        rustls::Error::NoCertificatesPresented if is_server => Some(Error::new(
+            Code::NO_CERT,
+            "client sent no certificate, and SSL_FLAG_AUTH_CLIENT demands one (SSL_FLAG_ASK_CLIENT \
+             lets in who has none)",
+        )),
+        _ => None,
+    }
+}
+
 /// Says what a server may have missed that asked for a client certificate and got none.
 pub fn with_unmet_demand(error: Error, why: Unmet) -> Error {
     let is_said = why == Unmet::NoneSet && error.text.contains("ssl_set_identity");
@@ -70,11 +125,12 @@ fn bad_handshake_signature() -> Error {
 }
 
 fn alert_received(alert: AlertDescription) -> Error {
-    let number = u8::from(alert);
-    let name = snake_case(alert.as_str().unwrap_or("unknown alert"));
     let advice = match alert {
         AlertDescription::HandshakeFailure | AlertDescription::InsufficientSecurity => {
             ": it found nothing acceptable in what was offered (versions, suites, certificate)"
+        }
+        AlertDescription::NoApplicationProtocol => {
+            ": it speaks none of the application protocols that were offered (ssl_set_alpn)"
         }
         AlertDescription::ProtocolVersion => ": it speaks neither TLS 1.2 nor TLS 1.3",
         AlertDescription::UnrecognisedName => {
@@ -94,6 +150,12 @@ fn alert_received(alert: AlertDescription) -> Error {
         }
         _ => "",
     };
+    alert_received_with(alert, advice)
+}
+
+fn alert_received_with(alert: AlertDescription, advice: &str) -> Error {
+    let number = u8::from(alert);
+    let name = snake_case(alert.as_str().unwrap_or("unknown alert"));
     Error::new(
         Code::ALERT,
         format!("peer ended the connection with the TLS alert {name} ({number}){advice}"),

@@ -1,5 +1,6 @@
 //! The sans-IO engine around rustls: it never touches a descriptor.
 
+pub mod alpn;
 pub mod buffer;
 pub mod choice;
 pub mod config;
@@ -9,7 +10,10 @@ pub mod engine;
 pub mod failure;
 pub mod identity;
 pub mod kept;
+pub mod key_log;
 pub mod parameters;
 pub mod program;
+pub mod server;
+pub mod server_certificate;
 pub mod signer;
 pub mod suites;

@@ -23,11 +23,34 @@ pub(super) struct Examination<'a> {
     pub(super) roots: &'a RootCertStore,
     pub(super) supported: &'a WebPkiSupportedAlgorithms,
     pub(super) chain: &'a [CertificateDer<'a>],
-    /// `None`: there is no name to check, which is itself a finding.
-    pub(super) name: Option<&'a ServerName<'a>>,
+    pub(super) subject: Subject<'a>,
+    pub(super) purpose: Purpose,
     pub(super) now: UnixTime,
     /// The facts of the leaf, if it can be read at all.
     pub(super) facts: Option<&'a Facts>,
+}
+
+/// Whom a certificate has to be for.
+#[derive(Clone, Copy, Debug)]
+pub enum Subject<'a> {
+    Named(&'a ServerName<'a>),
+    /// Nobody has said, which is itself a finding.
+    Unknown,
+    /// The names do not matter.
+    Any,
+}
+
+impl<'a> From<Option<&'a ServerName<'a>>> for Subject<'a> {
+    fn from(name: Option<&'a ServerName<'a>>) -> Self {
+        name.map_or(Self::Unknown, Self::Named)
+    }
+}
+
+/// Whose certificate it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Purpose {
+    Server,
+    Client,
 }
 
 impl Examination<'_> {
@@ -45,8 +68,12 @@ impl Examination<'_> {
             }
             Err(error) => {
                 findings.push(self.unreadable(leaf, &error));
-                if !self.name.is_some_and(|name| self.is_named(name)) {
-                    findings.push(self.wrong_name());
+                match self.subject {
+                    Subject::Named(name) if !self.is_named(name) => {
+                        findings.push(self.wrong_name(name));
+                    }
+                    Subject::Unknown => findings.push(no_name()),
+                    Subject::Named(_) | Subject::Any => {}
                 }
                 match self.facts {
                     Some(facts) => self.check_issuer_alone(facts, &mut findings),
@@ -73,12 +100,16 @@ impl Examination<'_> {
     }
 
     fn check_name(&self, entity: &EndEntityCert<'_>, findings: &mut Vec<Finding>) {
-        let Some(name) = self.name else { return findings.push(no_name()) };
+        let name = match self.subject {
+            Subject::Named(name) => name,
+            Subject::Unknown => return findings.push(no_name()),
+            Subject::Any => return,
+        };
         match entity.verify_is_valid_for_subject_name(name) {
             Ok(()) => {}
-            Err(webpki::Error::CertNotValidForName(_)) => findings.push(self.wrong_name()),
+            Err(webpki::Error::CertNotValidForName(_)) => findings.push(self.wrong_name(name)),
             Err(error) => {
-                findings.push(self.wrong_name());
+                findings.push(self.wrong_name(name));
                 findings.push(Finding::new(
                     CAUSE_MALFORMED,
                     format!("the names of the certificate cannot be parsed ({error})"),
@@ -117,7 +148,7 @@ impl Examination<'_> {
                     findings.push(self.wrong_usage());
                 }
                 webpki::Error::CaUsedAsEndEntity => {
-                    findings.push(ca_as_leaf());
+                    findings.push(self.ca_as_leaf());
                     match self.facts {
                         Some(facts) => self.check_issuer_alone(facts, findings),
                         None => findings.push(self.unknown_issuer()),
@@ -148,7 +179,10 @@ impl Examination<'_> {
         match any_usage {
             true => entity.verify_for_usage(all, roots, intermediates, time, AnyUsage, None, None),
             false => {
-                let usage = KeyUsage::server_auth();
+                let usage = match self.purpose {
+                    Purpose::Server => KeyUsage::server_auth(),
+                    Purpose::Client => KeyUsage::client_auth(),
+                };
                 entity.verify_for_usage(all, roots, intermediates, time, usage, None, None)
             }
         }
@@ -326,20 +360,43 @@ impl Examination<'_> {
     }
 
     fn wrong_usage(&self) -> Finding {
-        let text = match self.facts.and_then(|facts| facts.foreign_usage.as_ref()) {
+        let usage = self.facts.and_then(|facts| facts.usage.as_ref());
+        let peer = self.peer();
+        let text = match usage.filter(|usage| match self.purpose {
+            Purpose::Server => !usage.servers,
+            Purpose::Client => !usage.clients,
+        }) {
             Some(usage) => format!(
-                "certificate is not meant for servers (its extended key usage is {usage}): use \
-                 one with server authentication"
+                "certificate is not meant for {peer}s (its extended key usage is {}): use one \
+                 with {peer} authentication",
+                usage.text
             ),
-            None => "a CA of the chain may not issue certificates for servers \
-                     (extended key usage)"
-                .to_owned(),
+            None => format!(
+                "a CA of the chain may not issue certificates for {peer}s (extended key usage)"
+            ),
         };
         Finding::new(CAUSE_USAGE, text)
     }
 
-    fn wrong_name(&self) -> Finding {
-        let Some(name) = self.name else { return no_name() };
+    fn ca_as_leaf(&self) -> Finding {
+        let peer = self.peer();
+        Finding::new(
+            CAUSE_USAGE,
+            format!(
+                "CA certificate used as a {peer} certificate: let this CA issue one for the \
+                 {peer}, and trust the CA"
+            ),
+        )
+    }
+
+    fn peer(&self) -> &'static str {
+        match self.purpose {
+            Purpose::Server => "server",
+            Purpose::Client => "client",
+        }
+    }
+
+    fn wrong_name(&self, name: &ServerName<'_>) -> Finding {
         let expected = name.to_str();
         let is_ip = matches!(name, ServerName::IpAddress(_));
         let Some(facts) = self.facts else {
@@ -444,14 +501,6 @@ fn no_name() -> Finding {
         CAUSE_NAME,
         "there was no name to check: nobody has said whom this connection is meant to reach, so \
          any certificate would do (SO_SSL_SET_PEERNAME, ssl_set_peername)",
-    )
-}
-
-fn ca_as_leaf() -> Finding {
-    Finding::new(
-        CAUSE_USAGE,
-        "CA certificate used as a server certificate: let this CA issue one for the server, and \
-         trust the CA",
     )
 }
 

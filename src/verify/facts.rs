@@ -25,8 +25,8 @@ pub(super) struct Facts {
     /// Whether there are alternative names, of hosts or of others.
     pub(super) has_alternative_names: bool,
     pub(super) common_name: Option<String>,
-    /// What it may be used for, if that is limited and servers are not among it.
-    pub(super) foreign_usage: Option<String>,
+    /// What it may be used for, if that is limited.
+    pub(super) usage: Option<Usage>,
     pub(super) version: u32,
     pub(super) rsa_bits: Option<usize>,
     /// Critical extensions that are not among those which everybody knows.
@@ -41,6 +41,14 @@ pub(super) struct AlternativeName {
     /// Escaped.
     pub(super) text: String,
     pub(super) is_ip: bool,
+}
+
+/// The purposes of an extended key usage.
+#[derive(Debug)]
+pub(super) struct Usage {
+    pub(super) servers: bool,
+    pub(super) clients: bool,
+    pub(super) text: String,
 }
 
 /// What the issuer has signed, and how.
@@ -71,7 +79,7 @@ impl Facts {
                 .iter_common_name()
                 .next()
                 .map(|name| escape(name.attr_value().data, NAME_LIMIT)),
-            foreign_usage: None,
+            usage: None,
             // The encoded number is one less.
             version: tbs.version.0.saturating_add(1),
             rsa_bits: rsa_bits(&tbs.subject_pki),
@@ -89,8 +97,12 @@ impl Facts {
                     facts.has_alternative_names = true;
                     facts.names.extend(alternatives.general_names.iter().filter_map(host));
                 }
-                ParsedExtension::ExtendedKeyUsage(usage) if !usage.server_auth => {
-                    facts.foreign_usage = Some(purposes(usage));
+                ParsedExtension::ExtendedKeyUsage(usage) => {
+                    facts.usage = Some(Usage {
+                        servers: usage.server_auth,
+                        clients: usage.client_auth,
+                        text: purposes(usage),
+                    });
                 }
                 ParsedExtension::UnsupportedExtension { oid } if extension.critical => {
                     facts.critical.push(escape(oid.to_id_string().as_bytes(), NAME_LIMIT));
@@ -152,6 +164,7 @@ fn host(name: &GeneralName<'_>) -> Option<AlternativeName> {
 
 fn purposes(usage: &ExtendedKeyUsage<'_>) -> String {
     let known = [
+        (usage.server_auth, "server authentication"),
         (usage.client_auth, "client authentication"),
         (usage.code_signing, "code signing"),
         (usage.email_protection, "e-mail protection"),

@@ -1,6 +1,7 @@
 //! Who the peer is: trust sources, names, the verifier and its report.
 
 mod chain;
+pub mod client;
 mod facts;
 pub mod judged;
 pub mod name;

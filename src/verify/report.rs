@@ -39,7 +39,7 @@ pub(crate) const CAUSE_EXPIRED: u32 = 0x4;
 pub(crate) const CAUSE_NOT_YET_VALID: u32 = 0x8;
 /// The certificate or its key has been revoked.
 pub(crate) const CAUSE_REVOKED: u32 = 0x10;
-/// Not meant for servers, or a CA certificate used as a server's.
+/// Not meant for such a peer, or a CA certificate used as if it were not one.
 pub(crate) const CAUSE_USAGE: u32 = 0x20;
 /// A signature in the chain is wrong.
 pub(crate) const CAUSE_SIGNATURE: u32 = 0x40;

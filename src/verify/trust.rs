@@ -34,6 +34,11 @@ impl Trust {
         self.failed.clone().map_or(Ok(()), Err)
     }
 
+    /// Whether other trust than the built-in roots was asked for.
+    pub fn is_explicit(&self) -> bool {
+        !self.added.is_empty() || self.failed.is_some()
+    }
+
     /// Remembers that an `add_*` call failed, until one succeeds.
     pub fn note_failure(&mut self, error: &Error) {
         if self.added.is_empty() {
@@ -42,7 +47,8 @@ impl Trust {
         }
     }
 
-    /// Adds every CERTIFICATE block of `pem`. On an error nothing is changed.
+    /// Adds every CERTIFICATE block of `pem`, or the one certificate that it is in DER. On an error
+    /// nothing is changed.
     ///
     /// Blocks of other kinds are passed over. So are certificates that can be no trust anchor, as
     /// long as there is another that can: bundles carry some ancient ones.
@@ -50,10 +56,39 @@ impl Trust {
         self.add(pem, "the trusted certificates")
     }
 
-    /// Adds every CERTIFICATE block of the PEM file at `path`, as [`Trust::add_pem`].
+    /// Adds what is in the file at `path`, as [`Trust::add_pem`].
     pub fn add_file(&mut self, path: &Path) -> Result<()> {
         let name = format!("the trust file {}", quote(path.as_os_str().as_bytes()));
         self.add(&file::read(path, &name)?, &name)
+    }
+
+    /// Adds what is in the files of a directory and where its links lead, as c_rehash makes them.
+    ///
+    /// What holds no certificate or cannot be read is passed over: fewer are trusted for it. An
+    /// error if nothing is left.
+    pub fn add_directory(&mut self, path: &Path) -> Result<()> {
+        let name = format!("the trust directory {}", quote(path.as_os_str().as_bytes()));
+        let mut files = 0_usize;
+        let mut reason = None;
+        let mut found = Self::default();
+        for path in file::in_directory(path, &name)? {
+            files += 1;
+            if let Err(error) = found.add_file(&path) {
+                reason = reason.or(Some(error.text));
+            }
+        }
+        if found.added.is_empty() {
+            let detail = match (files, reason) {
+                (1.., Some(reason)) => {
+                    format!("none of its {files} files holds a certificate; the first: {reason}")
+                }
+                _ => "there is no file in it (those of its sub-directories do not count)".into(),
+            };
+            return Err(Error::new(Code::BAD_DATA, format!("{name}: {detail}")));
+        }
+        self.added.append(&mut found.added);
+        self.certificates.append(&mut found.certificates);
+        Ok(())
     }
 
     /// Adds the roots of the operating system, which `SSL_CERT_FILE` and `SSL_CERT_DIR` override.
@@ -124,6 +159,13 @@ impl Trust {
         // Windows editors put a byte-order mark in front.
         let content = content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(content);
         let bad = |what: &str| Err(Error::new(Code::BAD_DATA, format!("{source}: {what}")));
+        if Facts::parse(content).is_some() {
+            let der = CertificateDer::from(content.to_vec());
+            return match self.extend(vec![der]) {
+                true => Ok(()),
+                false => bad("this certificate is of a kind that cannot be trusted"),
+            };
+        }
 
         let mut certificates = 0_usize;
         let mut other = None;
@@ -222,12 +264,9 @@ fn what_else(content: &[u8]) -> &'static str {
     match content {
         [] => "empty",
         [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => "UTF-16 text: save it as ASCII or UTF-8",
-        [0x30, ..] if Facts::parse(content).is_some() => {
-            "a DER certificate, where PEM is wanted: convert it with \
-             openssl x509 -inform DER -in FILE -out FILE.pem"
-        }
         [0x30, 0x80..=0x84, ..] => {
-            "binary (DER, PKCS #7 or PKCS #12), where PEM is wanted: convert it with openssl"
+            "binary, but no certificate in DER (perhaps PKCS #7 or PKCS #12): convert it to PEM \
+             with openssl pkcs7 -print_certs or openssl pkcs12 -nokeys"
         }
         _ if content.windows(26).any(|part| part == b"BEGIN TRUSTED CERTIFICATE-") => {
             "an OpenSSL TRUSTED CERTIFICATE: convert it with openssl x509 -in FILE -out FILE.pem"
@@ -243,6 +282,7 @@ const VARIABLES: [&str; 2] = ["SSL_CERT_FILE", "SSL_CERT_DIR"];
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::verify::tests::fixtures::Directory;
 
     #[test]
     fn equal_trust_has_an_equal_key() {
@@ -319,15 +359,9 @@ mod tests {
                 "an OpenSSL TRUSTED CERTIFICATE: convert it with \
                  openssl x509 -in FILE -out FILE.pem",
             ),
-            (
-                der.to_vec(),
-                "a DER certificate, where PEM is wanted: convert it with \
-                 openssl x509 -inform DER -in FILE -out FILE.pem",
-            ),
-            (
-                b"\x30\x82\x01\x00rest".to_vec(),
-                "binary (DER, PKCS #7 or PKCS #12), where PEM is wanted: convert it with openssl",
-            ),
+            (der[..der.len() - 1].to_vec(), BINARY),
+            ([&der[..], b"x"].concat(), BINARY),
+            (b"\x30\x82\x01\x00rest".to_vec(), BINARY),
             (b"\xff\xfe-\0-\0".to_vec(), "UTF-16 text: save it as ASCII or UTF-8"),
             (cut.into_bytes(), "a PEM block is damaged: it has no END line"),
         ] {
@@ -347,6 +381,61 @@ mod tests {
         let mut trust = Trust::default();
         trust.add_pem(pem.as_bytes()).unwrap();
         assert_eq!(trust.roots().len(), 2);
+    }
+
+    #[test]
+    fn one_certificate_may_be_in_der() {
+        let (mut pem, mut der) = (Trust::default(), Trust::default());
+        let root = root("A");
+        pem.add_pem(root.as_bytes()).unwrap();
+        der.add_pem(&CertificateDer::from_pem_slice(root.as_bytes()).unwrap()).unwrap();
+        assert_eq!(der.key(), pem.key());
+        assert_eq!(der.certificates(), pem.certificates());
+    }
+
+    #[test]
+    fn a_directory_is_trusted_with_its_files_and_links_and_nothing_below() {
+        let directory = Directory::new();
+        let path = |name: &str| directory.0.join(name);
+        let error = Trust::default().add_directory(&directory.0).unwrap_err();
+        assert_eq!(error.code, Code::BAD_DATA);
+        assert!(
+            error.text.ends_with(
+                "\": there is no file in it (those of its sub-directories do not count)"
+            )
+        );
+
+        let [a, b, c, below] = ["A", "B", "C", "Below"].map(root);
+        std::fs::write(path("note.txt"), "hello").unwrap();
+        std::fs::create_dir(path("sub")).unwrap();
+        std::fs::write(path("sub/below.pem"), &below).unwrap();
+        rustix::fs::mkfifoat(rustix::fs::CWD, path("fifo"), rustix::fs::Mode::RUSR).unwrap();
+        std::os::unix::fs::symlink("nowhere", path("dangling.0")).unwrap();
+        let error = Trust::default().add_directory(&directory.0).unwrap_err();
+        assert_eq!(error.code, Code::BAD_DATA);
+        assert!(
+            error
+                .text
+                .contains("none of its 1 files holds a certificate; the first: the trust file"),
+            "{}",
+            error.text
+        );
+
+        std::fs::write(path("a.pem"), format!("{a}{b}")).unwrap();
+        std::os::unix::fs::symlink("a.pem", path("12345678.0")).unwrap();
+        std::fs::write(path("c.cer"), CertificateDer::from_pem_slice(c.as_bytes()).unwrap())
+            .unwrap();
+        std::fs::write(path("cut.pem"), &c[..c.len() / 2]).unwrap();
+        let mut trust = Trust::default();
+        trust.add_directory(&directory.0).unwrap();
+        let mut expected = Trust::default();
+        expected.add_pem(format!("{a}{b}{c}").as_bytes()).unwrap();
+        assert_eq!(trust.key(), expected.key());
+        assert_eq!(trust.certificates().len(), 3);
+        let error = Trust::default().add_directory(&path("a.pem")).unwrap_err();
+        assert_eq!((error.code, error.sys_errno), (Code::IO, libc::ENOTDIR));
+        let error = Trust::default().add_directory(&path("none")).unwrap_err();
+        assert_eq!((error.code, error.sys_errno), (Code::IO, libc::ENOENT));
     }
 
     #[test]
@@ -410,6 +499,9 @@ mod tests {
             }
         }
     }
+
+    const BINARY: &str = "binary, but no certificate in DER (perhaps PKCS #7 or PKCS #12): convert \
+                          it to PEM with openssl pkcs7 -print_certs or openssl pkcs12 -nokeys";
 
     fn root(name: &str) -> String {
         let mut params = rcgen::CertificateParams::default();

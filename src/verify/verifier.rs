@@ -7,9 +7,13 @@ use ::aws_lc_rs::digest;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{WebPkiSupportedAlgorithms, aws_lc_rs};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{CertificateError, DigitallySignedStruct, OtherError, RootCertStore, SignatureScheme};
+use rustls::{
+    CertificateError, DigitallySignedStruct, DistinguishedName, OtherError, RootCertStore,
+    SignatureScheme,
+};
 
 use super::chain::Examination;
+pub use super::chain::{Purpose, Subject};
 use super::facts::{Facts, public_key};
 use super::report::{
     CAUSE_EXPIRED, CAUSE_ISSUER_UNKNOWN, CAUSE_MALFORMED, CAUSE_NAME, CAUSE_NOT_YET_VALID,
@@ -31,22 +35,31 @@ pub enum Mode {
     Nameless,
 }
 
-/// Verifies server certificates and leaves a [`Report`] of each verification.
+/// Verifies the certificates of one kind of peer and leaves a [`Report`] of each verification.
 #[derive(Debug)]
 pub struct Verifier {
     roots: Arc<RootCertStore>,
     supported: WebPkiSupportedAlgorithms,
     mode: Mode,
+    purpose: Purpose,
 }
 
 impl Verifier {
-    /// A verifier for one set of trusted certificates.
+    /// A verifier of servers for one set of trusted certificates.
     pub fn new(trust: &Trust, mode: Mode) -> Result<Self> {
+        Self::of(Purpose::Server, trust, mode)
+    }
+
+    pub fn of(purpose: Purpose, trust: &Trust, mode: Mode) -> Result<Self> {
         let supported = aws_lc_rs::default_provider().signature_verification_algorithms;
-        let roots = trust.roots();
-        match roots.is_empty() {
+        let roots = match purpose {
+            // The built-in ones vouch for servers only.
+            Purpose::Client if !trust.is_explicit() => Arc::new(RootCertStore::empty()),
+            Purpose::Client | Purpose::Server => trust.roots(),
+        };
+        match purpose == Purpose::Server && roots.is_empty() {
             true => Err(Error::internal("there are no trusted certificates")),
-            false => Ok(Self { roots, supported, mode }),
+            false => Ok(Self { roots, supported, mode, purpose }),
         }
     }
 
@@ -55,17 +68,23 @@ impl Verifier {
     }
 
     /// Verification alone, without the handshake's signatures: also used on resumption, where the
-    /// peer proves its identity by the resumed secret. Without a name nothing is trusted.
-    pub fn examine(
+    /// peer proves its identity by the resumed secret. With [`Subject::Unknown`] nothing is trusted.
+    pub fn examine<'a>(
         &self,
         chain: &[CertificateDer<'_>],
-        name: Option<&ServerName<'_>>,
+        subject: impl Into<Subject<'a>>,
         now: UnixTime,
     ) -> Report {
+        let subject = subject.into();
+        let (expected, of_names) = match subject {
+            Subject::Named(name) => (Some(name.to_str().into_owned()), CAUSE_NAME),
+            Subject::Unknown => (None, CAUSE_NAME),
+            Subject::Any => (None, 0),
+        };
         let mut report = Report {
             // Of an empty chain.
-            causes: CAUSE_MALFORMED | CAUSE_ISSUER_UNKNOWN | CAUSE_NAME,
-            expected: name.map(|name| name.to_str().into_owned()),
+            causes: CAUSE_MALFORMED | CAUSE_ISSUER_UNKNOWN | of_names,
+            expected,
             presented: Vec::new(),
             subject: String::new(),
             issuer: String::new(),
@@ -92,9 +111,68 @@ impl Verifier {
             report.spki_sha256.copy_from_slice(digest.as_ref());
         }
         let (roots, supported) = (&*self.roots, &self.supported);
-        let examination = Examination { roots, supported, chain, name, now, facts: facts.as_ref() };
+        let (purpose, facts) = (self.purpose, facts.as_ref());
+        let examination = Examination { roots, supported, chain, subject, purpose, now, facts };
         (report.causes, report.error) = conclude(examination.findings(leaf));
         report
+    }
+}
+
+/// What rustls asks in both roles.
+impl Verifier {
+    /// Leaves the report with the thread.
+    fn verify(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        subject: Subject<'_>,
+        now: UnixTime,
+    ) -> std::result::Result<(), rustls::Error> {
+        let chain: Vec<_> = [end_entity].into_iter().chain(intermediates).cloned().collect();
+        let report = self.examine(&chain, subject, now);
+        let answer = match (&report.error, self.mode) {
+            (Some(error), Mode::Reject) => Err(refusal(&report, error).into()),
+            (None, _) | (_, Mode::Provisional | Mode::Nameless) => Ok(()),
+        };
+        // Only in a thread that is ending can there be no place for it.
+        _ = REPORT.try_with(|place| place.set(Some(report)));
+        answer
+    }
+
+    pub(super) fn verify_client(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> std::result::Result<(), rustls::Error> {
+        self.verify(end_entity, intermediates, Subject::Any, now)
+    }
+
+    /// The subjects of the trusted certificates.
+    pub(super) fn trusted_names(&self) -> Vec<DistinguishedName> {
+        self.roots.subjects()
+    }
+
+    pub(super) fn signature_of_tls12(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12(message, cert, dss, &self.supported)
+    }
+
+    pub(super) fn signature_of_tls13(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13(message, cert, dss, &self.supported)
+    }
+
+    pub(super) fn schemes(&self) -> Vec<SignatureScheme> {
+        self.supported.supported_schemes()
     }
 }
 
@@ -107,18 +185,9 @@ impl ServerCertVerifier for Verifier {
         _ocsp_response: &[u8],
         now: UnixTime,
     ) -> std::result::Result<ServerCertVerified, rustls::Error> {
-        let chain: Vec<_> = [end_entity].into_iter().chain(intermediates).cloned().collect();
         let name = (self.mode != Mode::Nameless).then_some(server_name);
-        let report = self.examine(&chain, name, now);
-        let answer = match (&report.error, self.mode) {
-            (Some(error), Mode::Reject) => Err(refusal(&report, error).into()),
-            (None, _) | (_, Mode::Provisional | Mode::Nameless) => {
-                Ok(ServerCertVerified::assertion())
-            }
-        };
-        // Only in a thread that is ending can there be no place for it.
-        _ = REPORT.try_with(|place| place.set(Some(report)));
-        answer
+        self.verify(end_entity, intermediates, name.into(), now)?;
+        Ok(ServerCertVerified::assertion())
     }
 
     fn verify_tls12_signature(
@@ -127,7 +196,7 @@ impl ServerCertVerifier for Verifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12(message, cert, dss, &self.supported)
+        self.signature_of_tls12(message, cert, dss)
     }
 
     fn verify_tls13_signature(
@@ -136,11 +205,11 @@ impl ServerCertVerifier for Verifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13(message, cert, dss, &self.supported)
+        self.signature_of_tls13(message, cert, dss)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.supported.supported_schemes()
+        self.schemes()
     }
 }
 

@@ -128,7 +128,12 @@ pub fn control(socket: &Socket, request: &Request<'_>) -> Result<Vec<u8>> {
             return Ok(kept(socket, options::default_cache, |kept| &kept.server_opts));
         }
         Operation::SetClientAuthOpts => {
-            keep(socket, options::client_auth(input)?, |kept| &mut kept.client_auth_opts)?;
+            let (structure, requests_client_auth) = options::client_auth(input)?;
+            socket.configure(|settings| {
+                settings.kept.client_auth_opts = Some(structure.into());
+                settings.requests_client_auth = requests_client_auth;
+                Ok(())
+            })?;
         }
         Operation::GetClientAuthOpts => {
             return Ok(kept(socket, options::default_client_auth, |kept| &kept.client_auth_opts));

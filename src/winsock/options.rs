@@ -3,23 +3,18 @@
 use super::buffers::{self, dword};
 use crate::error::{Code, Error, Result};
 
-/// CacheTimeout (a time_t), dwCacheEntries, dwFlags. Whatever they are: there is no cache.
+/// CacheTimeout (a time_t), dwCacheEntries, dwFlags. Whatever they are: how
+/// many sessions are kept, and for how long, is the library's affair.
 pub fn cache(input: &[u8]) -> Result<&[u8]> {
     buffers::structure(input, CACHE_SIZE, "SSLCLIENTOPTS and SSLSERVEROPTS have")
 }
 
-/// The structure at the front, if it asks for nothing that would be missing.
-pub fn client_auth(input: &[u8]) -> Result<&[u8]> {
+/// The structure at the front, if it asks for nothing that would be missing, and whether it asks
+/// clients for a certificate.
+pub fn client_auth(input: &[u8]) -> Result<(&[u8], bool)> {
     let options = buffers::structure(input, CLIENT_AUTH_SIZE, "SSLCLIENTAUTHOPTS has")?;
     let request_client_auth = dword(options, "SSLCLIENTAUTHOPTS")?;
     let redo_handshake = dword(&options[4..], "SSLCLIENTAUTHOPTS")?;
-    if request_client_auth != 0 {
-        return Err(Error::new(
-            Code::UNSUPPORTED,
-            "dwRequestClientAuth is not supported yet, and a server that ignored it would let \
-             everybody in: nothing was changed",
-        ));
-    }
     if redo_handshake != 0 {
         return Err(Error::new(
             Code::UNSUPPORTED,
@@ -27,7 +22,7 @@ pub fn client_auth(input: &[u8]) -> Result<&[u8]> {
              a connection (nothing was changed)",
         ));
     }
-    Ok(options)
+    Ok((options, request_client_auth != 0))
 }
 
 /// What is set at first: nothing.
@@ -53,8 +48,13 @@ mod tests {
         let mut options = default_client_auth();
         // An address that leads nowhere, and flags.
         options[8..].fill(0xa5);
-        assert_eq!(client_auth(&options), Ok(&options[..]));
-        for at in [0, 3, 4, 7] {
+        assert_eq!(client_auth(&options), Ok((&options[..], false)));
+        for at in [0, 3] {
+            let mut options = options.clone();
+            options[at] = 1;
+            assert_eq!(client_auth(&options), Ok((&options[..], true)));
+        }
+        for at in [4, 7] {
             let mut options = options.clone();
             options[at] = 1;
             assert_eq!(client_auth(&options).unwrap_err().code, Code::UNSUPPORTED);
@@ -68,6 +68,6 @@ mod tests {
     fn what_follows_is_not_kept() {
         assert_eq!(cache(&[7; 40]).map(<[u8]>::len), Ok(CACHE_SIZE));
         assert!(cache(&[7; CACHE_SIZE - 1]).is_err());
-        assert_eq!(client_auth(&[0; 99]).map(<[u8]>::len), Ok(CLIENT_AUTH_SIZE));
+        assert_eq!(client_auth(&[0; 99]).map(|(kept, _)| kept.len()), Ok(CLIENT_AUTH_SIZE));
     }
 }

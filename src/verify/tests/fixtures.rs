@@ -16,7 +16,7 @@ use crate::error::Code;
 use crate::verify::name::PeerName;
 use crate::verify::report::Report;
 use crate::verify::trust::Trust;
-use crate::verify::verifier::{Mode, Verifier};
+use crate::verify::verifier::{Mode, Purpose, Subject, Verifier};
 
 /// 2026-01-01, the start of validity where a test says nothing else.
 pub const START: i64 = 1_767_225_600;
@@ -194,6 +194,14 @@ pub fn examine_nameless(
     verifier(trusted, Mode::Nameless).examine(&chain, None, time())
 }
 
+/// As a client's chain, at [`NOW`].
+pub fn examine_client(trusted: &[&Ca], chain: &[&CertificateDer<'static>]) -> Report {
+    let chain: Vec<_> = chain.iter().map(|der| (*der).clone()).collect();
+    let trusted: Vec<_> = trusted.iter().map(|ca| &ca.der).collect();
+    let verifier = Verifier::of(Purpose::Client, &trusting(&trusted), Mode::Reject).unwrap();
+    verifier.examine(&chain, Subject::Any, time())
+}
+
 fn pem(der: &[u8]) -> String {
     format!("-----BEGIN CERTIFICATE-----\n{}-----END CERTIFICATE-----\n", base64(der))
 }
@@ -233,10 +241,10 @@ fn openssl(directory: &Directory, arguments: &[&str]) -> Vec<u8> {
 }
 
 /// A new directory that goes with what is in it.
-struct Directory(PathBuf);
+pub struct Directory(pub PathBuf);
 
 impl Directory {
-    fn new() -> Self {
+    pub fn new() -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let name = format!("sslsock-verify-{}-{number}", std::process::id());

@@ -49,6 +49,41 @@ fn a_ca_certificate_is_no_server_certificate() {
 }
 
 #[test]
+fn a_client_needs_a_certificate_for_clients_and_no_name() {
+    let root = Ca::root("Root");
+    let for_usage = |usages: &[ExtendedKeyUsagePurpose]| {
+        root.leaf(&[], |params| params.extended_key_usages = usages.to_vec()).der
+    };
+    use ExtendedKeyUsagePurpose::{ClientAuth, ServerAuth};
+    for usages in [&[][..], &[ClientAuth], &[ServerAuth, ClientAuth]] {
+        let report = examine_client(&[&root], &[&for_usage(usages)]);
+        assert_eq!((report.causes, report.error), (0, None), "{usages:?}");
+        assert_eq!(report.expected, None);
+    }
+    let of_server = for_usage(&[ServerAuth]);
+    let usage = "certificate is not meant for clients (its extended key usage is server \
+                 authentication): use one with client authentication";
+    let report = examine_client(&[&root], &[&of_server]);
+    assert_error(&report, CAUSE_USAGE, Code::CERT_UNKNOWN, usage);
+    let report = examine_client(&[&Ca::root("Other")], &[&of_server]);
+    assert_eq!(report.causes, CAUSE_USAGE | CAUSE_ISSUER_UNKNOWN);
+
+    let middle = root.intermediate("Middle", |params| {
+        params.extended_key_usages = vec![ServerAuth];
+    });
+    let report = examine_client(&[&root], &[&middle.leaf(&[], |_| {}).der, &middle.der]);
+    let usage = "a CA of the chain may not issue certificates for clients (extended key usage)";
+    assert_error(&report, CAUSE_USAGE, Code::CERT_UNKNOWN, usage);
+    let report = examine_client(&[&root], &[&root.der]);
+    let usage = "CA certificate used as a client certificate: let this CA issue one for the \
+                 client, and trust the CA";
+    assert_error(&report, CAUSE_USAGE, Code::CERT_UNKNOWN, usage);
+    let old = openssl_version_1("a.test");
+    assert_eq!(examine_client(&[&root], &[&old]).causes & CAUSE_NAME, 0);
+    assert_eq!(examine_client(&[&root], &[]).causes, CAUSE_MALFORMED | CAUSE_ISSUER_UNKNOWN);
+}
+
+#[test]
 fn version_1_is_described_as_far_as_it_goes() {
     for name in ["a.test", "b.test"] {
         let leaf = openssl_version_1(name);
