@@ -180,9 +180,12 @@ struct Errors {
 }
 
 impl ErrorSlot {
-    /// The connection is over because of `error`. The first one stays.
-    pub fn set_fatal(&self, error: Error) {
-        self.lock().fatal.get_or_insert(error);
+    /// The connection is over because of `error`. The first one stays; whether this is it.
+    pub fn set_fatal(&self, error: Error) -> bool {
+        let mut errors = self.lock();
+        let is_first = errors.fatal.is_none();
+        errors.fatal.get_or_insert(error);
+        is_first
     }
 
     /// One call failed; the connection goes on.

@@ -4,16 +4,17 @@ mod support;
 
 use std::ffi::c_void;
 use std::sync::{Arc, Condvar, LazyLock, Mutex};
-use std::thread::{self, ThreadId};
+use std::thread;
 
 use rustls::SupportedProtocolVersion;
-use rustls::version::{TLS12, TLS13};
+use rustls::version::TLS13;
 use sslsock::abi::types::{ssl_blob, ssl_socket};
 use sslsock::abi::{errors, handles, identity, information, session, settings, trust};
 use support::dead::{PASSWORD, assert_dead};
-use support::fixtures::{ders, openssl_ca_as_leaf, server_showing};
+use support::fixtures::{ders, openssl_ca_as_leaf};
+use support::hooks::{Hook, Scene, VERSIONS, assert_only_hello, kinds};
 use support::pki::{Authority, Certified};
-use support::wire::{MODES, Record, Served, Socket, Transport, connect, records};
+use support::wire::{MODES, Record};
 use support::*;
 
 static AUTHORITY: LazyLock<Authority> = LazyLock::new(|| Authority::new("hook"));
@@ -28,89 +29,8 @@ static EXPIRED: LazyLock<Certified> = LazyLock::new(|| {
 static UNKNOWN: LazyLock<Certified> =
     LazyLock::new(|| Authority::new("nobody").issue(&["mail.test"]));
 
-const VERSIONS: [&SupportedProtocolVersion; 2] = [&TLS12, &TLS13];
-
-/// What the hook answers, what it does before, and how it was called.
-struct Hook {
-    answer: i32,
-    inside: Box<dyn Fn() + Send + Sync>,
-    calls: Mutex<Vec<Call>>,
-}
-
-#[derive(Debug)]
-struct Call {
-    thread: ThreadId,
-    kind: u32,
-    chain_len: u32,
-    leaf: Vec<u8>,
-    flags: u32,
-}
-
-impl Hook {
-    fn answering(answer: i32) -> Self {
-        Self::doing(answer, || {})
-    }
-
-    fn doing(answer: i32, inside: impl Fn() + Send + Sync + 'static) -> Self {
-        Self { answer, inside: Box::new(inside), calls: Mutex::default() }
-    }
-
-    fn on(&self, handle: Handle) -> Handle {
-        handle.hook(Some(hook), (self as *const Self as *mut Self).cast())
-    }
-
-    /// The one call.
-    #[track_caller]
-    fn call(self) -> Call {
-        let mut calls = self.calls.into_inner().unwrap();
-        assert_eq!(calls.len(), 1, "called exactly once");
-        calls.remove(0)
-    }
-}
-
-unsafe extern "C" fn hook(
-    kind: u32,
-    arg: *mut c_void,
-    chain_len: u32,
-    chain: *const ssl_blob,
-    flags: u32,
-) -> i32 {
-    let (hook, blob) = unsafe { (&*arg.cast::<Hook>(), &*chain) };
-    let leaf = unsafe { std::slice::from_raw_parts(blob.pBlobData, blob.cbSize as usize) }.to_vec();
-    let thread = thread::current().id();
-    hook.calls.lock().unwrap().push(Call { thread, kind, chain_len, leaf, flags });
-    (hook.inside)();
-    hook.answer
-}
-
-/// A client before its upgrade, and a server that shows a certificate.
-struct Scene {
-    client: Socket,
-    handle: Handle,
-    record: Record,
-    peer: thread::JoinHandle<Served>,
-}
-
 fn scene(mode: u32, certified: &Certified, version: &'static SupportedProtocolVersion) -> Scene {
-    let (client, wire) = connect(Transport::Tcp);
-    let record = wire.record();
-    let config = server_showing(&certified.chain, &certified.key, &[version]);
-    let peer = thread::spawn(move || wire.serve(config));
-    let handle = Handle::of(&client).flags(mode).trust(&AUTHORITY.pem());
-    Scene { client, handle, record, peer }
-}
-
-impl Scene {
-    fn hooked(mut self, hook: &Hook) -> Self {
-        self.handle = hook.on(self.handle);
-        self
-    }
-
-    fn end(self) -> (Record, Served) {
-        let Self { client, handle, record, peer } = self;
-        drop((handle, client));
-        (record, peer.join().unwrap())
-    }
+    Scene::new(&AUTHORITY, mode, certified, version)
 }
 
 #[test]
@@ -331,6 +251,8 @@ fn touch(s: *mut ssl_socket) -> Vec<(&'static str, i32)> {
             ("set_identity_pem", identity::ssl_set_identity_pem(s, bytes, 1, bytes, 1)),
             ("perform_handshake", session::ssl_perform_handshake(s, name)),
             ("perform_handshake", session::ssl_perform_handshake(s, c"\xff".as_ptr())),
+            ("complete_validation", session::ssl_complete_validation(s, 0)),
+            ("cancel_handshake", session::ssl_cancel_handshake(s)),
             ("connect", session::ssl_connect(s, bytes, 16)),
             ("send", last(session::ssl_send(s, bytes, 1, 0))),
             ("recv", last(session::ssl_recv(s, bytes, 1, 0))),
@@ -436,16 +358,6 @@ fn nothing_of_the_last_flight_leaves_before_its_answer() {
             }
         }
     }
-}
-
-fn kinds(stream: &[u8]) -> Vec<u8> {
-    records(stream).iter().map(|record| record[0]).collect()
-}
-
-#[track_caller]
-fn assert_only_hello(stream: &[u8]) {
-    let kinds = kinds(stream);
-    assert!(matches!(kinds[..], [0x16] | [0x16, 0x14]), "{kinds:?}");
 }
 
 /// B22: a chain that is in order proves nothing without its key.

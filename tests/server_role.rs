@@ -110,16 +110,17 @@ fn an_identity_that_cannot_work_is_refused_when_it_is_set() {
         (
             first.chain.as_str(),
             second.key.as_str(),
-            "the private key does not belong to the first certificate of the chain: put the leaf \
-             first",
+            "the private key does not belong to the first certificate of the chain, nor to another \
+             in it: it is the key of another certificate",
         ),
-        ("", &first.key, "the certificate chain holds no PEM certificate"),
+        ("", &first.key, "the certificate chain cannot be used: it is empty"),
         (
             &first.chain,
             encrypted,
-            "the private key is encrypted: decrypt it first, as with openssl pkey -in key.pem",
+            "the private key cannot be used: it is encrypted, and the library asks for no \
+             passphrase: decrypt it first, as with openssl pkey -in key.pem -out plain.pem",
         ),
-        (&first.chain, "", "the private key is not valid PEM: no items found"),
+        (&first.chain, "", "the private key cannot be used: it is empty"),
     ] {
         let set = unsafe {
             sslsock::abi::identity::ssl_set_identity_pem(

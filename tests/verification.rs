@@ -521,7 +521,7 @@ fn with_defaults() {
         let failure = error_of(std::ptr::null_mut());
         assert_eq!(
             failure.text,
-            "this is the handle of the defaults: it takes settings only, it has no connection"
+            "this handle (ssl_defaults, ssl_settings_new) takes settings only, it has no connection"
         );
     }
     assert_eq!(handles::ssl_socket_free(defaults), SSL_ERR_INVALID);

@@ -10,7 +10,8 @@ use super::constants::{
 use super::memory;
 use super::types::{ssl_session_info, ssl_socket, ssl_verify_report};
 use crate::error::{Code, Error};
-use crate::socket::Channel;
+use crate::socket::{Channel, Verdict};
+use crate::verify::report::Report;
 
 /// Writes to `fd` a duplicate of the real connection, for setsockopt, getsockopt and poll. The
 /// caller closes it. Do not read or write it: what travels there is TLS. Before the first call of
@@ -151,16 +152,7 @@ pub unsafe extern "C" fn ssl_get_verify_report(
 ) -> i32 {
     status(entry!(ssl_get_verify_report, look s, |socket| {
         let verification = socket.verification()?;
-        let found = &verification.report;
-        let value = ssl_verify_report {
-            size: size_of::<ssl_verify_report>() as u32,
-            verdict: verification.verdict as u32,
-            causes: found.causes,
-            chain_len: found.chain.len() as u32,
-            not_before: found.not_before,
-            not_after: found.not_after,
-            spki_sha256: found.spki_sha256,
-        };
+        let value = verify_report(&verification.report, verification.verdict);
         // SAFETY: writable for the `size` in it as the header demands.
         unsafe { memory::write_sized(report, value, "report") }
     }))
@@ -194,6 +186,18 @@ pub unsafe extern "C" fn ssl_get_verify_text(
         // SAFETY: writable as the header demands.
         unsafe { memory::copy_out_text(&text, buf, capacity, len) }
     }))
+}
+
+pub(super) fn verify_report(found: &Report, verdict: Verdict) -> ssl_verify_report {
+    ssl_verify_report {
+        size: size_of::<ssl_verify_report>() as u32,
+        verdict: verdict as u32,
+        causes: found.causes,
+        chain_len: found.chain.len() as u32,
+        not_before: found.not_before,
+        not_after: found.not_after,
+        spki_sha256: found.spki_sha256,
+    }
 }
 
 fn characters<const LENGTH: usize>(text: &str) -> [c_char; LENGTH] {

@@ -91,6 +91,18 @@ pub fn check_target<T>(pointer: *const T, what: &str) -> Result<()> {
 /// A pointer that is not NULL and aligned points to a readable `u32`, and is writable for as many
 /// bytes as that says.
 pub unsafe fn write_sized<T>(pointer: *mut T, value: T, what: &str) -> Result<()> {
+    // SAFETY: as the caller promises.
+    unsafe { check_sized(pointer, what) }?;
+    // SAFETY: not NULL, aligned, and writable for its size as the caller promises.
+    unsafe { pointer.write(value) };
+    Ok(())
+}
+
+/// Checks such a structure before the work is done whose result it gets.
+///
+/// # Safety
+/// As [`write_sized`].
+pub unsafe fn check_sized<T>(pointer: *const T, what: &str) -> Result<()> {
     check_target(pointer, what)?;
     // SAFETY: not NULL and aligned; every such structure begins with its `u32` size.
     let size = unsafe { pointer.cast::<u32>().read() };
@@ -100,8 +112,6 @@ pub unsafe fn write_sized<T>(pointer: *mut T, value: T, what: &str) -> Result<()
             size_of::<T>()
         )));
     }
-    // SAFETY: writable for `size` bytes as the caller promises.
-    unsafe { pointer.write(value) };
     Ok(())
 }
 

@@ -11,6 +11,7 @@ use super::hooks::certificate_hook;
 use super::memory;
 use super::types::{ssl_socket, ssl_validate_cert_fn};
 use crate::error::{Code, Error};
+use crate::socket;
 use crate::tls::alpn;
 use crate::tls::key_log::KeyLogFile;
 use crate::verify::name::PeerName;
@@ -175,9 +176,15 @@ pub unsafe extern "C" fn ssl_set_key_log_file(s: *mut ssl_socket, path: *const c
 /// answer does. Any thread, before the handshake of `s`.
 #[unsafe(no_mangle)]
 pub extern "C" fn ssl_set_session_from(s: *mut ssl_socket, other: *mut ssl_socket) -> i32 {
-    status(entry!(ssl_set_session_from, change s, |_socket| {
-        let _ = other;
-        Err(Error::new(Code::UNSUPPORTED, "ssl_set_session_from"))
+    status(entry!(ssl_set_session_from, change s, |socket| {
+        let other = match other.is_null() {
+            true => None,
+            false => Some(socket::find(other as usize).map_err(|error| Error {
+                text: format!("`other`: {}", error.text),
+                ..error
+            })?),
+        };
+        socket.resume_session_of(other.as_deref())
     }))
 }
 

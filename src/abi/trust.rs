@@ -2,11 +2,18 @@
 
 use std::ffi::{c_char, c_void};
 
+use rustls::pki_types::CertificateDer;
+
 use super::boundary::{entry, status};
+use super::constants::SSL_TIME_NOW;
+use super::information::verify_report;
 use super::memory;
 use super::types::{ssl_blob, ssl_socket, ssl_verify_report};
 use crate::error::{Code, Error, Result};
-use crate::socket::Socket;
+use crate::socket::{Socket, Verdict};
+use crate::verify::name::PeerName;
+use crate::verify::pins::Pins;
+use crate::verify::revocation::Lists;
 use crate::verify::trust::Trust;
 
 /// Trusts the CA certificates in the file `pem_path` (PEM, or one in DER). The first trust call
@@ -69,13 +76,21 @@ pub unsafe extern "C" fn ssl_add_trust_dir(s: *mut ssl_socket, dir_path: *const 
 /// one of those pinned. `pin` is the SHA-256 of its SubjectPublicKeyInfo as "sha256//" and base64
 /// (as curl writes it), or as 64 hexadecimal digits; several may be given, separated by ';'. Set a
 /// second one for the key that comes after. Pins come on top of the trust, and no hook can accept
-/// another key. NULL clears them. SSL_ERR_INVALID if it is no such thing. Any thread, before the
-/// handshake.
+/// another key. NULL clears them. SSL_ERR_INVALID if it is no such thing; until there is one, or
+/// NULL, the handshake then fails with the same error. Any thread, before the handshake.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ssl_add_pin(s: *mut ssl_socket, pin: *const c_char) -> i32 {
-    status(entry!(ssl_add_pin, change s, |_socket| {
-        let _ = pin;
-        Err(Error::new(Code::UNSUPPORTED, "ssl_add_pin"))
+    status(entry!(ssl_add_pin, change s, |socket| {
+        // SAFETY: NUL-terminated as the header demands.
+        let pins = unsafe { memory::string(pin, "pin") };
+        let pins = pins.and_then(|text| text.map(Pins::parse).transpose());
+        socket.configure(|settings| match pins.transpose() {
+            Some(pins) => settings.trust.add_pins(pins),
+            None => {
+                settings.trust.clear_pins();
+                Ok(())
+            }
+        })
     }))
 }
 
@@ -87,9 +102,10 @@ pub unsafe extern "C" fn ssl_add_pin(s: *mut ssl_socket, pin: *const c_char) -> 
 /// the handshake then fails with the same error. Any thread, before the handshake.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ssl_add_crl_file(s: *mut ssl_socket, path: *const c_char) -> i32 {
-    status(entry!(ssl_add_crl_file, change s, |_socket| {
-        let _ = path;
-        Err(Error::new(Code::UNSUPPORTED, "ssl_add_crl_file"))
+    status(entry!(ssl_add_crl_file, change s, |socket| {
+        // SAFETY: NUL-terminated as the header demands.
+        let lists = unsafe { memory::path(path, "path") }.and_then(Lists::read_file);
+        socket.configure(|settings| settings.trust.add_lists(lists))
     }))
 }
 
@@ -100,9 +116,10 @@ pub unsafe extern "C" fn ssl_add_crl_pem(
     crl: *const c_void,
     len: usize,
 ) -> i32 {
-    status(entry!(ssl_add_crl_pem, change s, |_socket| {
-        let _ = (crl, len);
-        Err(Error::new(Code::UNSUPPORTED, "ssl_add_crl_pem"))
+    status(entry!(ssl_add_crl_pem, change s, |socket| {
+        // SAFETY: readable as the header demands.
+        let lists = unsafe { memory::bytes(crl.cast(), len, "crl") }.and_then(Lists::read);
+        socket.configure(|settings| settings.trust.add_lists(lists))
     }))
 }
 
@@ -115,8 +132,11 @@ pub unsafe extern "C" fn ssl_add_crl_pem(
 /// Answers SSL_ERR_OKAY if the chain is trusted, else the code of what is most important of all
 /// that is wrong; ssl_get_error_text(NULL, ...) has the whole text. `report`, which may be NULL, is
 /// written in both cases; its verdict is SSL_VERDICT_TRUSTED or SSL_VERDICT_NOT_TRUSTED.
-/// SSL_ERR_INVALID and SSL_ERR_BAD_HANDLE: nothing was verified, `report` is untouched.
-/// The key log, flags and hooks of `s` play no part. Any thread.
+///
+/// Nothing was verified and `report` is untouched on SSL_ERR_BAD_HANDLE, SSL_ERR_INVALID (an
+/// argument is wrong, there are more than 100 certificates, or nobody was said to vouch for
+/// clients), SSL_ERR_NO_NAME (an empty name), and the error of a trust, pin or revocation list that
+/// could not be had. Other flags and the hooks of `s` play no part. Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ssl_verify_chain(
     s: *mut ssl_socket,
@@ -126,11 +146,68 @@ pub unsafe extern "C" fn ssl_verify_chain(
     time: i64,
     report: *mut ssl_verify_report,
 ) -> i32 {
-    status(entry!(ssl_verify_chain, look s, |_socket| {
-        let _ = (chain, chain_len, name, time, report);
-        Err(Error::new(Code::UNSUPPORTED, "ssl_verify_chain"))
+    status(entry!(ssl_verify_chain, look s, |socket| {
+        // SAFETY: readable as the header demands.
+        let chain = unsafe { certificates(chain, chain_len) }?;
+        // SAFETY: NUL-terminated as the header demands.
+        let name = unsafe { memory::string(name, "name") }?;
+        let name = name.map(PeerName::parse).transpose()?;
+        if !report.is_null() {
+            // SAFETY: `size` is readable as the header demands.
+            unsafe { memory::check_sized(report, "report") }?;
+        }
+        let time = (time != SSL_TIME_NOW).then_some(time);
+        let found = socket.verify_chain(&chain, name.as_ref(), time)?;
+        let verdict = match found.error {
+            None => Verdict::Trusted,
+            Some(_) => Verdict::NotTrusted,
+        };
+        if !report.is_null() {
+            let value = verify_report(&found, verdict);
+            // SAFETY: checked; writable as the header demands.
+            unsafe { memory::write_sized(report, value, "report") }?;
+        }
+        found.error.map_or(Ok(()), Err)
     }))
 }
+
+/// Copies of the certificates of a chain.
+///
+/// # Safety
+/// A pointer that is not NULL points to `count` readable blobs, and each of them to as many bytes
+/// as it says.
+unsafe fn certificates(chain: *const ssl_blob, count: u32) -> Result<Vec<CertificateDer<'static>>> {
+    let invalid = |text: String| Err(Error::new(Code::INVALID, text));
+    if count == 0 {
+        return invalid("chain_len is 0: there is no certificate to verify".to_owned());
+    }
+    memory::check_target(chain, "chain")?;
+    if count > CHAIN_LIMIT {
+        return invalid(format!(
+            "a chain of {count} certificates: no handshake carries more than {CHAIN_LIMIT}"
+        ));
+    }
+    let mut certificates = Vec::new();
+    for place in 0..count as usize {
+        // SAFETY: below `count`; readable as the caller promises.
+        let blob = unsafe { &*chain.add(place) };
+        if blob.cbSize > CERTIFICATE_LIMIT {
+            return invalid(format!(
+                "certificate {place} is {} bytes long: more than {CERTIFICATE_LIMIT} cannot be \
+                 verified",
+                blob.cbSize
+            ));
+        }
+        let what = format!("pBlobData of certificate {place}");
+        // SAFETY: readable as the caller promises.
+        let der = unsafe { memory::bytes(blob.pBlobData, blob.cbSize as usize, &what) }?;
+        certificates.push(CertificateDer::from(der.to_vec()));
+    }
+    Ok(certificates)
+}
+
+const CHAIN_LIMIT: u32 = 100;
+const CERTIFICATE_LIMIT: u32 = 1024 * 1024;
 
 /// Files are read before any lock is taken.
 fn add_trust(socket: &Socket, load: impl FnOnce(&mut Trust) -> Result<()>) -> Result<()> {

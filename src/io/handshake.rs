@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::deadline::Deadline;
 use super::transport::{self, Interest, Transfer, Wake};
-use crate::error::{Code, Error, Result, quote};
+use crate::error::{Category, Code, Error, Result, quote};
 use crate::tls::engine::{Engine, HandshakeStep};
 
 /// The surroundings of one handshake.
@@ -44,24 +44,25 @@ impl Handshake<'_> {
         }
     }
 
-    /// Goes on until the handshake is complete and its last flight sent. `approve` is called once,
-    /// before the last flight leaves; its time does not count. On failure the
-    /// alert, if there is one, has been given a chance to leave.
+    /// Goes on until the handshake is complete and its last flight sent. `approve` decides on the
+    /// peer's certificate before the last flight leaves; it may answer WANT_VALIDATION, and is asked
+    /// again when the handshake goes on. On failure the alert, if there is one, has been given a
+    /// chance to leave.
     pub fn run(
         &self,
         engine: &mut Engine,
         deadline: &mut Deadline,
-        approve: &mut dyn FnMut(&mut Engine) -> Result<()>,
+        approve: &mut dyn FnMut(&mut Engine, &mut Deadline) -> Result<()>,
     ) -> Result<()> {
         let outcome = self.advance(engine, deadline, approve);
-        if let Err(error) = &outcome {
-            match error.code {
-                Code::WANT_READ | Code::WANT_WRITE => {}
-                // In a child, where the connection's descriptors are not those of its numbers.
-                Code::FORKED => {}
-                // One try: the peer may be gone or not reading, and the failure is what counts.
-                _ => drop(self.flush_without_waiting(engine)),
-            }
+        if let Err(error) = &outcome
+            && error.code.category() != Category::WouldBlock
+            // In a child, where the connection's descriptors are not those of its numbers.
+            && error.code != Code::FORKED
+            && !engine.awaits_approval()
+        {
+            // One try: the peer may be gone or not reading, and the failure is what counts.
+            let _ = self.flush_without_waiting(engine);
         }
         outcome
     }
@@ -70,21 +71,26 @@ impl Handshake<'_> {
         &self,
         engine: &mut Engine,
         deadline: &mut Deadline,
-        approve: &mut dyn FnMut(&mut Engine) -> Result<()>,
+        approve: &mut dyn FnMut(&mut Engine, &mut Deadline) -> Result<()>,
     ) -> Result<()> {
+        if !self.blocking && self.cancel.is_some_and(transport::has_hung_up) {
+            return Err(descriptor_closed());
+        }
         loop {
             let step = engine.advance_handshake();
             deadline.extend(engine.take_time_in_program());
-            let step = step?;
-            if engine.approval_is_due(step) {
-                let verdict = deadline.paused(|| approve(engine));
-                engine.approved(verdict)?;
+            match step? {
+                HandshakeStep::NeedsApproval => match approve(engine, deadline) {
+                    // Nothing that is queued may leave meanwhile.
+                    Err(error) if error.code == Code::WANT_VALIDATION => return Err(error),
+                    verdict => engine.approved(verdict)?,
+                },
+                HandshakeStep::NeedsInput => {
+                    self.flush(engine, deadline)?;
+                    self.fill(engine, deadline)?;
+                }
+                HandshakeStep::Complete => return self.flush(engine, deadline),
             }
-            self.flush(engine, deadline)?;
-            if step == HandshakeStep::Complete {
-                return Ok(());
-            }
-            self.fill(engine, deadline)?;
         }
     }
 
@@ -202,24 +208,30 @@ impl Handshake<'_> {
     fn wait(&self, interest: Interest, deadline: &Deadline, awaited: &str) -> Result<()> {
         match transport::wait(self.transport, interest, self.cancel, deadline)? {
             Wake::Ready => Ok(()),
-            Wake::Cancelled => Err(Error::new(
-                Code::IO,
-                "the program closed the descriptor while the handshake was running",
-            )),
+            Wake::Cancelled => Err(descriptor_closed()),
             Wake::TimedOut => Err(self.timed_out(awaited)),
         }
     }
 
     fn timed_out(&self, awaited: &str) -> Error {
-        let limit = self.limit.unwrap_or_default().as_millis();
-        Error::new(
-            Code::TIMEOUT,
-            format!(
-                "the handshake did not finish within {limit} ms: waited for {awaited} \
-                 (ssl_set_timeout changes the limit)"
-            ),
-        )
+        timed_out(self.limit, awaited)
     }
+}
+
+/// The time limit, as the program set it, was over before what it waited for.
+pub fn timed_out(limit: Option<Duration>, awaited: &str) -> Error {
+    let limit = limit.unwrap_or_default().as_millis();
+    Error::new(
+        Code::TIMEOUT,
+        format!(
+            "the handshake did not finish within {limit} ms: waited for {awaited} \
+             (ssl_set_timeout changes the limit)"
+        ),
+    )
+}
+
+fn descriptor_closed() -> Error {
+    Error::new(Code::IO, "the program closed the descriptor while the handshake was running")
 }
 
 fn looks_like_tls(bytes: &[u8]) -> bool {

@@ -176,6 +176,13 @@ fn wait_for(
     }
 }
 
+/// Whether the other end has gone, as far as is known without waiting.
+pub fn has_hung_up(fd: BorrowedFd<'_>) -> bool {
+    let mut entry = [PollFd::from_borrowed_fd(fd, PollFlags::empty())];
+    let polled = poll(&mut entry, Some(&timespec(Duration::ZERO)));
+    polled.is_ok() && entry[0].revents().intersects(PollFlags::HUP | PollFlags::ERR)
+}
+
 /// Waits for any of several transports, for at most `limit`.
 pub fn wait_for_any(transports: &[(BorrowedFd<'_>, Interest)], limit: Duration) -> Result<()> {
     let mut entries: Vec<_> = transports

@@ -8,21 +8,26 @@
 //! `Failed` is terminal: the connection has been killed, so that what a program sends without
 //! having looked at the result cannot leave in clear.
 
+mod approval;
 mod hold;
 mod registry;
+mod resumption;
 pub mod settings;
 mod upgrade;
+mod verification;
 
 use std::os::fd::{AsFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use approval::Validation;
 use hold::Secure;
 pub use registry::{
     by_descriptor, default_trust, defaults, end_process, find, flush_all, free, new_settings, open,
     open_secure, refuse_upgrade_in_child, refuse_upgrade_of,
 };
+use resumption::Source;
 use settings::Settings;
 use upgrade::Pending;
 pub use upgrade::Whom;
@@ -96,7 +101,12 @@ struct State {
     /// What the descriptor refers to: the connection itself, after a swap the inner end.
     identity: Option<Identity>,
     session: Option<Session>,
+    /// Whose session the handshake is to resume.
+    session_from: Option<Arc<Source>>,
+    /// What another handshake needs to resume this connection's session.
+    resumable: Option<Arc<Source>>,
     verification: Option<Verification>,
+    validation: Validation,
     addresses: Option<Addresses>,
 }
 
@@ -132,7 +142,10 @@ impl Socket {
                 bound: None,
                 identity,
                 session: None,
+                session_from: None,
+                resumable: None,
                 verification: None,
+                validation: Validation::default(),
                 addresses: None,
             }),
             hook_thread: Arc::default(),

@@ -140,6 +140,14 @@ impl Settings {
                 format!("unknown SSL_FLAG bits {unknown:#x}: nothing was changed"),
             ));
         }
+        let required = flags & SSL_FLAG_REQUIRE_RESUMPTION != 0;
+        if required && flags & (SSL_FLAG_NO_RESUMPTION | SSL_FLAG_SERVER) != 0 {
+            return Err(Error::new(
+                Code::INVALID,
+                "SSL_FLAG_REQUIRE_RESUMPTION is for clients, and contradicts \
+                 SSL_FLAG_NO_RESUMPTION: nothing was changed",
+            ));
+        }
         self.flags = flags;
         self.parameters.post_quantum = flags & SSL_FLAG_NO_POST_QUANTUM == 0;
         Ok(())
@@ -187,7 +195,14 @@ mod tests {
     fn refused_flags_change_nothing() -> Result<()> {
         let mut settings = Settings::default();
         settings.set_flags(SSL_FLAG_DEFER_HANDSHAKE)?;
-        for refused in [0x1, 0x10, 0x200_0000, SSL_FLAG_STRICT | 0x8000_0000] {
+        for refused in [
+            0x1,
+            0x10,
+            0x200_0000,
+            SSL_FLAG_STRICT | 0x8000_0000,
+            SSL_FLAG_REQUIRE_RESUMPTION | SSL_FLAG_NO_RESUMPTION,
+            SSL_FLAG_REQUIRE_RESUMPTION | SSL_FLAG_SERVER,
+        ] {
             assert!(settings.set_flags(refused).is_err(), "{refused:#x}");
             assert_eq!(settings.flags(), SSL_FLAG_DEFER_HANDSHAKE);
         }

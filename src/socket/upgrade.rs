@@ -3,21 +3,18 @@
 //! From the call on nothing may reach the wire in clear: whatever fails, the connection is killed.
 
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
-use rustls::pki_types::{CertificateDer, UnixTime};
-
+use super::approval::{Peer, Whose};
 use super::hold::{kill_and_hold, kill_for_good, kill_number_and_hold};
+use super::resumption::{self, Source};
 use super::settings::{
     SSL_FLAG_ALLOW_TRUNCATION, SSL_FLAG_EXPLICIT_IO, SSL_FLAG_NO_RESUMPTION, SSL_FLAG_NONBLOCKING,
     SSL_FLAG_SERVER, SSL_FLAG_STRICT, SSL_FLAG_UNIX_PAIR, Settings,
 };
-use super::{
-    Addresses, Channel, Phase, Role, Socket, Verdict, Verification, not_open, settings_only,
-};
-use crate::error::{Code, Error, Result};
+use super::{Addresses, Channel, Phase, Role, Socket, State, not_open, settings_only};
+use crate::error::{Category, Code, Error, Result};
 use crate::io::deadline::Deadline;
 use crate::io::explicit::{ExplicitSession, SessionOptions};
 use crate::io::handshake::Handshake;
@@ -27,16 +24,15 @@ use crate::relay::{self, LinkOptions, Swapped};
 use crate::sys::address::Address;
 use crate::sys::identity::Identity;
 use crate::sys::private_fd::PrivateFd;
-use crate::sys::{process, socket_options, stream_socket, thread};
-use crate::tls::config::{self, ClientInput};
+use crate::sys::{socket_options, stream_socket};
+use crate::tls::config::{self, ClientInput, ClientSetup};
 use crate::tls::context::Context;
 use crate::tls::engine::Engine;
 use crate::tls::program::Program;
-use crate::tls::server::{self, Demand, ServerInput};
-use crate::verify::judged::judge;
+use crate::tls::server::{self, ServerInput};
 use crate::verify::name::PeerName;
-use crate::verify::report::{CAUSE_SIGNATURE, Report};
-use crate::verify::verifier::{Mode, Subject, Verifier};
+use crate::verify::report::Report;
+use crate::verify::verifier::Mode;
 
 /// Whom a client's handshake is to reach.
 #[derive(Clone, Copy)]
@@ -56,28 +52,10 @@ pub struct Pending {
     deadline: Deadline,
     settings: Settings,
     peer: Option<Peer>,
-}
-
-/// What is needed to judge the peer.
-struct Peer {
-    verifier: Arc<Verifier>,
-    whose: Whose,
-}
-
-enum Whose {
-    /// `None`: Windows CE's nameless way.
-    Server(Option<PeerName>),
-    Client(Demand),
-}
-
-impl Peer {
-    fn examine(&self, chain: &[CertificateDer<'_>]) -> Report {
-        let name = match &self.whose {
-            Whose::Server(name) => name.as_ref().map(PeerName::server_name),
-            Whose::Client(_) => return self.verifier.examine(chain, Subject::Any, UnixTime::now()),
-        };
-        self.verifier.examine(chain, name.as_ref(), UnixTime::now())
-    }
+    /// In the client role, if the peer has a name.
+    client: Option<(ClientSetup, PeerName)>,
+    /// What the certificate hook was asked about and has not answered yet.
+    asked: Option<Arc<Report>>,
 }
 
 enum Path {
@@ -95,16 +73,39 @@ impl Socket {
         };
         match outcome {
             Ok(()) => Ok(()),
-            Err(error) if matches!(error.code, Code::WANT_READ | Code::WANT_WRITE) => Err(error),
-            Err(error) if error.code == Code::FORKED => Err(error),
-            Err(error) => {
-                // Whatever the connection says then is only how that shows.
-                let freed = matches!(self.state().phase, Phase::Closed);
-                let error = if freed { freed_meanwhile() } else { error };
+            Err(error) if would_block(&error) || error.code == Code::FORKED => Err(error),
+            // Whatever the connection says then is only how that shows.
+            Err(_) if matches!(self.state().phase, Phase::Closed) => {
+                let error = freed_meanwhile();
                 self.fail(&error);
                 Err(error)
             }
+            Err(error) => Err(self.fail(&error)),
         }
+    }
+
+    /// Ends a handshake that is under way. What is refused here changes nothing.
+    pub fn cancel_handshake(&self) -> Result<()> {
+        let Role::Descriptor(_) = self.role else { return Err(settings_only()) };
+        let mut state = self.state();
+        if !matches!(state.phase, Phase::Handshaking(_) | Phase::Paused(_)) {
+            return Err(match &state.phase {
+                phase @ Phase::Closed => not_open(phase),
+                Phase::Open(_) => none_to_cancel("the handshake is complete"),
+                Phase::Failed => none_to_cancel("the handshake has failed already"),
+                _ => none_to_cancel("none has been asked for"),
+            });
+        }
+        if !self.errors.set_fatal(cancelled()) {
+            return Err(none_to_cancel("the handshake has failed already"));
+        }
+        // Until its transport is known the thread inside does this, as soon as it is.
+        if !matches!(state.phase, Phase::Handshaking(None)) {
+            let phase = self.kill(&mut state);
+            drop(state);
+            drop(phase);
+        }
+        Ok(())
     }
 
     /// An upgrade was asked for with arguments that cannot be read: that ends the connection too.
@@ -112,8 +113,7 @@ impl Socket {
         match self.begin() {
             Ok(pending) => {
                 drop(pending);
-                self.fail(&error);
-                error
+                self.fail(&error)
             }
             Err(refusal) => refusal,
         }
@@ -173,23 +173,34 @@ impl Socket {
                 Code::STATE,
                 "this socket already speaks TLS: go on with send and recv (nothing was changed)",
             )),
-            phase => Err(not_open(phase)),
+            phase => Err(self
+                .errors
+                .fatal()
+                .filter(|error| error.code == Code::CANCELLED)
+                .unwrap_or_else(|| not_open(phase))),
         }
+    }
+
+    /// The state for the next step of the handshake that this thread makes, unless another one has
+    /// ended it.
+    pub(super) fn next_step(&self) -> Result<MutexGuard<'_, State>> {
+        let state = self.state();
+        if matches!(state.phase, Phase::Closed) {
+            return Err(freed_meanwhile());
+        }
+        self.errors.fatal().map_or(Ok(state), Err)
     }
 
     fn prepare(&self, whom: Whom<'_>) -> Result<Pending> {
         let Role::Descriptor(number) = self.role else { return Err(settings_only()) };
-        let settings = self.settings();
+        let (settings, source) = {
+            let state = self.state();
+            (state.settings.clone(), state.session_from.clone())
+        };
         let is_server = settings.has(SSL_FLAG_SERVER);
         // The descriptor is taken out of the program's reach before anything else can fail.
         let transport = Arc::new(self.private_duplicate()?);
-        {
-            let mut state = self.state();
-            if matches!(state.phase, Phase::Closed) {
-                return Err(freed_meanwhile());
-            }
-            state.phase = Phase::Handshaking(Some(transport.clone()));
-        }
+        self.next_step()?.phase = Phase::Handshaking(Some(transport.clone()));
         let written = self.written_in_clear(&transport)?;
         let family = stream_socket::check_connected_stream(number)
             .map_err(|error| reset_before(&transport).unwrap_or(error))?;
@@ -208,6 +219,9 @@ impl Socket {
         };
         socket_options::hold_nothing_back(transport.as_fd());
         let deadline = Deadline::after(settings.handshake_timeout);
+        let source = source.as_deref();
+        resumption::check(&settings, source)?;
+        let mut client = None;
         let (engine, peer) = if is_server {
             let demand = settings.demand();
             let setup = server::setup(&ServerInput {
@@ -223,7 +237,8 @@ impl Socket {
             let engine = Engine::server(&setup, self.context(&settings))?;
             (engine, setup.verifier.clone().map(peer))
         } else {
-            let name = whom.name(&settings, self.derived_name())?;
+            let name = whom.name(&settings, self.derived_name(), source.map(Source::name))?;
+            let name = resumption::same_name(name, source)?;
             let mode = match (&name, &settings.hook) {
                 (_, None) => Mode::Reject,
                 (Some(_), Some(_)) => Mode::Provisional,
@@ -244,13 +259,19 @@ impl Socket {
                     .map(|hook| (hook.function, hook.argument)),
                 parameters: &settings.parameters,
                 resumption: !settings.has(SSL_FLAG_NO_RESUMPTION),
+                same_as: source.map(Source::domain),
             })?;
+            let sessions = resumption::sessions(&setup, &settings, source, name.as_ref());
+            let context = Context { sessions, ..self.context(&settings) };
             let name_for_tls = name.as_ref().map(PeerName::server_name);
-            let engine = Engine::client(&setup, name_for_tls, self.context(&settings))?;
+            let engine = Engine::client(&setup, name_for_tls, context)?;
+            resumption::check_offer(&engine, &settings, source, name.as_ref())?;
             let verifier = setup.domain.verifier.clone();
+            client = name.clone().map(|name| (setup, name));
             (engine, Some(Peer { verifier, whose: Whose::Server(name) }))
         };
-        let pending = Pending { engine, transport, path, deadline, settings, peer };
+        let asked = None;
+        let pending = Pending { engine, transport, path, deadline, settings, peer, client, asked };
         if !is_server {
             handshake(&pending.transport, &pending.path, &pending.settings).refuse_early_data()?;
         }
@@ -271,18 +292,15 @@ impl Socket {
     }
 
     fn drive(&self, mut pending: Pending) -> Result<()> {
-        let Pending { engine, transport, path, deadline, settings, peer } = &mut pending;
+        let Pending { engine, transport, path, deadline, settings, peer, asked, .. } = &mut pending;
         let handshake = handshake(transport, path, settings);
-        let outcome =
-            handshake.run(engine, deadline, &mut |engine| self.approve(engine, settings, peer));
+        let outcome = handshake.run(engine, deadline, &mut |engine, deadline| {
+            self.approve(engine, deadline, settings, peer, asked)
+        });
         match outcome {
             Ok(()) => self.opened(pending),
-            Err(error) if matches!(error.code, Code::WANT_READ | Code::WANT_WRITE) => {
-                let mut state = self.state();
-                if matches!(state.phase, Phase::Closed) {
-                    return Err(freed_meanwhile());
-                }
-                state.phase = Phase::Paused(Box::new(pending));
+            Err(error) if would_block(&error) => {
+                self.next_step()?.phase = Phase::Paused(Box::new(pending));
                 Err(error)
             }
             Err(error) => {
@@ -302,66 +320,14 @@ impl Socket {
         }
     }
 
-    /// The decision on the peer's certificate, before our last flight leaves.
-    fn approve(&self, engine: &mut Engine, settings: &Settings, peer: &Option<Peer>) -> Result<()> {
-        let Some(peer) = peer else { return Ok(()) };
-        let report = match (engine.take_report(), engine.peer_certificates()) {
-            (Some(report), _) => report,
-            (None, None | Some([])) if matches!(peer.whose, Whose::Client(_)) => {
-                return no_certificate(peer);
-            }
-            // A resumed session: rustls does not look at the chain again, and dates pass.
-            (None, chain) => peer.examine(chain.unwrap_or_default()),
-        };
-        let report = Arc::new(report);
-        let flaw = report.error.clone();
-        let verdict = if flaw.is_some() { Verdict::NotTrusted } else { Verdict::Trusted };
-        self.keep(report.clone(), verdict);
-        let Some(hook) = &settings.hook else {
-            return flaw.map_or(Ok(()), Err);
-        };
-        let flags = if flaw.is_some() { SSL_CERT_FLAG_ISSUER_UNKNOWN } else { 0 };
-        let epoch = process::epoch();
-        self.hook_thread.store(thread::current(), Ordering::Release);
-        // A copy: the program gets a pointer that can be written through.
-        let leaf = report.chain.first().cloned().unwrap_or_default();
-        let answer = judge(&report, || (hook.call)(&leaf, flags));
-        self.hook_thread.store(0, Ordering::Release);
-        if process::epoch() != epoch {
-            return Err(Error::new(
-                Code::FORKED,
-                "the certificate hook has forked and returned in the child: the connection is the \
-                 parent's",
-            ));
-        }
-        match (answer, flaw) {
-            (0, None) => Ok(()),
-            (0, Some(flaw)) if settings.has(SSL_FLAG_STRICT) => Err(Error {
-                text: format!("{}; SSL_FLAG_STRICT does not let the hook accept that", flaw.text),
-                ..flaw
-            }),
-            (0, Some(flaw)) => {
-                let note = format!("certificate accepted by the hook despite: {}", flaw.text);
-                log::write(log::Level::Warning, &note);
-                if let Some(verification) = &mut self.state().verification {
-                    verification.verdict = Verdict::AcceptedByHook;
-                }
-                Ok(())
-            }
-            (answer, flaw) => Err(refused_by_hook(answer, flaw)),
-        }
-    }
-
     fn opened(&self, pending: Pending) -> Result<()> {
-        let Pending { engine, transport, path, settings, .. } = pending;
+        let Pending { engine, transport, path, settings, client, .. } = pending;
         let session = engine.session();
+        let resumable = client.map(|(setup, name)| Source::new(setup, &engine, name));
         let allow_truncation = settings.has(SSL_FLAG_ALLOW_TRUNCATION);
         let note = format!("{} with {} established", session.protocol_name, session.suite_name);
         {
-            let mut state = self.state();
-            if matches!(state.phase, Phase::Closed) {
-                return Err(freed_meanwhile());
-            }
+            let mut state = self.next_step()?;
             let channel = match path {
                 Path::Explicit => Channel::Explicit(Arc::new(ExplicitSession::new(
                     transport,
@@ -382,6 +348,8 @@ impl Socket {
                 )?),
             };
             state.session = Some(session);
+            state.resumable = resumable;
+            state.session_from = None;
             state.phase = Phase::Open(channel);
         }
         log::write(log::Level::Info, &note);
@@ -389,47 +357,50 @@ impl Socket {
     }
 
     /// The end of a connection whose upgrade failed: nothing leaves or arrives any more, through
-    /// no duplicate and in no process.
-    pub(super) fn fail(&self, error: &Error) {
+    /// no duplicate and in no process. Answers why it failed: another thread may have cancelled it
+    /// first.
+    pub(super) fn fail(&self, error: &Error) -> Error {
         self.errors.set_fatal(error.clone());
-        self.kill();
+        let first = self.errors.fatal().filter(|first| first.code == Code::CANCELLED);
+        let error = first.unwrap_or_else(|| error.clone());
+        let phase = self.kill(&mut self.state());
+        drop(phase);
         // Last: this may call the program.
         log::write(log::Level::Error, &error.text);
+        error
     }
 
-    fn kill(&self) {
-        let (phase, identity) = {
-            let mut state = self.state();
-            let freed = matches!(state.phase, Phase::Closed);
-            let next = if freed { Phase::Closed } else { Phase::Failed };
-            (std::mem::replace(&mut state.phase, next), state.identity)
+    /// Under the lock: whoever finds that the handshake has failed finds the connection dead. What
+    /// it answers is to be dropped without the lock.
+    fn kill(&self, state: &mut State) -> Phase {
+        let freed = matches!(state.phase, Phase::Closed);
+        let next = if freed { Phase::Closed } else { Phase::Failed };
+        let phase = std::mem::replace(&mut state.phase, next);
+        let (Role::Descriptor(number), Some(identity)) = (self.role, state.identity) else {
+            return phase;
         };
         match &phase {
+            // One that the peer has reset is told of as such to whoever waits for it.
             Phase::Handshaking(Some(transport)) => {
-                // One that the peer has reset is told of as such to whoever waits for it.
-                return match self.errors.fatal().is_some_and(|error| error.code == Code::RESET) {
+                match self.errors.fatal().is_some_and(|error| error.code == Code::RESET) {
                     true => stream_socket::kill(transport.as_fd()),
                     false => kill_and_hold(transport.as_fd()),
-                };
+                }
             }
-            Phase::Paused(pending) => return stream_socket::kill(pending.transport.as_fd()),
-            Phase::Open(Channel::Explicit(session)) => {
-                return stream_socket::kill(session.transport());
-            }
+            Phase::Paused(pending) => stream_socket::kill(pending.transport.as_fd()),
+            Phase::Open(Channel::Explicit(session)) => stream_socket::kill(session.transport()),
             // The relay finds the connection dead and resets the program's end.
             Phase::Open(Channel::Transparent(link)) => {
-                return link.transport().iter().for_each(|fd| stream_socket::kill(fd.as_fd()));
+                link.transport().iter().for_each(|fd| stream_socket::kill(fd.as_fd()));
             }
-            Phase::Handshaking(None) | Phase::Plain | Phase::Failed | Phase::Closed => {}
-        }
-        let (Role::Descriptor(number), Some(identity)) = (self.role, identity) else { return };
-        if matches!(phase, Phase::Handshaking(None) | Phase::Plain) {
             // Perhaps it never was connected.
-            kill_number_and_hold(number, identity);
-        } else if Identity::of_number(number) == Some(identity) {
-            // The handle has been freed.
-            stream_socket::kill_number(number);
+            Phase::Handshaking(None) | Phase::Plain => kill_number_and_hold(number, identity),
+            Phase::Closed if Identity::of_number(number) == Some(identity) => {
+                stream_socket::kill_number(number);
+            }
+            Phase::Closed | Phase::Failed => {}
         }
+        phase
     }
 
     /// In a forked child, where the lock may be held by a thread that does not exist here.
@@ -441,25 +412,6 @@ impl Socket {
         if matches!(state.phase, Phase::Plain) {
             kill_for_good(number, identity);
         }
-    }
-
-    /// For a handshake that ended before the certificate was to be approved.
-    fn keep_after_failure(&self, mut report: Report, error: &Error) {
-        let rejected = report.error.as_ref().is_some_and(|flaw| flaw.text == error.text);
-        if !rejected && error.code == Code::BAD_SIG {
-            // The chain may be in order: the peer does not hold the key that it speaks of.
-            report.causes |= CAUSE_SIGNATURE;
-            report.error = Some(match report.error.take() {
-                Some(flaw) => Error { text: format!("{}; {}", error.text, flaw.text), ..flaw },
-                None => error.clone(),
-            });
-        }
-        let verdict = if report.error.is_some() { Verdict::NotTrusted } else { Verdict::Trusted };
-        self.keep(Arc::new(report), verdict);
-    }
-
-    fn keep(&self, report: Arc<Report>, verdict: Verdict) {
-        self.state().verification = Some(Verification { report, verdict });
     }
 
     fn private_duplicate(&self) -> Result<PrivateFd> {
@@ -492,12 +444,14 @@ fn handshake<'a>(transport: &'a PrivateFd, path: &'a Path, settings: &Settings) 
     }
 }
 
-/// The one certificate flag of Windows CE: set if anything is wrong.
-pub(crate) const SSL_CERT_FLAG_ISSUER_UNKNOWN: u32 = 0x1;
-
 impl Whom<'_> {
     /// `None`: nobody has named the peer, and the hook decides about it.
-    fn name(self, settings: &Settings, derived: Option<PeerName>) -> Result<Option<PeerName>> {
+    fn name(
+        self,
+        settings: &Settings,
+        derived: Option<PeerName>,
+        resumed: Option<&PeerName>,
+    ) -> Result<Option<PeerName>> {
         let (given, may_be_nameless) = match self {
             Self::Named(host) => (host.map(PeerName::parse).transpose()?, false),
             Self::WindowsCe(name) => (name.cloned(), settings.hook.is_some()),
@@ -517,6 +471,7 @@ impl Whom<'_> {
             }
             (Some(given), _) => Ok(Some(given)),
             (None, Some(set)) => Ok(Some(set.clone())),
+            (None, None) if resumed.is_some() => Ok(resumed.cloned()),
             (None, None) if derived.is_some() => Ok(derived),
             (None, None) if may_be_nameless => Ok(None),
             (None, None) if matches!(self, Self::WindowsCe(_)) => Err(Error::new(
@@ -570,24 +525,18 @@ fn reset_before(transport: &PrivateFd) -> Option<Error> {
     })
 }
 
-/// Of a client: no hook can let in who has shown nothing.
-fn no_certificate(peer: &Peer) -> Result<()> {
-    match peer.whose {
-        Whose::Client(Demand::Asked | Demand::Nothing) => Ok(()),
-        Whose::Client(Demand::Required) | Whose::Server(_) => {
-            Err(Error::new(Code::NO_CERT, "peer sent no certificate"))
-        }
-    }
+fn would_block(error: &Error) -> bool {
+    error.code.category() == Category::WouldBlock
+}
+
+fn cancelled() -> Error {
+    Error::new(Code::CANCELLED, "the handshake was cancelled by ssl_cancel_handshake")
+}
+
+fn none_to_cancel(why: &str) -> Error {
+    Error::new(Code::STATE, format!("no handshake is under way: {why} (nothing was changed)"))
 }
 
 fn freed_meanwhile() -> Error {
     Error::new(Code::STATE, "the handle was freed during the handshake")
-}
-
-fn refused_by_hook(answer: i32, flaw: Option<Error>) -> Error {
-    let reason = flaw.map_or(String::new(), |flaw| format!(" ({})", flaw.text));
-    Error::from_hook(
-        answer,
-        format!("the program's certificate hook refused the certificate with {answer}{reason}"),
-    )
 }

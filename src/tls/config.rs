@@ -13,6 +13,7 @@ use super::failure;
 use super::identity::Identity;
 use super::kept::Kept;
 use super::parameters::Parameters;
+use super::sessions::ByContext;
 use crate::error::{Code, Error, Result};
 use crate::sys::process::PerProcess;
 use crate::verify::trust::Trust;
@@ -33,6 +34,8 @@ pub struct ClientInput<'a> {
     pub parameters: &'a Parameters,
     /// Sessions are offered and kept.
     pub resumption: bool,
+    /// The domain of the connection whose session is to be resumed.
+    pub same_as: Option<&'a Arc<Domain>>,
 }
 
 /// A client's configuration and what it belongs to.
@@ -41,18 +44,25 @@ pub struct ClientSetup {
     pub config: Arc<ClientConfig>,
     pub domain: Arc<Domain>,
     pub mode: Mode,
+    /// Sessions are offered and kept.
+    pub resumption: bool,
 }
 
 pub fn client(input: &ClientInput<'_>) -> Result<ClientSetup> {
     input.trust.check()?;
-    let domains = DOMAINS.get_or_init(Kept::default);
-    let domain = domains.get_or_make(DomainKey::new(input), |_| Domain::new(input))?;
-    let variant = Variant {
-        parameters: input.parameters.clone(),
-        resumption: input.resumption && input.mode != Mode::Nameless,
+    let key = DomainKey::new(input);
+    let domain = match input.same_as {
+        Some(domain) if domain.key == key => domain.clone(),
+        Some(domain) => return Err(differs(&key.differences(&domain.key))),
+        None => {
+            let domains = DOMAINS.get_or_init(Kept::default);
+            domains.get_or_make(key, |key| Domain::new(key.clone(), input))?
+        }
     };
+    let resumption = input.resumption && input.mode != Mode::Nameless;
+    let variant = Variant { parameters: input.parameters.clone(), resumption };
     let config = domain.configs.get_or_make(variant, |variant| client_config(&domain, variant))?;
-    Ok(ClientSetup { config, domain: domain.clone(), mode: input.mode })
+    Ok(ClientSetup { config, domain: domain.clone(), mode: input.mode, resumption })
 }
 
 fn client_config(domain: &Domain, variant: &Variant) -> Result<ClientConfig> {
@@ -64,9 +74,23 @@ fn client_config(domain: &Domain, variant: &Variant) -> Result<ClientConfig> {
         .with_client_cert_resolver(domain.resolver.clone());
     config.alpn_protocols.clone_from(&variant.parameters.alpn);
     config.key_log = key_log(&variant.parameters)?;
-    config.resumption = Resumption::disabled();
+    config.resumption = match variant.resumption {
+        true => Resumption::store(Arc::new(ByContext)),
+        false => Resumption::disabled(),
+    };
     config.enable_sni = domain.verifier.mode() != Mode::Nameless;
     Ok(config)
+}
+
+fn differs(what: &str) -> Error {
+    Error::new(
+        Code::INVALID,
+        format!(
+            "these settings are not those of the connection that was given to \
+             ssl_set_session_from: {what}; a session got under one setting says nothing about \
+             another"
+        ),
+    )
 }
 
 /// The versions that are on, for rustls.

@@ -8,6 +8,7 @@ use std::cell::Cell;
 
 use super::parameters::Parameters;
 use super::program::Program;
+use super::sessions::Sessions;
 use crate::error::Error;
 
 /// One connection's side of what is shared.
@@ -19,6 +20,8 @@ pub struct Context {
     pub unmet_demand: Option<Unmet>,
     /// Why a callback of the program's made the handshake fail: more than rustls carries.
     pub failure: Option<Error>,
+    /// A client's part in the sessions of its domain, if it keeps any.
+    pub sessions: Option<Sessions>,
     /// The name that a client has asked this server for (SNI).
     pub server_name: Option<String>,
     /// The application protocols that it has offered.

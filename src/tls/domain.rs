@@ -14,13 +14,16 @@ use super::config::ClientInput;
 use super::identity::Identity;
 use super::kept::Kept;
 use super::parameters::Parameters;
+use super::sessions::Store;
 use super::suites::Suites;
 use crate::error::Result;
 use crate::verify::verifier::{Mode, Verifier};
 
 pub struct Domain {
+    pub key: DomainKey,
     pub verifier: Arc<Verifier>,
     pub resolver: Arc<dyn ResolvesClientCert>,
+    pub sessions: Arc<Store>,
     /// By what may differ within the domain.
     pub configs: Kept<Variant, ClientConfig>,
 }
@@ -61,13 +64,33 @@ impl DomainKey {
             newest: input.parameters.newest,
         }
     }
+
+    /// In what settings the two differ, for a text.
+    pub fn differences(&self, other: &Self) -> String {
+        let versions = |key: &Self| (key.oldest, key.newest);
+        let differing = [
+            (self.trust != other.trust, "trusted certificates, pins or revocation lists"),
+            (self.mode != other.mode, "certificate hook (set or not)"),
+            (self.strict != other.strict, "SSL_FLAG_STRICT"),
+            (self.identities != other.identities, "identity"),
+            (self.auth_hook != other.auth_hook, "hook that chooses the identity"),
+            (self.signature_hook != other.signature_hook, "hook that signs"),
+            (self.suites != other.suites, "cipher suites"),
+            (versions(self) != versions(other), "protocol versions"),
+        ];
+        let names: Vec<_> =
+            differing.iter().filter(|(differs, _)| *differs).map(|(_, name)| *name).collect();
+        names.join(", ")
+    }
 }
 
 impl Domain {
-    pub fn new(input: &ClientInput<'_>) -> Result<Self> {
+    pub fn new(key: DomainKey, input: &ClientInput<'_>) -> Result<Self> {
         Ok(Self {
+            key,
             verifier: Arc::new(Verifier::new(input.trust, input.mode)?),
             resolver: Arc::new(Chooser::new(input.identities, input.auth_hook.is_some())),
+            sessions: Arc::default(),
             configs: Kept::default(),
         })
     }

@@ -17,7 +17,8 @@ use super::config::ClientSetup;
 use super::context::{self, Context};
 use super::failure;
 use super::server::ServerSetup;
-use crate::error::{Code, Error, Result};
+use super::sessions::{Failure, Family, Sessions};
+use crate::error::{Category, Code, Error, Result};
 use crate::verify::report::Report;
 use crate::verify::verifier::{self, Mode};
 
@@ -38,7 +39,7 @@ pub struct Engine {
     report: Option<Report>,
     /// Never absent but while rustls is being called.
     context: Option<Box<Context>>,
-    approval_pending: bool,
+    approval: Approval,
     heard_from_peer: bool,
     peer_closed: bool,
     close_notify_sent: bool,
@@ -50,9 +51,21 @@ pub struct Engine {
 pub enum HandshakeStep {
     /// Send [`Engine::outgoing`], then feed bytes from the peer.
     NeedsInput,
-    /// The handshake is complete; send what is in [`Engine::outgoing`]. In the client role that
-    /// is the last flight: before it leaves, the certificate must have been approved.
+    /// The peer's certificate and its handshake signature have been received: tell the decision on
+    /// it to [`Engine::approved`]. Until then send nothing of what is in [`Engine::outgoing`]. In
+    /// TLS 1.2 a client comes here in the middle of the handshake, otherwise it is at its end.
+    NeedsApproval,
+    /// The handshake is complete; send what is in [`Engine::outgoing`].
     Complete,
+}
+
+/// The decision on the peer's certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Approval {
+    /// It is not known yet.
+    Pending,
+    Due,
+    Decided,
 }
 
 impl Engine {
@@ -69,6 +82,10 @@ impl Engine {
             UnbufferedClientConnection::new(setup.config.clone(), name)
         })
         .map_err(|error| failure::from_rustls(error, None))?;
+        if let Some(sessions) = context.as_mut().and_then(|context| context.sessions.as_mut()) {
+            // A suite is there before the peer has said anything if a ticket of it is offered.
+            sessions.hello_made(connection.negotiated_cipher_suite().is_some());
+        }
         Ok(Self::new(Connection::Client(connection), setup.mode != Mode::Reject, context))
     }
 
@@ -90,7 +107,7 @@ impl Engine {
             hooked,
             report: None,
             context,
-            approval_pending: true,
+            approval: Approval::Pending,
             heard_from_peer: false,
             peer_closed: false,
             close_notify_sent: false,
@@ -98,16 +115,23 @@ impl Engine {
         }
     }
 
-    /// Goes as far as the bytes received allow.
+    /// Goes as far as the bytes received allow, and no further than to the decision on the peer's
+    /// certificate: an error in what comes behind it would send an alert after our last flight.
     pub fn advance_handshake(&mut self) -> Result<HandshakeStep> {
         loop {
+            if self.approval_is_due() {
+                return Ok(HandshakeStep::NeedsApproval);
+            }
             let mut early = std::mem::take(&mut self.early_plaintext);
             let step = self.process(&mut |bytes| early.push(bytes), Want::Handshake);
             self.early_plaintext = early;
             match step? {
                 // A server may speak at once; there may be more of the handshake to send.
                 Step::Again | Step::Plaintext(_) => {}
+                // The peer may have had the last word.
+                Step::Blocked if self.approval_is_due() => return Ok(HandshakeStep::NeedsApproval),
                 Step::Blocked if !self.connection.common().is_handshaking() => {
+                    self.settle_sessions();
                     return Ok(HandshakeStep::Complete);
                 }
                 Step::Blocked if self.peer_closed => {
@@ -171,6 +195,7 @@ impl Engine {
     /// without completing one.
     pub fn receive_space(&mut self, limit: usize) -> Result<&mut [u8]> {
         if self.incoming.len() >= INCOMING_LIMIT {
+            self.forget_sessions(Failure::Protocol);
             return Err(self.fail(Error::new(
                 Code::PROTOCOL,
                 "peer sent a handshake message in too many pieces",
@@ -193,27 +218,45 @@ impl Engine {
         self.heard_from_peer
     }
 
-    /// Whether the peer's certificate has to be approved before anything else is sent: true once,
-    /// when the certificate and the handshake signature have been received. In TLS 1.2 that is in
-    /// the middle of the handshake, in TLS 1.3 at its end.
-    pub fn approval_is_due(&mut self, step: HandshakeStep) -> bool {
-        let is_tls12 =
-            self.connection.common().protocol_version() == Some(rustls::ProtocolVersion::TLSv1_2);
-        // A server verifies the client's certificate before it has the signature.
-        let is_client = matches!(self.connection, Connection::Client(_));
-        let due =
-            step == HandshakeStep::Complete || (is_tls12 && is_client && self.report.is_some());
-        self.approval_pending && due
+    /// Records the decision on the peer's certificate. A refusal is final, and what the engine had
+    /// ready for the peer is dropped.
+    pub fn approved(&mut self, verdict: Result<()>) -> Result<()> {
+        self.approval = Approval::Decided;
+        match verdict {
+            Ok(()) => {
+                self.settle_sessions();
+                Ok(())
+            }
+            Err(error) => {
+                self.outgoing.consume(self.outgoing.len());
+                if error.code.category() == Category::Certificate {
+                    self.forget_sessions(Failure::Refused);
+                }
+                Err(self.fail(error))
+            }
+        }
     }
 
-    /// Records the decision on the certificate. A refusal is final, and what the engine had ready
-    /// for the peer is dropped.
-    pub fn approved(&mut self, verdict: Result<()>) -> Result<()> {
-        self.approval_pending = false;
-        verdict.map_err(|error| {
-            self.outgoing.consume(self.outgoing.len());
-            self.fail(error)
-        })
+    /// Whether the ClientHello that is about to leave offers a session.
+    pub fn offers_session(&self) -> bool {
+        let context = self.context.as_ref();
+        context.and_then(|context| context.sessions.as_ref()).is_some_and(Sessions::offers_one)
+    }
+
+    /// An earlier session was resumed; known before the certificate is approved.
+    pub fn has_resumed(&self) -> bool {
+        self.connection.common().handshake_kind() == Some(HandshakeKind::Resumed)
+    }
+
+    /// Whose sessions this connection's are, after the handshake; `None` if it keeps none.
+    pub fn session_family(&self) -> Option<Family> {
+        let sessions = self.context.as_ref()?.sessions.as_ref()?;
+        Some(sessions.family().clone())
+    }
+
+    /// Between [`HandshakeStep::NeedsApproval`] and the decision: nothing may be sent.
+    pub fn awaits_approval(&self) -> bool {
+        self.approval == Approval::Due
     }
 
     /// Ciphertext received and not yet processed.
@@ -296,7 +339,7 @@ impl Engine {
                 .replace("TLS13_", "TLS_"),
             group: group.map_or(0, u16::from),
             group_name: group.and_then(|group| group.as_str()).unwrap_or("").to_owned(),
-            resumed: common.handshake_kind() == Some(HandshakeKind::Resumed),
+            resumed: self.has_resumed(),
             alpn: common.alpn_protocol().unwrap_or_default().to_vec(),
             server_name: match &self.connection {
                 Connection::Client(_) => None,
@@ -307,6 +350,20 @@ impl Engine {
                 }
             },
         }
+    }
+
+    /// Whether the peer's certificate has to be approved before anything else is sent: from when
+    /// its handshake signature has been checked until the decision.
+    fn approval_is_due(&mut self) -> bool {
+        let common = self.connection.common();
+        let is_tls12 = common.protocol_version() == Some(rustls::ProtocolVersion::TLSv1_2);
+        // A server verifies the client's certificate before it has the signature.
+        let is_verified =
+            is_tls12 && self.report.is_some() && matches!(self.connection, Connection::Client(_));
+        if self.approval == Approval::Pending && (is_verified || !common.is_handshaking()) {
+            self.approval = Approval::Due;
+        }
+        self.approval == Approval::Due
     }
 
     /// Remembers the first failure: after it the engine answers nothing else.
@@ -337,6 +394,11 @@ impl Engine {
             }
         });
         self.discard(discard);
+        let plaintext = match outcome {
+            Ok(Outcome::Step(Step::Plaintext(count))) => count,
+            _ => 0,
+        };
+        self.measure_sessions(discard.saturating_sub(plaintext));
         // What is shared has no connection of its own: it leaves what it knows with the thread.
         if let Some(report) = verifier::take_report() {
             self.report = Some(report);
@@ -372,9 +434,38 @@ impl Engine {
                     error = failure::with_unmet_demand(error, why);
                 }
                 self.queue_alert();
+                self.forget_sessions(Failure::Protocol);
                 Err(self.fail(error))
             }
             Err(Refusal::Ours(error)) => Err(self.fail(error)),
+        }
+    }
+
+    /// What was learned is good from now on, if the handshake is complete and approved.
+    fn settle_sessions(&mut self) {
+        let resumed = self.has_resumed();
+        if let Some(sessions) = sessions(&mut self.context)
+            && self.approval == Approval::Decided
+            && !self.connection.common().is_handshaking()
+        {
+            sessions.established(resumed);
+        }
+    }
+
+    /// Says how many bytes the sessions can take that `processed` bytes of the peer's have brought.
+    fn measure_sessions(&mut self, processed: usize) {
+        let Some(sessions) = sessions(&mut self.context).filter(|sessions| sessions.has_news())
+        else {
+            return;
+        };
+        let chain = self.connection.common().peer_certificates().unwrap_or_default();
+        let chain: usize = chain.iter().map(|certificate| certificate.len()).sum();
+        sessions.learned_from(processed + chain);
+    }
+
+    fn forget_sessions(&mut self, failure: Failure) {
+        if let Some(sessions) = sessions(&mut self.context) {
+            sessions.failed(failure);
         }
     }
 
@@ -387,24 +478,36 @@ impl Engine {
         }
     }
 
-    /// After an error rustls has the alert ready at the next call, and nothing else.
+    /// After an error rustls still has what it had ready, such as a server's hello, and behind it the
+    /// alert. In TLS 1.2 that may be a client's last flight, as far as that was made: a certificate in
+    /// it must not leave before the server's has been approved, and then nothing does.
     fn queue_alert(&mut self) {
-        let input = self.incoming.readable_mut();
-        let (discard, _) = match &mut self.connection {
-            Connection::Client(connection) => handle(
-                connection.process_tls_records(input),
-                &mut self.outgoing,
-                &mut |_| {},
-                Want::Handshake,
-            ),
-            Connection::Server(connection) => handle(
-                connection.process_tls_records(input),
-                &mut self.outgoing,
-                &mut |_| {},
-                Want::Handshake,
-            ),
-        };
-        self.discard(discard);
+        let is_tls12 =
+            self.connection.common().protocol_version() == Some(rustls::ProtocolVersion::TLSv1_2);
+        let is_client = matches!(self.connection, Connection::Client(_));
+        let is_secret = is_client && is_tls12 && self.approval != Approval::Decided;
+        for _ in 0..LAST_WORDS {
+            let mut record = Buffer::new();
+            let (input, sink) = (self.incoming.readable_mut(), &mut |_: &[u8]| {});
+            let (discard, outcome) = match &mut self.connection {
+                Connection::Client(connection) => {
+                    let status = connection.process_tls_records(input);
+                    handle(status, &mut record, sink, Want::Handshake)
+                }
+                Connection::Server(connection) => {
+                    let status = connection.process_tls_records(input);
+                    handle(status, &mut record, sink, Want::Handshake)
+                }
+            };
+            self.discard(discard);
+            if is_secret && record.readable().first() != Some(&ALERT) {
+                return;
+            }
+            self.outgoing.push(record.readable());
+            if !matches!(outcome, Ok(Outcome::Step(Step::Again))) {
+                return;
+            }
+        }
     }
 
     fn discard(&mut self, count: usize) {
@@ -479,6 +582,10 @@ enum Outcome {
 enum Refusal {
     Rustls(rustls::Error),
     Ours(Error),
+}
+
+fn sessions(context: &mut Option<Box<Context>>) -> Option<&mut Sessions> {
+    context.as_mut()?.sessions.as_mut()
 }
 
 /// Handles one state; answers how many bytes of the input are used up.
@@ -599,6 +706,10 @@ fn keys_exhausted() -> Error {
     )
 }
 
+/// More pieces than rustls ever has ready.
+const LAST_WORDS: usize = 64;
+/// The type of a record that holds an alert.
+const ALERT: u8 = 21;
 const RECORD_HEADER: usize = 5;
 const MAX_FRAGMENT: usize = 16 * 1024;
 /// Header, explicit nonce, tag and content type, rounded up.

@@ -15,5 +15,6 @@ pub mod parameters;
 pub mod program;
 pub mod server;
 pub mod server_certificate;
+pub mod sessions;
 pub mod signer;
 pub mod suites;

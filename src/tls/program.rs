@@ -21,10 +21,16 @@ pub struct Program {
     time: Duration,
 }
 
+/// The issuers' names in DER in, the choice out.
+pub type ChooseCall = Arc<dyn Fn(&[&[u8]]) -> Choice + Send + Sync>;
+
+/// The scheme and the message in, the signature out.
+pub type SignCall = Arc<dyn Fn(u16, &[u8]) -> Signed + Send + Sync>;
+
 /// The hook that chooses a client certificate.
 #[derive(Clone)]
 pub struct AuthRequestHook {
-    pub call: Arc<dyn Fn(&[&[u8]]) -> Choice + Send + Sync>,
+    pub call: ChooseCall,
     /// The program's function and its argument as numbers, for a program that asks for them.
     pub function: usize,
     pub argument: usize,
@@ -40,7 +46,7 @@ pub struct Choice {
 /// Signs in the place of a private key.
 #[derive(Clone)]
 pub struct SignatureHook {
-    pub call: Arc<dyn Fn(u16, &[u8]) -> Signed + Send + Sync>,
+    pub call: SignCall,
     pub function: usize,
     pub argument: usize,
 }

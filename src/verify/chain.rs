@@ -8,15 +8,19 @@ use std::time::Duration;
 use rustls::RootCertStore;
 use rustls::crypto::WebPkiSupportedAlgorithms;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use webpki::{EndEntityCert, ExtendedKeyUsageValidator, KeyPurposeIdIter, KeyUsage};
+use webpki::{
+    EndEntityCert, ExtendedKeyUsageValidator, KeyPurposeIdIter, KeyUsage, RevocationOptions,
+    VerifiedPath,
+};
 
-use super::facts::{Facts, rsa_bits_of};
+use super::facts::Facts;
 use super::report::{
     CAUSE_ISSUER_UNKNOWN, CAUSE_MALFORMED, CAUSE_NAME, CAUSE_REVOKED, CAUSE_SIGNATURE, CAUSE_USAGE,
     CAUSE_WEAK_KEY, Finding,
 };
+use super::revocation::{Lists, Revocation};
 use super::signature::is_signed_by;
-use super::text::{NAME_LIMIT, escape};
+use super::strength;
 
 /// What one chain is examined against.
 pub(super) struct Examination<'a> {
@@ -25,7 +29,9 @@ pub(super) struct Examination<'a> {
     pub(super) chain: &'a [CertificateDer<'a>],
     pub(super) subject: Subject<'a>,
     pub(super) purpose: Purpose,
-    pub(super) now: UnixTime,
+    /// In Unix seconds.
+    pub(super) now: i64,
+    pub(super) lists: &'a Lists,
     /// The facts of the leaf, if it can be read at all.
     pub(super) facts: Option<&'a Facts>,
 }
@@ -59,12 +65,14 @@ impl Examination<'_> {
         let mut findings = Vec::new();
         if let Some(facts) = self.facts {
             self.check_dates(facts, &mut findings);
-            check_key(facts, &mut findings);
+            findings.extend(strength::check_key(facts, "certificate", self.supported));
         }
         match EndEntityCert::try_from(leaf) {
             Ok(entity) => {
                 self.check_name(&entity, &mut findings);
-                self.check_path(&entity, &mut findings);
+                if !self.check_path(&entity, &mut findings) {
+                    self.look_at_untrusted(&mut findings);
+                }
             }
             Err(error) => {
                 findings.push(self.unreadable(leaf, &error));
@@ -79,13 +87,14 @@ impl Examination<'_> {
                     Some(facts) => self.check_issuer_alone(facts, &mut findings),
                     None => findings.push(self.unknown_issuer()),
                 }
+                self.look_at_untrusted(&mut findings);
             }
         }
         findings
     }
 
     fn check_dates(&self, facts: &Facts, findings: &mut Vec<Finding>) {
-        let now = seconds(self.now);
+        let now = self.now;
         if now > facts.not_after {
             findings.push(Finding::expired("certificate", facts.not_after, now));
         }
@@ -118,7 +127,8 @@ impl Examination<'_> {
         }
     }
 
-    fn check_path(&self, entity: &EndEntityCert<'_>, findings: &mut Vec<Finding>) {
+    /// Whether some path leads to a trusted certificate, when usage and dates are set aside.
+    fn check_path(&self, entity: &EndEntityCert<'_>, findings: &mut Vec<Finding>) -> bool {
         // The leaf's own dates have been looked at, so that they need not hide anything else.
         let (earliest, latest) = match self.facts {
             Some(facts) if facts.not_before <= facts.not_after => {
@@ -126,20 +136,28 @@ impl Examination<'_> {
             }
             _ => (i64::MIN, i64::MAX),
         };
-        let mut time = seconds(self.now).clamp(earliest, latest);
+        let mut time = self.now.clamp(earliest, latest);
         let mut any_usage = false;
         for _ in 0..ATTEMPTS {
-            let Err(error) = self.verify(entity, time, any_usage) else { return };
+            let Err(error) = self.verify(entity, time, any_usage, None) else {
+                self.check_revocation(entity, time, any_usage, findings);
+                return true;
+            };
             match error {
                 webpki::Error::CertExpired { not_after, .. } => {
                     time = seconds(not_after);
-                    let what = self.dated(|facts| facts.not_after == time);
-                    findings.push(Finding::expired(&what, time, seconds(self.now)));
+                    // Not if only the leaf's own dates have led away from now.
+                    if time < self.now {
+                        let what = self.dated(|facts| facts.not_after == time);
+                        findings.push(Finding::expired(&what, time, self.now));
+                    }
                 }
                 webpki::Error::CertNotValidYet { not_before, .. } => {
                     time = seconds(not_before);
-                    let what = self.dated(|facts| facts.not_before == time);
-                    findings.push(Finding::not_yet_valid(&what, time, seconds(self.now)));
+                    if time > self.now {
+                        let what = self.dated(|facts| facts.not_before == time);
+                        findings.push(Finding::not_yet_valid(&what, time, self.now));
+                    }
                 }
                 webpki::Error::RequiredEkuNotFoundContext(_) | webpki::Error::EmptyEkuExtension
                     if !any_usage =>
@@ -153,17 +171,62 @@ impl Examination<'_> {
                         Some(facts) => self.check_issuer_alone(facts, findings),
                         None => findings.push(self.unknown_issuer()),
                     }
-                    return;
+                    return false;
                 }
                 error => {
                     findings.push(self.refused(&error));
-                    return;
+                    return false;
                 }
             }
             if time < earliest || time > latest {
-                return;
+                break;
             }
         }
+        // Nobody has said yet that a trusted certificate leads here, whatever the dates.
+        findings.push(Finding::new(
+            CAUSE_ISSUER_UNKNOWN,
+            "the certificates of the chain were never valid all at once, so that no trusted one \
+             vouches for it",
+        ));
+        false
+    }
+
+    fn check_revocation(
+        &self,
+        entity: &EndEntityCert<'_>,
+        time: i64,
+        any_usage: bool,
+        findings: &mut Vec<Finding>,
+    ) {
+        let verify =
+            |options: RevocationOptions<'_>| self.verify(entity, time, any_usage, Some(options));
+        findings.extend(self.revocation(|revocation| revocation.of_trusted(verify)).flatten());
+    }
+
+    /// What can be said of a chain to which no trusted certificate leads.
+    fn look_at_untrusted(&self, findings: &mut Vec<Finding>) {
+        let others: Vec<_> = self.others().collect();
+        let weak =
+            self.facts.and_then(|leaf| strength::check_upwards(leaf, &others, self.supported));
+        // webpki may have said the same.
+        if let Some(weak) = weak.filter(|weak| findings.iter().all(|one| one.text != weak.text)) {
+            findings.push(weak);
+        }
+        findings.extend(self.revocation(|revocation| revocation.of_untrusted()));
+    }
+
+    fn revocation<T>(&self, look: impl FnOnce(Revocation<'_>) -> T) -> Option<T> {
+        if self.lists.is_empty() {
+            return None;
+        }
+        let others: Vec<_> = self.others().collect();
+        let (lists, leaf, supported) = (self.lists, self.facts, self.supported);
+        let trusted = |issuer: &[u8]| {
+            let named = self.roots.roots.iter().filter(|root| root.subject.as_ref() == issuer);
+            named.map(webpki::spki_for_anchor).collect()
+        };
+        let (others, trusted, now) = (&others[..], &trusted, self.now);
+        Some(look(Revocation { lists, leaf, others, trusted, supported, now }))
     }
 
     fn verify(
@@ -171,19 +234,23 @@ impl Examination<'_> {
         entity: &EndEntityCert<'_>,
         time: i64,
         any_usage: bool,
+        revocation: Option<RevocationOptions<'_>>,
     ) -> Result<(), webpki::Error> {
         let (all, roots) = (self.supported.all, &self.roots.roots);
         let intermediates = self.chain.get(1..).unwrap_or_default();
         let time = Duration::from_secs(u64::try_from(time).unwrap_or(0));
         let time = UnixTime::since_unix_epoch(time);
+        let path: Option<&dyn Fn(&VerifiedPath<'_>) -> _> = Some(&check_key_usage);
         match any_usage {
-            true => entity.verify_for_usage(all, roots, intermediates, time, AnyUsage, None, None),
+            true => {
+                entity.verify_for_usage(all, roots, intermediates, time, AnyUsage, revocation, None)
+            }
             false => {
                 let usage = match self.purpose {
                     Purpose::Server => KeyUsage::server_auth(),
                     Purpose::Client => KeyUsage::client_auth(),
                 };
-                entity.verify_for_usage(all, roots, intermediates, time, usage, None, None)
+                entity.verify_for_usage(all, roots, intermediates, time, usage, revocation, path)
             }
         }
         .map(|_| ())
@@ -217,18 +284,14 @@ impl Examination<'_> {
         match error {
             E::UnknownIssuer => self.unknown_issuer(),
             E::InvalidSignatureForPublicKey => self.wrong_signature(),
-            E::UnsupportedSignatureAlgorithmContext(context) => Finding::new(
-                CAUSE_WEAK_KEY,
-                format!(
-                    "a certificate in the chain is signed with {}, which is not accepted",
-                    algorithm(&context.signature_algorithm_id)
-                ),
-            ),
+            E::UnsupportedSignatureAlgorithmContext(context) => {
+                self.weak_signature(strength::object(&context.signature_algorithm_id))
+            }
             E::UnsupportedSignatureAlgorithmForPublicKeyContext(context) => Finding::new(
                 CAUSE_WEAK_KEY,
                 format!(
                     "a certificate in the chain is signed with {} by a key of another kind",
-                    algorithm(&context.signature_algorithm_id)
+                    strength::signature_kind(strength::object(&context.signature_algorithm_id))
                 ),
             ),
             E::CertRevoked => Finding::new(CAUSE_REVOKED, "certificate has been revoked"),
@@ -238,7 +301,8 @@ impl Examination<'_> {
             ),
             E::EndEntityUsedAsCa => Finding::new(
                 CAUSE_ISSUER_UNKNOWN,
-                "a certificate in the chain was issued by one that is not a CA certificate",
+                "a certificate in the chain was issued by one that is not a CA certificate, or not one \
+                 for that (key usage)",
             ),
             E::PathLenConstraintViolated => Finding::new(
                 CAUSE_ISSUER_UNKNOWN,
@@ -310,11 +374,8 @@ impl Examination<'_> {
             return Finding::new(CAUSE_SIGNATURE, "a signature in the chain is wrong");
         };
         let others: Vec<_> = self.others().collect();
-        if let Some(bits) = self.weak_issuer(leaf, &others) {
-            return Finding::new(
-                CAUSE_WEAK_KEY,
-                format!("a CA of the chain has an RSA key of {bits} bits; {RSA_MINIMUM}"),
-            );
+        if let Some(finding) = self.weak_issuer(leaf, &others) {
+            return finding;
         }
         let mut top = leaf;
         for _ in 0..WALK_LIMIT {
@@ -347,16 +408,28 @@ impl Examination<'_> {
         )
     }
 
-    fn weak_issuer(&self, leaf: &Facts, others: &[Facts]) -> Option<usize> {
+    fn weak_issuer(&self, leaf: &Facts, others: &[Facts]) -> Option<Finding> {
         let issuers: Vec<_> = others.iter().chain([leaf]).map(|facts| &facts.issuer_der).collect();
-        let roots = self
-            .roots
-            .roots
-            .iter()
-            .filter(|root| issuers.iter().any(|issuer| issuer[..] == *root.subject.as_ref()))
-            .filter_map(|root| rsa_bits_of(&webpki::spki_for_anchor(root)));
-        let intermediates = others.iter().filter_map(|other| other.rsa_bits);
-        roots.chain(intermediates).find(|&bits| bits < RSA_MINIMUM_BITS)
+        let roots = self.roots.roots.iter();
+        let named =
+            roots.filter(|root| issuers.iter().any(|issuer| issuer[..] == *root.subject.as_ref()));
+        strength::weak_issuer(named.map(webpki::spki_for_anchor), others)
+    }
+
+    /// What a certificate says of itself by its own signature counts for nothing, so a weak one is
+    /// no worse than none.
+    fn weak_signature(&self, algorithm: &[u8]) -> Finding {
+        match self.facts.filter(|leaf| leaf.is_self_issued()) {
+            Some(leaf) if leaf.signed.algorithm == algorithm => Finding::new(
+                CAUSE_ISSUER_UNKNOWN,
+                format!(
+                    "certificate is self-signed with {}, which cannot be verified, not even if it \
+                     is trusted: have a new one made",
+                    strength::signature_kind(algorithm)
+                ),
+            ),
+            _ => strength::weak_signature(algorithm),
+        }
     }
 
     fn wrong_usage(&self) -> Finding {
@@ -487,12 +560,15 @@ impl ExtendedKeyUsageValidator for AnyUsage {
     }
 }
 
-fn check_key(facts: &Facts, findings: &mut Vec<Finding>) {
-    if let Some(bits) = facts.rsa_bits.filter(|&bits| bits < RSA_MINIMUM_BITS) {
-        findings.push(Finding::new(
-            CAUSE_WEAK_KEY,
-            format!("certificate has an RSA key of {bits} bits; {RSA_MINIMUM}"),
-        ));
+/// webpki does not look at it: a CA certificate whose key is meant for something else, such as
+/// revocation lists alone, issues nothing.
+fn check_key_usage(path: &VerifiedPath<'_>) -> Result<(), webpki::Error> {
+    let may_sign = |der: CertificateDer<'_>| {
+        Facts::parse(&der).is_some_and(|facts| facts.may_sign_certificates)
+    };
+    match path.intermediate_certificates().all(|issuer| may_sign(issuer.der())) {
+        true => Ok(()),
+        false => Err(webpki::Error::EndEntityUsedAsCa),
     }
 }
 
@@ -504,21 +580,6 @@ fn no_name() -> Finding {
     )
 }
 
-/// The name of a signature algorithm, from the DER of its identifier.
-fn algorithm(identifier: &[u8]) -> String {
-    let object = match identifier {
-        [6, length, rest @ ..] => rest.get(..usize::from(*length)).unwrap_or(rest),
-        other => other,
-    };
-    match object {
-        [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 4] => "MD5 and RSA".to_owned(),
-        [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 5] => "SHA-1 and RSA".to_owned(),
-        [0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 1] => "SHA-1 and ECDSA".to_owned(),
-        [0x2b, 0x65, 0x71] => "Ed448".to_owned(),
-        other => format!("an unknown algorithm ({})", escape(other, NAME_LIMIT)),
-    }
-}
-
 fn seconds(time: UnixTime) -> i64 {
     i64::try_from(time.as_secs()).unwrap_or(i64::MAX)
 }
@@ -527,8 +588,6 @@ const SELF_SIGNED: &str = "certificate is self-signed and not trusted: add it wi
                            ssl_add_trust_pem or ssl_add_trust_file if you expect it";
 const ADD_CA: &str = "add the issuing CA with ssl_add_trust_pem or ssl_add_trust_file if you \
                       expect it";
-const RSA_MINIMUM: &str = "at least 2048 are needed";
-const RSA_MINIMUM_BITS: usize = 2048;
 /// Names of the certificate that a text shows.
 const NAMED: usize = 5;
 /// webpki is asked this often: each time one date or the usage is out of the way.

@@ -28,7 +28,11 @@ pub(super) struct Facts {
     /// What it may be used for, if that is limited.
     pub(super) usage: Option<Usage>,
     pub(super) version: u32,
+    /// As its contents stand in DER.
+    pub(super) serial: Vec<u8>,
     pub(super) rsa_bits: Option<usize>,
+    /// Whether its key usage, if it has one, lets its key sign certificates.
+    pub(super) may_sign_certificates: bool,
     /// Critical extensions that are not among those which everybody knows.
     pub(super) critical: Vec<String>,
     pub(super) key: Vec<u8>,
@@ -82,7 +86,9 @@ impl Facts {
             usage: None,
             // The encoded number is one less.
             version: tbs.version.0.saturating_add(1),
+            serial: tbs.raw_serial().to_vec(),
             rsa_bits: rsa_bits(&tbs.subject_pki),
+            may_sign_certificates: true,
             critical: Vec::new(),
             key: tbs.subject_pki.raw.to_vec(),
             signed: Signed {
@@ -103,6 +109,9 @@ impl Facts {
                         clients: usage.client_auth,
                         text: purposes(usage),
                     });
+                }
+                ParsedExtension::KeyUsage(usage) => {
+                    facts.may_sign_certificates = usage.key_cert_sign();
                 }
                 ParsedExtension::UnsupportedExtension { oid } if extension.critical => {
                     facts.critical.push(escape(oid.to_id_string().as_bytes(), NAME_LIMIT));

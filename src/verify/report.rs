@@ -52,6 +52,10 @@ pub(crate) const CAUSE_PIN: u32 = 0x200;
 /// Revocation lists were given and do not say whether a certificate has been revoked.
 pub(crate) const CAUSE_REVOCATION_UNKNOWN: u32 = 0x400;
 
+/// What no certificate hook can accept: the program itself has ruled out every other key than those
+/// that it pinned, and who has a weak one may be anybody.
+pub(crate) const BEYOND_HOOKS: u32 = CAUSE_PIN | CAUSE_WEAK_KEY;
+
 /// How many names [`Report::presented`] keeps.
 pub(crate) const PRESENTED_LIMIT: usize = 100;
 

@@ -6,7 +6,7 @@ use rustls::crypto::WebPkiSupportedAlgorithms;
 use rustls::pki_types::{CertificateDer, SubjectPublicKeyInfoDer};
 use rustls::{CertificateError, DigitallySignedStruct, PeerMisbehaved, SignatureScheme};
 
-use super::facts::{Facts, public_key};
+use super::facts::{Facts, Signed, public_key};
 
 /// Checks a TLS 1.2 ServerKeyExchange signature with the leaf's bare key.
 pub(super) fn verify_tls12(
@@ -61,8 +61,16 @@ pub(super) fn is_signed_by(
     key: &SubjectPublicKeyInfoDer<'_>,
     supported: &WebPkiSupportedAlgorithms,
 ) -> bool {
+    is_signed_with(&certificate.signed, key, supported)
+}
+
+/// The same for anything that is signed as certificates are.
+pub(super) fn is_signed_with(
+    signed: &Signed,
+    key: &SubjectPublicKeyInfoDer<'_>,
+    supported: &WebPkiSupportedAlgorithms,
+) -> bool {
     let Ok(key) = webpki::RawPublicKeyEntity::try_from(key) else { return false };
-    let signed = &certificate.signed;
     supported
         .all
         .iter()
@@ -76,7 +84,7 @@ pub(super) fn is_signed_by(
 
 /// Whether the DER of an algorithm identifier begins with this object identifier. The parameters
 /// only choose among the hashes of RSA-PSS, and all of those are tried.
-fn names_algorithm(identifier: &[u8], object: &[u8]) -> bool {
+pub(super) fn names_algorithm(identifier: &[u8], object: &[u8]) -> bool {
     match identifier {
         [OBJECT_IDENTIFIER, length, rest @ ..] => {
             usize::from(*length) == object.len() && rest.starts_with(object)

@@ -7,15 +7,19 @@ use std::sync::Arc;
 
 use aws_lc_rs::digest;
 use rustls::RootCertStore;
-use rustls::pki_types::pem::{self, PemObject, SectionKind};
+use rustls::pki_types::pem::{PemObject, SectionKind};
 use rustls::pki_types::{CertificateDer, TrustAnchor};
 
 use super::facts::Facts;
+use super::pem::{damage, describe, without_mark};
+use super::pins::Pins;
+use super::revocation::Lists;
 use crate::error::{Code, Error, Result, quote};
 use crate::sys::{file, process};
 
 /// Trust sources. The default is the built-in list of public roots (webpki-roots); the first
-/// `add_*` call replaces it, later ones add.
+/// `add_*` call replaces it, later ones add. With them goes what narrows them: pins and revocation
+/// lists.
 #[derive(Clone, Default)]
 pub struct Trust {
     /// By their digest, so that order and repetition make no difference to [`Trust::key`].
@@ -25,13 +29,19 @@ pub struct Trust {
     certificates: BTreeMap<[u8; 32], CertificateDer<'static>>,
     /// Why there is nothing in it although something was asked for.
     failed: Option<Error>,
+    pins: Pins,
+    failed_pins: Option<Error>,
+    lists: Lists,
+    failed_lists: Option<Error>,
 }
 
 impl Trust {
-    /// An error if other trust than the built-in roots was asked for and could not be had: a
-    /// program that did not look at that result must not end up believing more than it wanted.
+    /// An error if other trust than the built-in roots, a pin or a revocation list was asked for
+    /// and could not be had: a program that did not look at that result must not end up believing
+    /// more than it wanted.
     pub fn check(&self) -> Result<()> {
-        self.failed.clone().map_or(Ok(()), Err)
+        let failed = [&self.failed, &self.failed_pins, &self.failed_lists];
+        failed.into_iter().flatten().next().cloned().map_or(Ok(()), Err)
     }
 
     /// Whether other trust than the built-in roots was asked for.
@@ -42,8 +52,46 @@ impl Trust {
     /// Remembers that an `add_*` call failed, until one succeeds.
     pub fn note_failure(&mut self, error: &Error) {
         if self.added.is_empty() {
-            let text = format!("the trust that was asked for is missing: {}", error.text);
-            self.failed = Some(Error { text, ..error.clone() });
+            self.failed = Some(missing("the trust", error));
+        }
+    }
+
+    /// Adds pins. That there are none although some were meant is remembered until there are.
+    pub fn add_pins(&mut self, parsed: Result<Pins>) -> Result<()> {
+        match parsed {
+            Ok(pins) => {
+                self.pins.merge(pins);
+                self.failed_pins = None;
+                Ok(())
+            }
+            Err(error) => {
+                if self.pins.is_empty() {
+                    self.failed_pins = Some(missing("the pin", &error));
+                }
+                Err(error)
+            }
+        }
+    }
+
+    pub fn clear_pins(&mut self) {
+        self.pins = Pins::default();
+        self.failed_pins = None;
+    }
+
+    /// Adds revocation lists; a failure as with pins.
+    pub fn add_lists(&mut self, loaded: Result<Lists>) -> Result<()> {
+        match loaded {
+            Ok(lists) => {
+                self.lists.merge(lists);
+                self.failed_lists = None;
+                Ok(())
+            }
+            Err(error) => {
+                if self.lists.is_empty() {
+                    self.failed_lists = Some(missing("the revocation list", &error));
+                }
+                Err(error)
+            }
         }
     }
 
@@ -138,14 +186,30 @@ impl Trust {
         }
     }
 
-    /// A digest of the content: equal trust has an equal key, whatever the order of the calls.
+    /// A digest of the content, pins and revocation lists included: equal trust has an equal key,
+    /// whatever the order of the calls.
     pub fn key(&self) -> [u8; 32] {
         let mut context = digest::Context::new(&digest::SHA256);
-        context.update(if self.added.is_empty() { b"built-in" } else { b"explicit" });
-        for digest in self.added.keys() {
-            context.update(digest);
-        }
+        let mut add = |part: &[u8], digests: &mut dyn Iterator<Item = &[u8; 32]>| {
+            context.update(part);
+            let digests: Vec<_> = digests.collect();
+            // The number keeps the parts apart.
+            context.update(&(digests.len() as u64).to_be_bytes());
+            digests.into_iter().for_each(|digest| context.update(digest));
+        };
+        let roots: &[u8] = if self.added.is_empty() { b"built-in" } else { b"explicit" };
+        add(roots, &mut self.added.keys());
+        add(b"pins", &mut self.pins.digests());
+        add(b"lists", &mut self.lists.digests());
         finish(context)
+    }
+
+    pub(super) fn pins(&self) -> &Pins {
+        &self.pins
+    }
+
+    pub(super) fn lists(&self) -> &Lists {
+        &self.lists
     }
 
     pub(super) fn roots(&self) -> Arc<RootCertStore> {
@@ -156,8 +220,7 @@ impl Trust {
     }
 
     fn add(&mut self, content: &[u8], source: &str) -> Result<()> {
-        // Windows editors put a byte-order mark in front.
-        let content = content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(content);
+        let content = without_mark(content);
         let bad = |what: &str| Err(Error::new(Code::BAD_DATA, format!("{source}: {what}")));
         if Facts::parse(content).is_some() {
             let der = CertificateDer::from(content.to_vec());
@@ -205,6 +268,10 @@ impl Trust {
     }
 }
 
+fn missing(what: &str, error: &Error) -> Error {
+    Error { text: format!("{what} that was asked for is missing: {}", error.text), ..error.clone() }
+}
+
 fn anchor(certificate: &CertificateDer<'_>) -> Option<TrustAnchor<'static>> {
     webpki::anchor_from_trusted_cert(certificate).ok().map(|anchor| anchor.to_owned())
 }
@@ -226,7 +293,7 @@ fn digest_of(anchor: &TrustAnchor<'_>) -> [u8; 32] {
     finish(context)
 }
 
-fn digest(content: &[u8]) -> [u8; 32] {
+pub(super) fn digest(content: &[u8]) -> [u8; 32] {
     let mut context = digest::Context::new(&digest::SHA256);
     context.update(content);
     finish(context)
@@ -236,27 +303,6 @@ fn finish(context: digest::Context) -> [u8; 32] {
     let mut key = [0; 32];
     key.copy_from_slice(context.finish().as_ref());
     key
-}
-
-fn describe(kind: SectionKind) -> &'static str {
-    match kind {
-        SectionKind::RsaPrivateKey | SectionKind::PrivateKey | SectionKind::EcPrivateKey => {
-            "a private key"
-        }
-        SectionKind::PublicKey => "a public key",
-        SectionKind::Crl => "a revocation list",
-        SectionKind::Csr => "a certificate request",
-        _ => "something else",
-    }
-}
-
-fn damage(error: &pem::Error) -> String {
-    match error {
-        pem::Error::MissingSectionEnd { .. } => "it has no END line".to_owned(),
-        pem::Error::IllegalSectionStart { .. } => "its BEGIN line is wrong".to_owned(),
-        pem::Error::Base64Decode(detail) => format!("its base64 is wrong ({detail})"),
-        error => quote(error.to_string().as_bytes()),
-    }
 }
 
 /// What a file without any PEM block that we know may be.
@@ -395,7 +441,7 @@ mod tests {
 
     #[test]
     fn a_directory_is_trusted_with_its_files_and_links_and_nothing_below() {
-        let directory = Directory::new();
+        let directory = Directory::temporary();
         let path = |name: &str| directory.0.join(name);
         let error = Trust::default().add_directory(&directory.0).unwrap_err();
         assert_eq!(error.code, Code::BAD_DATA);

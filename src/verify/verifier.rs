@@ -3,7 +3,6 @@
 use std::cell::Cell;
 use std::sync::Arc;
 
-use ::aws_lc_rs::digest;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{WebPkiSupportedAlgorithms, aws_lc_rs};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
@@ -15,12 +14,15 @@ use rustls::{
 use super::chain::Examination;
 pub use super::chain::{Purpose, Subject};
 use super::facts::{Facts, public_key};
+use super::pins::Pins;
 use super::report::{
     CAUSE_EXPIRED, CAUSE_ISSUER_UNKNOWN, CAUSE_MALFORMED, CAUSE_NAME, CAUSE_NOT_YET_VALID,
-    CAUSE_REVOKED, CAUSE_SIGNATURE, CAUSE_USAGE, PRESENTED_LIMIT, Report, conclude, main_cause,
+    CAUSE_PIN, CAUSE_REVOCATION_UNKNOWN, CAUSE_REVOKED, CAUSE_SIGNATURE, CAUSE_USAGE,
+    PRESENTED_LIMIT, Report, conclude, main_cause,
 };
+use super::revocation::Lists;
 use super::signature::{verify_tls12, verify_tls13};
-use super::trust::Trust;
+use super::trust::{Trust, digest};
 use crate::error::{Code, Error, Result};
 
 /// Who decides about a chain that is not trusted.
@@ -42,6 +44,8 @@ pub struct Verifier {
     supported: WebPkiSupportedAlgorithms,
     mode: Mode,
     purpose: Purpose,
+    pins: Pins,
+    lists: Lists,
 }
 
 impl Verifier {
@@ -52,6 +56,7 @@ impl Verifier {
 
     pub fn of(purpose: Purpose, trust: &Trust, mode: Mode) -> Result<Self> {
         let supported = aws_lc_rs::default_provider().signature_verification_algorithms;
+        let (pins, lists) = (trust.pins().clone(), trust.lists().clone());
         let roots = match purpose {
             // The built-in ones vouch for servers only.
             Purpose::Client if !trust.is_explicit() => Arc::new(RootCertStore::empty()),
@@ -59,7 +64,7 @@ impl Verifier {
         };
         match purpose == Purpose::Server && roots.is_empty() {
             true => Err(Error::internal("there are no trusted certificates")),
-            false => Ok(Self { roots, supported, mode, purpose }),
+            false => Ok(Self { roots, supported, mode, purpose, pins, lists }),
         }
     }
 
@@ -75,6 +80,16 @@ impl Verifier {
         subject: impl Into<Subject<'a>>,
         now: UnixTime,
     ) -> Report {
+        self.examine_at(chain, subject, i64::try_from(now.as_secs()).unwrap_or(i64::MAX))
+    }
+
+    /// The same at any time in Unix seconds.
+    pub fn examine_at<'a>(
+        &self,
+        chain: &[CertificateDer<'_>],
+        subject: impl Into<Subject<'a>>,
+        now: i64,
+    ) -> Report {
         let subject = subject.into();
         let (expected, of_names) = match subject {
             Subject::Named(name) => (Some(name.to_str().into_owned()), CAUSE_NAME),
@@ -83,7 +98,10 @@ impl Verifier {
         };
         let mut report = Report {
             // Of an empty chain.
-            causes: CAUSE_MALFORMED | CAUSE_ISSUER_UNKNOWN | of_names,
+            causes: CAUSE_MALFORMED
+                | CAUSE_ISSUER_UNKNOWN
+                | of_names
+                | if self.pins.is_empty() { 0 } else { CAUSE_PIN },
             expected,
             presented: Vec::new(),
             subject: String::new(),
@@ -106,14 +124,15 @@ impl Verifier {
             report.issuer.clone_from(&facts.issuer);
             (report.not_before, report.not_after) = (facts.not_before, facts.not_after);
         }
-        if let Some(key) = public_key(leaf) {
-            let digest = digest::digest(&digest::SHA256, &key);
-            report.spki_sha256.copy_from_slice(digest.as_ref());
-        }
-        let (roots, supported) = (&*self.roots, &self.supported);
+        let key = public_key(leaf).map(|key| digest(&key));
+        report.spki_sha256 = key.unwrap_or_default();
+        let (roots, supported, lists) = (&*self.roots, &self.supported, &self.lists);
         let (purpose, facts) = (self.purpose, facts.as_ref());
-        let examination = Examination { roots, supported, chain, subject, purpose, now, facts };
-        (report.causes, report.error) = conclude(examination.findings(leaf));
+        let examination =
+            Examination { roots, supported, chain, subject, purpose, now, lists, facts };
+        let mut findings = examination.findings(leaf);
+        findings.extend(self.pins.check(key.as_ref()));
+        (report.causes, report.error) = conclude(findings);
         report
     }
 }
@@ -230,6 +249,7 @@ fn refusal(report: &Report, error: &Error) -> CertificateError {
         Some(CAUSE_SIGNATURE) => CertificateError::BadSignature,
         Some(CAUSE_ISSUER_UNKNOWN) => CertificateError::UnknownIssuer,
         Some(CAUSE_REVOKED) => CertificateError::Revoked,
+        Some(CAUSE_REVOCATION_UNKNOWN) => CertificateError::UnknownRevocationStatus,
         Some(CAUSE_EXPIRED) => CertificateError::Expired,
         Some(CAUSE_NOT_YET_VALID) => CertificateError::NotValidYet,
         Some(CAUSE_NAME) => CertificateError::NotValidForName,

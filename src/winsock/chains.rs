@@ -13,7 +13,7 @@ use crate::verify::name::PeerName;
 use crate::verify::path::upwards;
 use crate::verify::report::{
     CAUSE_EXPIRED, CAUSE_ISSUER_UNKNOWN, CAUSE_MALFORMED, CAUSE_NAME, CAUSE_NOT_YET_VALID,
-    CAUSE_REVOKED, CAUSE_SIGNATURE, CAUSE_USAGE, CAUSE_WEAK_KEY,
+    CAUSE_REVOCATION_UNKNOWN, CAUSE_REVOKED, CAUSE_SIGNATURE, CAUSE_USAGE, CAUSE_WEAK_KEY,
 };
 use crate::verify::trust::Trust;
 use crate::verify::verifier::{Mode, Verifier};
@@ -153,7 +153,7 @@ impl Chain {
         if has(CAUSE_USAGE) && wants_server || wants_other {
             leaf |= CERT_TRUST_IS_NOT_VALID_FOR_USAGE;
         }
-        if request.checks_revocation {
+        if request.checks_revocation || has(CAUSE_REVOCATION_UNKNOWN) {
             leaf |= CERT_TRUST_REVOCATION_STATUS_UNKNOWN;
         }
         let mut top = 0;

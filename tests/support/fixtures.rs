@@ -64,10 +64,11 @@ impl ResolvesServerCert for Always {
 }
 
 /// A new directory that goes with what is in it.
-struct Directory(PathBuf);
+pub struct Directory(PathBuf);
 
 impl Directory {
-    fn new() -> Self {
+    #[allow(clippy::new_without_default)]
+    pub fn new() -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let name = format!("sslsock-fixtures-{}-{number}", std::process::id());
@@ -76,10 +77,23 @@ impl Directory {
         Self(directory)
     }
 
-    fn openssl(&self, arguments: &[&str]) -> String {
+    pub fn openssl(&self, arguments: &[&str]) -> String {
         let output = Command::new("openssl").args(arguments).current_dir(&self.0).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// With arguments that are written as in a shell, without quotes.
+    pub fn run(&self, arguments: &str) {
+        self.openssl(&arguments.split_whitespace().collect::<Vec<_>>());
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
+    pub fn bytes(&self, name: &str) -> Vec<u8> {
+        std::fs::read(self.0.join(name)).unwrap()
     }
 
     fn read(&self, name: &str) -> String {

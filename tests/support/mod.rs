@@ -8,9 +8,13 @@
 pub mod dead;
 pub mod explicit;
 pub mod fixtures;
+pub mod hello;
+pub mod hooks;
 pub mod look;
 pub mod pki;
 pub mod records;
+pub mod resuming;
+pub mod tap;
 pub mod wire;
 
 use std::ffi::{CString, c_void};
@@ -62,6 +66,16 @@ impl Handle {
         let added = unsafe { trust::ssl_add_trust_pem(self.0, pem.as_ptr().cast(), pem.len()) };
         assert_eq!(added, 0);
         self
+    }
+
+    /// What ssl_complete_validation answers.
+    pub fn complete(&self, result: i32) -> Outcome {
+        self.checked(session::ssl_complete_validation(self.0, result))
+    }
+
+    /// What ssl_cancel_handshake answers.
+    pub fn cancel(&self) -> Outcome {
+        self.checked(session::ssl_cancel_handshake(self.0))
     }
 
     pub fn timeout(self, which: u32, ms: u32) -> Self {

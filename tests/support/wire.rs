@@ -239,12 +239,15 @@ impl Wire {
     ) -> Served {
         let mut server = ServerConnection::new(config).unwrap();
         server.writer().write_all(greeting).unwrap();
-        let mut served = Served { plaintext: Vec::new(), error: None };
+        let mut served = Served { plaintext: Vec::new(), client_chain: Vec::new(), error: None };
         let mut heard = !hello.is_empty();
         server.read_tls(&mut &*hello).unwrap();
         loop {
             if heard && let Err(error) = server.process_new_packets() {
                 served.error = Some(error);
+            }
+            if let Some(chain) = server.peer_certificates() {
+                served.client_chain = chain.iter().map(|one| one.to_vec()).collect();
             }
             let mut received = Vec::new();
             // Would block, when everything has been read; the end shows below.
@@ -272,9 +275,11 @@ impl Wire {
 }
 
 /// What a TLS server has seen of a connection.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Served {
     pub plaintext: Vec<u8>,
+    /// What the client has shown, in DER.
+    pub client_chain: Vec<Vec<u8>>,
     pub error: Option<rustls::Error>,
 }
 

@@ -69,9 +69,10 @@ impl<'a> PrivateKey<'a> {
 
     /// Borrows: nothing is copied that would have to be wiped.
     fn der(&self) -> Option<PrivateKeyDer<'_>> {
-        // It looks at the first bytes alone, and takes some encrypted keys for others.
+        // It looks at the first bytes alone, and takes other files for keys.
         let bytes = self.bytes();
-        (!is_encrypted(bytes)).then(|| PrivateKeyDer::try_from(bytes).ok()).flatten()
+        let is_other = is_encrypted(bytes) || is_pkcs12(bytes);
+        if is_other { None } else { PrivateKeyDer::try_from(bytes).ok() }
     }
 
     pub fn with_der<T>(&self, look: impl FnOnce(&PrivateKeyDer<'_>) -> T) -> Option<T> {

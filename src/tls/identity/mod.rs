@@ -36,6 +36,7 @@ impl Identity {
     /// Both PEM or DER; in PEM they may be the same text.
     pub fn new(chain: &[u8], private_key: &[u8]) -> Result<Self> {
         let certificates = encoding::certificates(chain)?;
+        parse_all(&certificates)?;
         let private_key = PrivateKey::parse(private_key)?;
         let signer = match private_key.with_der(any_supported_type) {
             Some(Ok(signer)) => signer,
@@ -68,10 +69,10 @@ impl Identity {
         certificates: Vec<CertificateDer<'static>>,
         hook: SignatureHook,
     ) -> Result<Self> {
+        check_order(&certificates)?;
         let kind = kind_of_leaf(&certificates)?;
         let leaf = certificates.first().ok_or_else(no_certificates)?;
-        check_order(&certificates)?;
-        let key = public_key(leaf).ok_or_else(|| not_x509(0))?;
+        let key = public_key(leaf).ok_or_else(no_certificates)?;
         let secret = [hook.function.to_ne_bytes(), hook.argument.to_ne_bytes()].concat();
         let signer = Arc::new(ExternalKey::new(kind, key, hook));
         Self::assemble(certificates, signer, &secret)
@@ -82,18 +83,12 @@ impl Identity {
         signer: Arc<dyn SigningKey>,
         secret: &[u8],
     ) -> Result<Self> {
-        let mut issuers = Vec::with_capacity(certificates.len());
+        let parsed = parse_all(&certificates)?;
+        let issuers: Vec<_> = parsed.iter().map(|one| one.issuer().as_raw().to_vec()).collect();
+        drop(parsed);
         let mut digest = digest::Context::new(&digest::SHA256);
-        for (place, certificate) in certificates.iter().enumerate() {
-            let (rest, parsed) =
-                X509Certificate::from_der(certificate).map_err(|_| not_x509(place))?;
-            if !rest.is_empty() {
-                return Err(not_x509(place));
-            }
-            issuers.push(parsed.tbs_certificate.issuer.as_raw().to_vec());
-            // Unambiguous: each DER says its length.
-            digest.update(certificate);
-        }
+        // Unambiguous: each DER says its length.
+        certificates.iter().for_each(|certificate| digest.update(certificate));
         digest.update(secret);
         let mut key = [0; 32];
         key.copy_from_slice(digest.finish().as_ref());
@@ -159,12 +154,20 @@ fn is_same(one: &SubjectPublicKeyInfoDer<'_>, other: &SubjectPublicKeyInfoDer<'_
     one.as_ref() == other.as_ref()
 }
 
+fn parse_all<'a>(certificates: &'a [CertificateDer<'_>]) -> Result<Vec<X509Certificate<'a>>> {
+    let parse = |(place, certificate): (usize, &'a CertificateDer<'_>)| {
+        let parsed = X509Certificate::from_der(certificate).ok();
+        let whole = parsed.filter(|(rest, _)| rest.is_empty()).map(|(_, parsed)| parsed);
+        whole.ok_or_else(|| {
+            bad_data(format!("certificate number {} of the chain is not X.509", place + 1))
+        })
+    };
+    certificates.iter().enumerate().map(parse).collect()
+}
+
 /// Without the key: an issuer in front of what it has issued.
 fn check_order(certificates: &[CertificateDer<'_>]) -> Result<()> {
-    let mut parsed = Vec::with_capacity(certificates.len());
-    for (place, certificate) in certificates.iter().enumerate() {
-        parsed.push(X509Certificate::from_der(certificate).map_err(|_| not_x509(place))?.1);
-    }
+    let parsed = parse_all(certificates)?;
     let Some((leaf, others)) = parsed.split_first() else { return Err(no_certificates()) };
     let issued = others.iter().position(|other| {
         other.issuer().as_raw() == leaf.subject().as_raw()
@@ -194,10 +197,6 @@ fn unusable(key: &PrivateKey<'_>) -> Error {
 
 fn no_certificates() -> Error {
     bad_data("the certificate chain is empty".into())
-}
-
-fn not_x509(place: usize) -> Error {
-    bad_data(format!("certificate number {} of the chain is not X.509", place + 1))
 }
 
 fn bad_data(text: String) -> Error {

@@ -7,12 +7,14 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, Issuer, KeyPair, SanType,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, DistinguishedName,
+    DnType, IsCa, Issuer, KeyPair, RevokedCertParams, SanType, SerialNumber,
 };
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, UnixTime};
 
 use crate::error::Code;
+use crate::verify::facts::Facts;
 use crate::verify::name::PeerName;
 use crate::verify::report::Report;
 use crate::verify::trust::Trust;
@@ -49,6 +51,30 @@ impl Ca {
         change(&mut params);
         let der = params.signed_by(&key, &self.issuer).unwrap().der().clone();
         Leaf { der, key }
+    }
+
+    /// A list in DER of what this CA has revoked, from [`START`] to [`END`].
+    pub fn revokes(
+        &self,
+        revoked: &[&CertificateDer<'_>],
+        change: impl FnOnce(&mut CertificateRevocationListParams),
+    ) -> Vec<u8> {
+        let entry = |der: &&CertificateDer<'_>| RevokedCertParams {
+            serial_number: SerialNumber::from_slice(&Facts::parse(der).unwrap().serial),
+            revocation_time: rcgen::date_time_ymd(2026, 5, 1),
+            reason_code: None,
+            invalidity_date: None,
+        };
+        let mut params = CertificateRevocationListParams {
+            this_update: rcgen::date_time_ymd(2026, 1, 1),
+            next_update: rcgen::date_time_ymd(2027, 1, 1),
+            crl_number: SerialNumber::from(1),
+            issuing_distribution_point: None,
+            revoked_certs: revoked.iter().map(entry).collect(),
+            key_identifier_method: rcgen::KeyIdMethod::Sha256,
+        };
+        change(&mut params);
+        params.signed_by(&self.issuer).unwrap().der().to_vec()
     }
 }
 
@@ -91,13 +117,84 @@ pub fn openssl_leaf(host: &str, arguments: &[&str]) -> CertificateDer<'static> {
 
 /// `openssl x509 -req` without extensions makes version 1.
 pub fn openssl_version_1(name: &str) -> CertificateDer<'static> {
-    let directory = Directory::new();
+    let directory = Directory::temporary();
     let subject = format!("/CN={name}");
     let request = ["req", "-new", "-nodes", "-newkey", "rsa:2048", "-keyout", "key", "-subj"];
     openssl(&directory, &[&request[..], &[&subject, "-out", "request"]].concat());
     let sign = ["x509", "-req", "-in", "request", "-signkey", "key", "-days", "36500"];
     let pem = openssl(&directory, &sign);
     CertificateDer::from_pem_slice(&pem).unwrap()
+}
+
+/// A root, a CA below it with a key of this kind, and a leaf below that; both signed with this hash.
+pub fn openssl_path(hash: &str, key: &str) -> [CertificateDer<'static>; 3] {
+    openssl_path_in(hash, key, "basicConstraints=critical,CA:TRUE\n").1
+}
+
+fn openssl_path_in(
+    hash: &str,
+    key: &str,
+    of_ca: &str,
+) -> (Directory, [CertificateDer<'static>; 3]) {
+    let directory = Directory::temporary();
+    let root = ["req", "-x509", "-nodes", "-newkey", "rsa:2048", "-keyout", "root.key", "-out"];
+    openssl(
+        &directory,
+        &[&root[..], &["root.pem", "-subj", "/CN=Root", "-days", "36500"]].concat(),
+    );
+    std::fs::write(directory.0.join("ca"), of_ca).unwrap();
+    std::fs::write(directory.0.join("leaf"), "subjectAltName=DNS:a.test\n").unwrap();
+    let sign = |name: &str, key: &str, extensions: &str, issuer: &str| {
+        let (private, public) = (format!("{name}.key"), format!("{name}.pem"));
+        let (subject, request) = (format!("/CN={name}"), format!("{name}.csr"));
+        let new = ["req", "-new", "-nodes", "-newkey", key, "-keyout", &private, "-subj"];
+        openssl(&directory, &[&new[..], &[&subject, "-out", &request]].concat());
+        let (ca, ca_key) = (format!("{issuer}.pem"), format!("{issuer}.key"));
+        let sign = ["x509", "-req", "-in", &request, "-CA", &ca, "-CAkey", &ca_key, "-days"];
+        let rest = ["36500", "-CAcreateserial", "-extfile", extensions, hash, "-out", &public];
+        openssl(&directory, &[&sign[..], &rest].concat());
+    };
+    sign("middle", key, "ca", "root");
+    sign("end", "rsa:2048", "leaf", "middle");
+    let path = ["root.pem", "middle.pem", "end.pem"]
+        .map(|name| CertificateDer::from_pem_file(directory.0.join(name)).unwrap());
+    (directory, path)
+}
+
+/// A CA that may issue certificates but no lists, and has issued one of each.
+pub struct WithoutCrlSign {
+    pub root: CertificateDer<'static>,
+    pub certificate: CertificateDer<'static>,
+    pub leaf: CertificateDer<'static>,
+    pub list: Vec<u8>,
+}
+
+/// rcgen does not make such a list.
+pub fn openssl_ca_without_crl_sign() -> WithoutCrlSign {
+    let usage = "basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign\n";
+    let (directory, [root, certificate, leaf]) = openssl_path_in("-sha256", "rsa:2048", usage);
+    openssl_list(&directory, "crlnumber = number\n");
+    let list = std::fs::read(directory.0.join("list.der")).unwrap();
+    WithoutCrlSign { root, certificate, leaf, list }
+}
+
+/// A list in DER as `openssl ca` makes it when it is told nothing else.
+pub fn openssl_version_1_list() -> Vec<u8> {
+    let usage = "basicConstraints=critical,CA:TRUE\n";
+    let (directory, _) = openssl_path_in("-sha256", "rsa:2048", usage);
+    openssl_list(&directory, "");
+    std::fs::read(directory.0.join("list.der")).unwrap()
+}
+
+fn openssl_list(directory: &Directory, settings: &str) {
+    let write = |name: &str, text: &str| std::fs::write(directory.0.join(name), text).unwrap();
+    write("database", "");
+    write("number", "01\n");
+    write("settings", &format!("[ca]\ndefault_ca = own\n[own]\ndatabase = database\n{settings}"));
+    let ca = ["ca", "-gencrl", "-config", "settings", "-keyfile", "middle.key", "-cert"];
+    let rest = ["middle.pem", "-md", "sha256", "-crldays", "3000", "-out", "list.pem"];
+    openssl(directory, &[&ca[..], &rest].concat());
+    openssl(directory, &["crl", "-in", "list.pem", "-outform", "DER", "-out", "list.der"]);
 }
 
 /// Examines at [`NOW`], with the CAs' certificates as trust.
@@ -142,6 +239,22 @@ pub fn assert_error(report: &Report, causes: u32, code: Code, text: &str) {
     let error = report.error.as_ref().expect("not trusted");
     assert_eq!(error.text, text);
     assert_eq!((report.causes, error.code), (causes, code));
+}
+
+/// At [`NOW`], for a.test.
+pub fn examine_by(trust: &Trust, chain: &[&CertificateDer<'static>]) -> Report {
+    examine_by_at(time(), trust, chain)
+}
+
+/// Now, for a.test.
+pub fn examine_by_today(trust: &Trust, chain: &[&CertificateDer<'static>]) -> Report {
+    examine_by_at(UnixTime::now(), trust, chain)
+}
+
+fn examine_by_at(now: UnixTime, trust: &Trust, chain: &[&CertificateDer<'static>]) -> Report {
+    let chain: Vec<_> = chain.iter().map(|der| (*der).clone()).collect();
+    let name = PeerName::parse("a.test").unwrap().server_name();
+    Verifier::new(trust, Mode::Reject).unwrap().examine(&chain, Some(&name), now)
 }
 
 fn ca_params(name: &str) -> (CertificateParams, KeyPair) {
@@ -203,7 +316,11 @@ pub fn examine_client(trusted: &[&Ca], chain: &[&CertificateDer<'static>]) -> Re
 }
 
 fn pem(der: &[u8]) -> String {
-    format!("-----BEGIN CERTIFICATE-----\n{}-----END CERTIFICATE-----\n", base64(der))
+    pem_block("CERTIFICATE", der)
+}
+
+pub fn pem_block(label: &str, der: &[u8]) -> String {
+    format!("-----BEGIN {label}-----\n{}-----END {label}-----\n", base64(der))
 }
 
 fn base64(bytes: &[u8]) -> String {
@@ -227,7 +344,7 @@ fn openssl_request(name: &str, host: &str, arguments: &[&str]) -> CertificateDer
     let (subject, names) = (format!("/CN={name}"), format!("subjectAltName=DNS:{host}"));
     let fixed = ["req", "-nodes", "-keyout", "key", "-days", "36500", "-subj"];
     let pem = openssl(
-        &Directory::new(),
+        &Directory::temporary(),
         &[&fixed[..], &[&subject, "-addext", &names], arguments].concat(),
     );
     CertificateDer::from_pem_slice(&pem).unwrap()
@@ -244,7 +361,7 @@ fn openssl(directory: &Directory, arguments: &[&str]) -> Vec<u8> {
 pub struct Directory(pub PathBuf);
 
 impl Directory {
-    pub fn new() -> Self {
+    pub fn temporary() -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let name = format!("sslsock-verify-{}-{number}", std::process::id());

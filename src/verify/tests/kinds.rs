@@ -136,24 +136,6 @@ fn a_certificate_for_other_purposes_is_refused() {
 }
 
 #[test]
-fn weak_keys_and_hashes_are_refused() {
-    let bits = "certificate has an RSA key of 1024 bits; at least 2048 are needed";
-    let issuer = "a CA of the chain has an RSA key of 1024 bits; at least 2048 are needed";
-    let hash = "a certificate in the chain is signed with SHA-1 and RSA, which is not accepted";
-    for (arguments, text) in [
-        (&["-newkey", "rsa:1024", "-sha256"][..], format!("{bits}; {issuer}")),
-        (&["-newkey", "rsa:2048", "-sha1"], hash.to_owned()),
-        (&["-newkey", "rsa:1024", "-sha1"], format!("{bits}; {hash}")),
-    ] {
-        let leaf = openssl_leaf("a.test", arguments);
-        let report = examine_today(&[&leaf], &[&leaf], "a.test");
-        assert_error(&report, CAUSE_WEAK_KEY, Code::CERT_UNKNOWN, &text);
-    }
-    let strong = openssl_leaf("a.test", &["-newkey", "rsa:2048", "-sha256"]);
-    assert_eq!(examine_today(&[&strong], &[&strong], "a.test").error, None);
-}
-
-#[test]
 fn thousands_of_names_make_a_small_report() {
     let root = Ca::root("Root");
     for (count, causes) in [(2_000, CAUSE_NAME), (10_000, CAUSE_MALFORMED | CAUSE_NAME)] {

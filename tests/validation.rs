@@ -1,0 +1,586 @@
+//! The decision on a certificate that the hook leaves open and the program brings later.
+
+mod support;
+
+use std::os::fd::AsRawFd;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use sslsock::abi::types::ssl_socket;
+use sslsock::abi::{errors, handles, information, session};
+use support::dead::{PASSWORD, assert_dead};
+use support::explicit::{poll, transport, wait_as_told};
+use support::fixtures::ders;
+use support::hooks::{Hook, Scene, VERSIONS, assert_only_hello, kinds};
+use support::pki::{Authority, Certified};
+use support::wire::{MODES, Served, Transport, connect};
+use support::*;
+
+static AUTHORITY: LazyLock<Authority> = LazyLock::new(|| Authority::new("validation"));
+static MAIL: LazyLock<Certified> = LazyLock::new(|| AUTHORITY.issue(&["mail.test"]));
+static UNKNOWN: LazyLock<Certified> =
+    LazyLock::new(|| Authority::new("nobody").issue(&["mail.test"]));
+
+/// A scene whose hook leaves its answer open, and which waits for it.
+fn waiting_scene(
+    flags: u32,
+    certified: &Certified,
+    version: &'static rustls::SupportedProtocolVersion,
+    hook: &Hook,
+) -> Scene {
+    let scene = Scene::new(&AUTHORITY, SSL_FLAG_NONBLOCKING | flags, certified, version);
+    let scene = scene.hooked(hook);
+    assert_eq!(go_on(&scene.handle).unwrap_err().code, SSL_ERR_WANT_VALIDATION);
+    scene
+}
+
+/// Drives the handshake until it is over or waits for the program.
+fn go_on(handle: &Handle) -> Outcome {
+    loop {
+        match handle.handshake("mail.test") {
+            Err(Failure { code: code @ (SSL_ERR_WANT_READ | SSL_ERR_WANT_WRITE), .. }) => {
+                wait_as_told(handle, code);
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
+#[track_caller]
+fn assert_not_awaited(handle: &Handle, result: i32, why: &str) {
+    let failure = handle.complete(result).unwrap_err();
+    assert_eq!(failure.code, SSL_ERR_STATE, "{}", failure.text);
+    assert!(failure.text.contains(why), "{}", failure.text);
+}
+
+fn speaks_tls(scene: &Scene, flags: u32) {
+    match flags & SSL_FLAG_EXPLICIT_IO {
+        0 => assert_eq!(plain_send(scene.client.as_raw_fd(), b"hello"), Ok(5)),
+        _ => assert_eq!(scene.handle.send(b"hello", 0), Ok(5)),
+    }
+}
+
+#[test]
+fn the_handshake_waits_for_the_answer_and_shows_what_it_is_about() {
+    for certified in [&*MAIL, &*UNKNOWN] {
+        let is_trusted = std::ptr::eq(certified, &*MAIL);
+        for version in VERSIONS {
+            for mode in MODES {
+                let hook = Hook::answering(SSL_ERR_WANT_VALIDATION);
+                let scene = waiting_scene(mode, certified, version, &hook);
+                for _ in 0..3 {
+                    let failure = scene.handle.handshake("mail.test").unwrap_err();
+                    assert_eq!(failure.code, SSL_ERR_WANT_VALIDATION);
+                    assert!(failure.text.contains("ssl_complete_validation"), "{}", failure.text);
+                }
+                assert_only_hello(&scene.record.bytes());
+                let report = scene.handle.verify_report();
+                let verdict =
+                    if is_trusted { SSL_VERDICT_TRUSTED } else { SSL_VERDICT_NOT_TRUSTED };
+                assert_eq!((report.verdict, report.causes == 0), (verdict, is_trusted));
+                let leaf = ders(&certified.chain)[0].to_vec();
+                assert_eq!(scene.handle.peer_certificate(0).unwrap(), leaf);
+                let real = transport(&scene.handle);
+                assert_eq!(poll(&real, libc::POLLIN, 0), 0, "the peer awaits our last flight");
+                assert_eq!(scene.handle.send(b"early", 0), Err(libc::ENOTCONN));
+                assert_eq!(scene.handle.complete(0), Ok(()));
+                assert_not_awaited(&scene.handle, 0, "it has been decided already");
+                assert_eq!(go_on(&scene.handle), Ok(()));
+                assert_not_awaited(&scene.handle, 0, "the handshake is complete");
+                let verdict =
+                    if is_trusted { SSL_VERDICT_TRUSTED } else { SSL_VERDICT_ACCEPTED_BY_HOOK };
+                assert_eq!(scene.handle.verify_report().verdict, verdict);
+                speaks_tls(&scene, mode);
+                drop(real);
+                let (record, served) = scene.end();
+                assert_eq!(served.plaintext, b"hello");
+                assert!(kinds(&record.bytes()).len() > 2);
+                hook.call();
+            }
+        }
+    }
+}
+
+#[test]
+fn what_comes_later_is_judged_as_the_hook_s_own_answer() {
+    let cases = [
+        (-1, -1),
+        (i32::MIN, i32::MIN),
+        (1, SSL_ERR_CERT_UNKNOWN),
+        (2, SSL_ERR_FAILED),
+        (9, SSL_ERR_CERT_REVOKED),
+        (11, SSL_ERR_SIGNATURE),
+        (12, SSL_ERR_CERT_UNKNOWN),
+        (i32::MAX, SSL_ERR_CERT_UNKNOWN),
+    ];
+    for (index, (answer, code)) in cases.into_iter().enumerate() {
+        for certified in [&*MAIL, &*UNKNOWN] {
+            let (mode, version) = (MODES[index % 3], VERSIONS[index % 2]);
+            let own = Hook::answering(answer);
+            let direct = Scene::new(&AUTHORITY, mode, certified, version).hooked(&own);
+            let wanted = direct.handle.handshake("mail.test").unwrap_err();
+            let hook = Hook::answering(SSL_ERR_WANT_VALIDATION);
+            let scene = waiting_scene(mode, certified, version, &hook);
+            assert_eq!(scene.handle.complete(answer), Ok(()));
+            let outcome = go_on(&scene.handle);
+            assert_eq!(scene.handle.assert_failed(outcome, code), wanted);
+            let info = scene.handle.error_info();
+            assert_eq!((info.code, info.from_hook), (code, 1));
+            assert_eq!(info.category, SSL_CATEGORY_CERTIFICATE);
+            assert_dead(scene.client.as_raw_fd(), "refused");
+            assert_not_awaited(&scene.handle, 0, "handshake failed");
+            assert_only_hello(&scene.end().0.bytes());
+            direct.end();
+            hook.call();
+        }
+    }
+}
+
+#[test]
+fn strict_does_not_let_it_accept_what_is_wrong() {
+    for version in VERSIONS {
+        for mode in MODES {
+            let hook = Hook::answering(SSL_ERR_WANT_VALIDATION);
+            let scene = waiting_scene(mode | SSL_FLAG_STRICT, &UNKNOWN, version, &hook);
+            assert_eq!(scene.handle.complete(0), Ok(()));
+            let outcome = go_on(&scene.handle);
+            let failure = scene.handle.assert_failed(outcome, SSL_ERR_CERT_UNKNOWN);
+            assert!(failure.text.contains("SSL_FLAG_STRICT does not let"), "{}", failure.text);
+            assert_eq!(scene.handle.error_info().from_hook, 0);
+            assert_eq!(scene.handle.verify_report().verdict, SSL_VERDICT_NOT_TRUSTED);
+            assert_only_hello(&scene.end().0.bytes());
+            hook.call();
+        }
+    }
+}
+
+#[test]
+fn leaving_it_open_is_no_decision_and_can_be_made_up_for() {
+    let hook = Hook::answering(SSL_ERR_WANT_VALIDATION);
+    let scene = waiting_scene(0, &UNKNOWN, VERSIONS[1], &hook);
+    let failure = scene.handle.complete(SSL_ERR_WANT_VALIDATION).unwrap_err();
+    assert_eq!(failure.code, SSL_ERR_INVALID);
+    assert!(failure.text.contains("is no decision"), "{}", failure.text);
+    assert_eq!(go_on(&scene.handle).unwrap_err().code, SSL_ERR_WANT_VALIDATION);
+    assert_eq!(scene.handle.complete(0), Ok(()));
+    assert_eq!(go_on(&scene.handle), Ok(()));
+    scene.end();
+}
+
+#[test]
+fn in_a_handshake_that_waits_by_itself_leaving_it_open_refuses() {
+    for version in VERSIONS {
+        for mode in MODES {
+            for certified in [&*MAIL, &*UNKNOWN] {
+                let hook = Hook::answering(SSL_ERR_WANT_VALIDATION);
+                let scene = Scene::new(&AUTHORITY, mode, certified, version).hooked(&hook);
+                let outcome = scene.handle.handshake("mail.test");
+                let failure = scene.handle.assert_failed(outcome, SSL_ERR_CERT_UNKNOWN);
+                assert!(failure.text.contains("SSL_FLAG_NONBLOCKING"), "{}", failure.text);
+                assert_eq!(scene.handle.error_info().from_hook, 1);
+                assert_dead(scene.client.as_raw_fd(), "refused");
+                assert_only_hello(&scene.end().0.bytes());
+                hook.call();
+            }
+        }
+    }
+}
+
+/// Another thread brings `result` while the hook is running; what the hook answers then.
+fn answered_inside(
+    mode: u32,
+    version: &'static rustls::SupportedProtocolVersion,
+    result: i32,
+    answer: i32,
+) -> (Scene, Hook) {
+    let token = Arc::new(AtomicUsize::new(0));
+    let inside = token.clone();
+    let hook = Hook::doing(answer, move || {
+        let s = inside.load(Ordering::Acquire);
+        thread::spawn(move || {
+            let s = s as *mut ssl_socket;
+            assert_eq!(session::ssl_complete_validation(s, result), 0);
+            assert_eq!(session::ssl_complete_validation(s, result), SSL_ERR_STATE);
+        })
+        .join()
+        .unwrap();
+    });
+    let scene = Scene::new(&AUTHORITY, SSL_FLAG_NONBLOCKING | mode, &UNKNOWN, version);
+    token.store(scene.handle.0 as usize, Ordering::Release);
+    (scene, hook)
+}
+
+#[test]
+fn an_answer_may_come_before_the_hook_has_returned() {
+    for version in VERSIONS {
+        for mode in MODES {
+            let (scene, hook) = answered_inside(mode, version, 0, SSL_ERR_WANT_VALIDATION);
+            let scene = scene.hooked(&hook);
+            assert_eq!(go_on(&scene.handle), Ok(()));
+            speaks_tls(&scene, mode);
+            assert_eq!(scene.end().1.plaintext, b"hello");
+            hook.call();
+
+            let (scene, hook) = answered_inside(mode, version, 8, SSL_ERR_WANT_VALIDATION);
+            let scene = scene.hooked(&hook);
+            let outcome = go_on(&scene.handle);
+            scene.handle.assert_failed(outcome, SSL_ERR_CERT_EXPIRED);
+            assert_only_hello(&scene.end().0.bytes());
+            hook.call();
+        }
+    }
+}
+
+#[test]
+fn what_the_hook_answers_itself_counts() {
+    for version in VERSIONS {
+        let (scene, hook) = answered_inside(0, version, 8, 0);
+        let scene = scene.hooked(&hook);
+        assert_eq!(go_on(&scene.handle), Ok(()));
+        assert_not_awaited(&scene.handle, 8, "the handshake is complete");
+        scene.end();
+        let (scene, hook) = answered_inside(0, version, 0, -5);
+        let scene = scene.hooked(&hook);
+        assert_eq!(go_on(&scene.handle).unwrap_err().code, -5);
+        assert_not_awaited(&scene.handle, 0, "failed");
+        assert_only_hello(&scene.end().0.bytes());
+    }
+}
+
+#[test]
+fn nobody_is_asked_before_the_hook_is_called_or_without_one() {
+    let hook = Hook::answering(SSL_ERR_WANT_VALIDATION);
+    let scene = Scene::new(&AUTHORITY, SSL_FLAG_NONBLOCKING, &MAIL, VERSIONS[0]).hooked(&hook);
+    assert_eq!(scene.handle.complete(0).unwrap_err().code, SSL_ERR_STATE);
+    // Where the peer's answer has not come yet.
+    let (client, mut wire) = connect(Transport::Tcp);
+    let peer = thread::spawn(move || wire.hear_all());
+    let handle = hook.on(Handle::of(&client).flags(SSL_FLAG_NONBLOCKING));
+    assert_eq!(handle.handshake("mail.test").unwrap_err().code, SSL_ERR_WANT_READ);
+    assert_not_awaited(&handle, 0, "the certificate hook has not been called");
+    assert_eq!(handle.error().code, SSL_ERR_STATE);
+    assert_eq!(handle.handshake("mail.test").unwrap_err().code, SSL_ERR_WANT_READ);
+    drop((handle, client));
+    peer.join().unwrap();
+    // It was not answered ahead of time.
+    assert_eq!(go_on(&scene.handle).unwrap_err().code, SSL_ERR_WANT_VALIDATION);
+    scene.end();
+
+    let scene = Scene::new(&AUTHORITY, SSL_FLAG_NONBLOCKING, &MAIL, VERSIONS[1]);
+    assert_eq!(go_on(&scene.handle), Ok(()));
+    assert_eq!(scene.handle.complete(0).unwrap_err().code, SSL_ERR_STATE);
+    scene.end();
+    for other in [handles::ssl_settings_new(), handles::ssl_defaults()] {
+        assert_eq!(session::ssl_complete_validation(other, 0), SSL_ERR_STATE);
+        assert_eq!(session::ssl_cancel_handshake(other), SSL_ERR_STATE);
+    }
+}
+
+#[test]
+fn the_wait_counts_against_the_time_limit_and_the_hook_s_time_does_not() {
+    for version in VERSIONS {
+        for mode in MODES {
+            let limit = Duration::from_millis(150);
+            let hook = Hook::doing(SSL_ERR_WANT_VALIDATION, move || thread::sleep(limit * 2));
+            let scene = Scene::new(&AUTHORITY, SSL_FLAG_NONBLOCKING | mode, &MAIL, version);
+            let mut scene = scene.hooked(&hook);
+            scene.handle = scene.handle.timeout(SSL_TIMEOUT_HANDSHAKE, 150);
+            assert_eq!(go_on(&scene.handle).unwrap_err().code, SSL_ERR_WANT_VALIDATION);
+            let began = Instant::now();
+            while began.elapsed() < limit {
+                thread::sleep(limit - began.elapsed().min(limit));
+            }
+            assert_not_awaited(&scene.handle, 0, "time limit is over");
+            let outcome = scene.handle.handshake("mail.test");
+            let failure = scene.handle.assert_failed(outcome, SSL_ERR_TIMEOUT);
+            assert_eq!(
+                failure.text,
+                "the handshake did not finish within 150 ms: waited for the program's decision on \
+                 the certificate by ssl_complete_validation (ssl_set_timeout changes the limit)"
+            );
+            assert_dead(scene.client.as_raw_fd(), "timed out");
+            assert_not_awaited(&scene.handle, 0, "failed");
+            assert_eq!(scene.handle.error().code, SSL_ERR_TIMEOUT);
+            assert_only_hello(&scene.end().0.bytes());
+            hook.call();
+        }
+    }
+}
+
+#[test]
+fn an_answer_in_time_counts_although_the_next_call_is_late() {
+    let hook = Hook::answering(SSL_ERR_WANT_VALIDATION);
+    let scene = Scene::new(&AUTHORITY, SSL_FLAG_NONBLOCKING, &MAIL, VERSIONS[1]).hooked(&hook);
+    let handle = &scene.handle;
+    assert_eq!(sslsock::abi::settings::ssl_set_timeout(handle.0, SSL_TIMEOUT_HANDSHAKE, 2000), 0);
+    assert_eq!(go_on(handle).unwrap_err().code, SSL_ERR_WANT_VALIDATION);
+    assert_eq!(handle.complete(9), Ok(()));
+    thread::sleep(Duration::from_millis(2100));
+    assert_eq!(go_on(handle).unwrap_err().code, SSL_ERR_CERT_REVOKED);
+    scene.end();
+}
+
+#[test]
+fn freed_while_it_waits_it_sends_nothing_more() {
+    for version in VERSIONS {
+        for mode in MODES {
+            let hook = Hook::answering(SSL_ERR_WANT_VALIDATION);
+            let scene = waiting_scene(mode, &MAIL, version, &hook);
+            // One has come, and nobody has looked at it.
+            assert_eq!(scene.handle.complete(0), Ok(()));
+            let Scene { client, handle, record, peer } = scene;
+            let s = handle.0;
+            assert_eq!(handle.free(), 0);
+            assert_eq!(session::ssl_complete_validation(s, 0), SSL_ERR_BAD_HANDLE);
+            assert_eq!(session::ssl_cancel_handshake(s), SSL_ERR_BAD_HANDLE);
+            assert_dead(client.as_raw_fd(), "freed");
+            drop(client);
+            peer.join().unwrap();
+            assert_only_hello(&record.bytes());
+        }
+    }
+}
+
+#[test]
+fn cancelled_while_it_waits_it_sends_nothing_more() {
+    for version in VERSIONS {
+        for mode in MODES {
+            for answered in [false, true] {
+                let hook = Hook::answering(SSL_ERR_WANT_VALIDATION);
+                let scene = waiting_scene(mode, &MAIL, version, &hook);
+                if answered {
+                    assert_eq!(scene.handle.complete(0), Ok(()));
+                }
+                assert_eq!(scene.handle.cancel(), Ok(()));
+                assert_cancelled(&scene);
+                assert_not_awaited(&scene.handle, 0, "failed");
+                assert_only_hello(&scene.end().0.bytes());
+                hook.call();
+            }
+        }
+    }
+}
+
+/// The handshake was cancelled, and the handle goes on saying so.
+#[track_caller]
+fn assert_cancelled(scene: &Scene) {
+    for _ in 0..2 {
+        let outcome = scene.handle.handshake("mail.test");
+        let failure = scene.handle.assert_failed(outcome, SSL_ERR_CANCELLED);
+        assert_eq!(failure.text, "the handshake was cancelled by ssl_cancel_handshake");
+    }
+    assert_dead(scene.client.as_raw_fd(), "cancelled");
+    let again = scene.handle.cancel().unwrap_err();
+    assert_eq!(again.code, SSL_ERR_STATE);
+    assert_eq!(errors::ssl_get_error(scene.handle.0), SSL_ERR_CANCELLED);
+    let mut fd = -1;
+    let got = unsafe { information::ssl_get_transport_fd(scene.handle.0, &mut fd) };
+    assert_eq!(got, SSL_ERR_STATE);
+}
+
+/// A client of a peer that only listens.
+fn scene_of_a_silent_peer(flags: u32) -> Scene {
+    let (client, mut wire) = connect(Transport::Tcp);
+    let record = wire.record();
+    let peer = thread::spawn(move || {
+        wire.hear_all();
+        Served::default()
+    });
+    let handle = Handle::of(&client).flags(flags).trust(&AUTHORITY.pem());
+    // Only what is tested can end it.
+    let handle = handle.timeout(SSL_TIMEOUT_HANDSHAKE, u32::MAX);
+    Scene { client, handle, record, peer }
+}
+
+#[test]
+fn a_handshake_with_a_silent_peer_can_be_cancelled_from_another_thread() {
+    for mode in MODES {
+        for server in [0, SSL_FLAG_SERVER] {
+            let mut scene = scene_of_a_silent_peer(mode | server);
+            if server != 0 {
+                scene.handle = scene.handle.identity(&MAIL.chain, &MAIL.key);
+            }
+            thread::scope(|scope| {
+                let handle = &scene.handle;
+                let upgrading =
+                    support::explicit::waiting(scope, move || handle.handshake("mail.test"));
+                assert_eq!(scene.handle.cancel(), Ok(()));
+                let failure = upgrading.join().unwrap().unwrap_err();
+                assert_eq!(failure.code, SSL_ERR_CANCELLED, "{}", failure.text);
+            });
+            assert_cancelled(&scene);
+            let (record, _) = scene.end();
+            assert!(!record.contains(PASSWORD));
+            if server == 0 {
+                assert_only_hello(&record.bytes());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_handshake_can_be_cancelled_between_two_calls() {
+    for mode in MODES {
+        let scene = scene_of_a_silent_peer(mode | SSL_FLAG_NONBLOCKING);
+        assert_eq!(scene.handle.handshake("mail.test").unwrap_err().code, SSL_ERR_WANT_READ);
+        assert_eq!(scene.handle.cancel(), Ok(()));
+        assert_cancelled(&scene);
+        assert_only_hello(&scene.end().0.bytes());
+    }
+}
+
+#[test]
+fn cancelled_while_its_hook_runs_it_ends_when_that_returns() {
+    for version in VERSIONS {
+        for mode in MODES {
+            for answer in [0, SSL_ERR_WANT_VALIDATION, -5] {
+                for flags in [0, SSL_FLAG_NONBLOCKING] {
+                    let token = Arc::new(AtomicUsize::new(0));
+                    let codes = Arc::new(Mutex::new(Vec::new()));
+                    let (inside, told) = (token.clone(), codes.clone());
+                    let hook = Hook::doing(answer, move || {
+                        let s = inside.load(Ordering::Acquire);
+                        let cancel = move || session::ssl_cancel_handshake(s as *mut ssl_socket);
+                        let mut codes = told.lock().unwrap();
+                        // Not from here, but from another thread; and only once.
+                        codes.push(cancel());
+                        codes.push(thread::spawn(cancel).join().unwrap());
+                        codes.push(thread::spawn(cancel).join().unwrap());
+                        codes.push(session::ssl_complete_validation(s as *mut ssl_socket, 0));
+                    });
+                    let scene = Scene::new(&AUTHORITY, mode | flags, &MAIL, version).hooked(&hook);
+                    token.store(scene.handle.0 as usize, Ordering::Release);
+                    assert_eq!(go_on(&scene.handle).unwrap_err().code, SSL_ERR_CANCELLED);
+                    assert_cancelled(&scene);
+                    assert_only_hello(&scene.end().0.bytes());
+                    hook.call();
+                    let codes = codes.lock().unwrap();
+                    let reentrant = SSL_ERR_REENTRANT;
+                    assert_eq!(*codes, [reentrant, 0, SSL_ERR_STATE, reentrant]);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn there_is_nothing_to_cancel_before_and_after() {
+    for mode in MODES {
+        let scene = Scene::new(&AUTHORITY, mode, &MAIL, VERSIONS[1]);
+        let failure = scene.handle.cancel().unwrap_err();
+        assert_eq!(failure.code, SSL_ERR_STATE);
+        assert!(failure.text.contains("none has been asked for"), "{}", failure.text);
+        assert_eq!(scene.handle.handshake("mail.test"), Ok(()));
+        let failure = scene.handle.cancel().unwrap_err();
+        assert_eq!(failure.code, SSL_ERR_STATE);
+        assert!(failure.text.contains("is complete"), "{}", failure.text);
+        speaks_tls(&scene, mode);
+        assert_eq!(scene.end().1.plaintext, b"hello");
+
+        let scene = Scene::new(&AUTHORITY, mode, &UNKNOWN, VERSIONS[1]);
+        assert_eq!(scene.handle.handshake("mail.test").unwrap_err().code, SSL_ERR_CERT_UNKNOWN);
+        let failure = scene.handle.cancel().unwrap_err();
+        assert_eq!(failure.code, SSL_ERR_STATE);
+        assert!(failure.text.contains("has failed already"), "{}", failure.text);
+        assert_eq!(scene.handle.error().code, SSL_ERR_CERT_UNKNOWN);
+        scene.end();
+    }
+}
+
+/// Whoever is first: a handshake is complete and stays so, or was cancelled and nothing else.
+#[test]
+fn cancelled_at_any_moment_it_is_either_complete_or_dead() {
+    let mut cancelled = 0;
+    for round in 0..150 {
+        let mode = MODES[round % 3];
+        let scene = Scene::new(&AUTHORITY, mode, &MAIL, VERSIONS[round / 3 % 2]);
+        let barrier = std::sync::Barrier::new(2);
+        let took = thread::scope(|scope| {
+            let (handle, ready) = (&scene.handle, &barrier);
+            let canceller = scope.spawn(move || {
+                ready.wait();
+                let until = Instant::now() + Duration::from_micros(60 * round as u64);
+                while Instant::now() < until {
+                    std::hint::spin_loop();
+                }
+                handle.cancel().map_err(|failure| failure.code)
+            });
+            barrier.wait();
+            let outcome = scene.handle.handshake("mail.test").map_err(|failure| failure.code);
+            match (canceller.join().unwrap(), outcome) {
+                (Ok(()), Err(SSL_ERR_CANCELLED)) => true,
+                (Err(SSL_ERR_STATE), Ok(())) => false,
+                both => panic!("cancel and handshake answer {both:?}"),
+            }
+        });
+        if took {
+            cancelled += 1;
+            assert_cancelled(&scene);
+            assert!(!scene.end().0.contains(PASSWORD));
+        } else {
+            speaks_tls(&scene, mode);
+            assert_eq!(scene.end().1.plaintext, b"hello");
+        }
+    }
+    println!("{cancelled} of 150 were cancelled");
+}
+
+/// What is behind the last flight of the peer's cannot make our own leave before the decision.
+#[test]
+fn an_error_behind_the_certificate_sends_nothing_before_the_decision() {
+    for version in VERSIONS {
+        for mode in MODES {
+            for later in [false, true] {
+                let answer = if later { SSL_ERR_WANT_VALIDATION } else { 5 };
+                let hook = Hook::answering(answer);
+                let (client, mut wire) = connect(Transport::Tcp);
+                let record = wire.record();
+                let config = MAIL.server_with(&[version]);
+                let peer = thread::spawn(move || {
+                    let mut flight = wire.answer_to_hello(&config).concat();
+                    // No record of this type is expected here, nor of this version.
+                    flight.extend(b"\x17\x03\x03\x00\x40");
+                    flight.extend([7; 0x40]);
+                    wire.say(&flight);
+                    wire.hear_all();
+                });
+                let flags = mode | if later { SSL_FLAG_NONBLOCKING } else { 0 };
+                let handle = hook.on(Handle::of(&client).flags(flags).trust(&AUTHORITY.pem()));
+                if later {
+                    assert_eq!(go_on(&handle).unwrap_err().code, SSL_ERR_WANT_VALIDATION);
+                    assert_eq!(handle.complete(5), Ok(()));
+                }
+                assert_eq!(go_on(&handle).unwrap_err().code, SSL_ERR_BAD_DATA);
+                drop((handle, client));
+                peer.join().unwrap();
+                assert_only_hello(&record.bytes());
+                hook.call();
+            }
+        }
+    }
+}
+
+/// A descriptor that is closed meanwhile ends the handshake at the next call.
+#[test]
+fn closed_while_it_waits_it_sends_nothing_more() {
+    for mode in [0, SSL_FLAG_UNIX_PAIR] {
+        for version in VERSIONS {
+            let hook = Hook::answering(SSL_ERR_WANT_VALIDATION);
+            let Scene { client, handle, record, peer } = waiting_scene(mode, &MAIL, version, &hook);
+            drop(client);
+            // The kernel takes its time to tell of it.
+            let outcome = loop {
+                match handle.handshake("mail.test") {
+                    Err(Failure { code: SSL_ERR_WANT_VALIDATION, .. }) => thread::yield_now(),
+                    outcome => break outcome,
+                }
+            };
+            handle.assert_failed(outcome, SSL_ERR_IO);
+            assert_not_awaited(&handle, 0, "failed");
+            peer.join().unwrap();
+            assert_only_hello(&record.bytes());
+        }
+    }
+}
