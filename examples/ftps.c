@@ -96,6 +96,7 @@ static void command(struct connection *c, int expected, const char *format, ...)
 static void expect(struct connection *c, int expected);
 static void read_reply(struct connection *c, struct reply *r);
 static void close_connection(struct connection *c);
+static void remove_partial(void);
 
 int main(int argc, char **argv)
 {
@@ -105,6 +106,7 @@ int main(int argc, char **argv)
 
     /* Line by line, also into a pipe, so that it keeps its order among the messages on stderr. */
     setvbuf(stdout, NULL, _IOLBF, 0);
+    atexit(remove_partial);
     parse_options(&o, argc, argv);
 
     connect_to_server(&c, &o);
@@ -746,11 +748,13 @@ static void carry_upload(struct connection *control, struct connection *data, FI
         }
     }
     if (ferror(file)) {
-        /* A clean end would make a whole file of what has been sent: break the connection off. */
-        struct linger abort = {1, 0};
+        /* An end in order, as exit would make it, too, would pass for the end of the file: break the connection off. */
+        struct linger break_off = {1, 0};
+        int problem = errno;
 
-        setsockopt(data->fd, SOL_SOCKET, SO_LINGER, &abort, sizeof abort);
-        fail("reading the file", strerror(errno), "the server has a part of it now: remove that there.");
+        setsockopt(data->fd, SOL_SOCKET, SO_LINGER, &break_off, sizeof break_off);
+        close(data->fd);
+        fail("reading the file", strerror(problem), "the server may have a part of it now: remove that there.");
     }
 }
 
@@ -807,7 +811,6 @@ static void get(struct connection *c, const struct options *o, const char *remot
         partial[0] = '\0';
         fail(local, strerror(problem), "check the name of the file.");
     }
-    atexit(remove_partial);
     transfer(c, o, "RETR", remote, carry_download, file);
     if (fclose(file) != 0 || rename(partial, local) != 0)
         fail("writing the file", strerror(errno), "see whether there is room for it.");

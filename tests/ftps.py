@@ -25,12 +25,16 @@ sys.path[:0] = [str(TESTS), str(TESTS / "servers"), str(TESTS / "dotnet")]
 
 import ftps_peer  # noqa: E402
 import harness  # noqa: E402
+import runtimes  # noqa: E402
 
 BUILD = pathlib.Path(os.environ.get("SSLSOCK_BUILD") or ROOT / "build").absolute()
 SECONDS = 120
 MEGABYTE = 1_000_000
 # Beyond what the program needs for a small file: less than half of the large one.
 MEMORY_KIB = 48 * 1024
+
+# It can be opened, but not read at its beginning.
+UNREADABLE = "/proc/self/mem"
 
 
 class Program:
@@ -45,7 +49,27 @@ def c_program():
     return Program([BUILD / "examples" / "ftps"])
 
 
-PROGRAMS = {"C": c_program}
+def python_program():
+    environment = {"PYTHONPATH": str(ROOT / "bindings" / "python" / "src"), "LD_LIBRARY_PATH": str(BUILD / "lib")}
+    return Program([sys.executable, ROOT / "examples" / "python" / "ftps.py"], environment)
+
+
+def dotnet_program(name):
+    try:
+        runtime = runtimes.runtime(name)
+        if not shutil.which("mcs"):
+            raise runtimes.Lacking("the example cannot be built: install the package mono-mcs")
+    except runtimes.Lacking as lacking:
+        return Program([], lacking=str(lacking))
+    return Program([*runtime.command, BUILD / "examples" / "dotnet" / "ftps.exe"], runtime.environment)
+
+
+PROGRAMS = {
+    "C": c_program,
+    "Python": python_program,
+    "Mono": lambda: dotnet_program("mono"),
+    "CoreCLR": lambda: dotnet_program("coreclr"),
+}
 
 
 class Done:
@@ -279,6 +303,13 @@ class Vsftpd(FtpsTest):
         self.assert_failure(self.run_program(*options, *address, "get", "upload/nothing", back), "550 ")
         self.assertFalse(back.exists())
 
+    def test_file_that_cannot_be_read_is_not_uploaded_as_an_empty_one(self):
+        options, address = self.server(False)
+        name = self.upload_name()
+        self.assert_failure(self.run_program(*options, *address, "put", UNREADABLE, f"upload/{name}"))
+        self.vsftpd.await_line("FAIL UPLOAD: ")
+        self.assertIsNone(self.vsftpd.find("OK UPLOAD: "))
+
     def test_server_dies_in_a_download(self):
         """Its processes are killed: no close_notify, and no last answer."""
         options, address = self.server(False)
@@ -368,6 +399,14 @@ class Misbehaving(FtpsTest):
             file = self.make_file(200_000)
             self.assert_success(self.run_against(server, *option, "put", str(file), "name", "list"), 2)
             self.assertEqual(server.files["name"], (file.read_bytes(), "close_notify"))
+
+    def test_tickets_that_come_after_the_end_of_an_upload(self):
+        """Each data connection takes a ticket of TLS 1.3 and brings one, and the server had sent two."""
+        server = self.serve(late_tickets=True)
+        file = self.make_file(10)
+        done = self.run_against(server, *(f"put {file} name" + f" put {file} name" * 9).split())
+        self.assert_success(done, 10)
+        self.assertEqual(server.resumed, [True] * 10)
 
     def test_truncated_download(self):
         """The server says 226, but the file has not come to its end: whoever cut it off is not believed."""
