@@ -390,6 +390,9 @@ fn who_may_not_issue_is_not_believed() {
             excluded_subtrees: Vec::new(),
         });
     });
+    let lister = root.intermediate("Lister", |params| {
+        params.key_usages = vec![rcgen::KeyUsagePurpose::CrlSign];
+    });
     let clients = root.intermediate("Clients", |params| {
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
     });
@@ -404,7 +407,15 @@ fn who_may_not_issue_is_not_believed() {
             &plain,
             &[&plain.der],
             CAUSE_ISSUER_UNKNOWN,
-            "a certificate in the chain was issued by one that is not a CA certificate",
+            "a certificate in the chain was issued by one that is not a CA certificate, or not one \
+             for that (key usage)",
+        ),
+        (
+            &lister,
+            &[&lister.der],
+            CAUSE_ISSUER_UNKNOWN,
+            "a certificate in the chain was issued by one that is not a CA certificate, or not one \
+             for that (key usage)",
         ),
         (
             &named,
@@ -425,6 +436,20 @@ fn who_may_not_issue_is_not_believed() {
     }
     let allowed = named.leaf(&["a.b.test"], |_| {});
     assert_eq!(examine(&[&root], &[&allowed.der, &named.der], "a.b.test").error, None);
+}
+
+#[test]
+fn a_tangle_of_namesakes_costs_little_time() {
+    let root = Ca::root("Root");
+    // As many as fit in what rustls takes for a chain, each looking like the issuer of all others.
+    let tangle: Vec<_> = (0..150).map(|_| Ca::root("A")).collect();
+    let mut leaf = Ca::root("A").leaf(&["a.test"], |_| {}).der.to_vec();
+    let leaf = CertificateDer::from(std::mem::take(&mut leaf));
+    let chain: Vec<_> = [&leaf].into_iter().chain(tangle.iter().map(|ca| &ca.der)).collect();
+    let begun = std::time::Instant::now();
+    let report = examine(&[&root], &chain, "a.test");
+    eprintln!("{:?} {:?}", begun.elapsed(), report.error);
+    assert_ne!(report.causes & CAUSE_ISSUER_UNKNOWN, 0);
 }
 
 #[test]
