@@ -439,17 +439,18 @@ fn who_may_not_issue_is_not_believed() {
 }
 
 #[test]
-fn a_tangle_of_namesakes_costs_little_time() {
+fn a_tangle_of_namesakes_has_an_end() {
     let root = Ca::root("Root");
-    // As many as fit in what rustls takes for a chain, each looking like the issuer of all others.
+    // As many as fit in a handshake, each of which may have issued every other one.
     let tangle: Vec<_> = (0..150).map(|_| Ca::root("A")).collect();
-    let mut leaf = Ca::root("A").leaf(&["a.test"], |_| {}).der.to_vec();
-    let leaf = CertificateDer::from(std::mem::take(&mut leaf));
+    let leaf = Ca::root("A").leaf(&["a.test"], |_| {}).der;
     let chain: Vec<_> = [&leaf].into_iter().chain(tangle.iter().map(|ca| &ca.der)).collect();
-    let begun = std::time::Instant::now();
-    let report = examine(&[&root], &chain, "a.test");
-    eprintln!("{:?} {:?}", begun.elapsed(), report.error);
-    assert_ne!(report.causes & CAUSE_ISSUER_UNKNOWN, 0);
+    assert_error(
+        &examine(&[&root], &chain, "a.test"),
+        CAUSE_ISSUER_UNKNOWN,
+        Code::CERT_UNKNOWN,
+        "the chain is too long or too tangled to verify (MaximumPathBuildCallsExceeded)",
+    );
 }
 
 #[test]
