@@ -458,3 +458,6 @@ const TLS12_LIFETIME: Duration = Duration::from_secs(24 * 3600);
 const SESSION_LIMIT: usize = 96 * 1024;
 const PEER_SIZE_LIMIT: usize = 512 * 1024;
 const SIZE_LIMIT: usize = 4 * 1024 * 1024;
+
+#[cfg(test)]
+mod tests;

@@ -25,6 +25,13 @@ pub enum Kind {
     Tls13,
 }
 
+impl Kind {
+    /// Of TLS, as on the wire.
+    pub fn version(self) -> u16 {
+        if self == Self::Tls13 { 0x0304 } else { 0x0303 }
+    }
+}
+
 pub const KINDS: [Kind; 3] = [Kind::Id, Kind::Ticket, Kind::Tls13];
 /// Transparent and explicit.
 pub const WAYS: [u32; 2] = [0, SSL_FLAG_EXPLICIT_IO];
