@@ -66,6 +66,19 @@ static int CALLBACK choose_certificate(DWORD type, LPVOID argument, DWORD issuer
     return SSL_ERR_FAILED;
 }
 
+static int CALLBACK sign(DWORD type, LPVOID argument, LPBYTE source, DWORD source_length, DWORD flags, LPBYTE dest,
+                         LPDWORD dest_length)
+{
+    (void)type;
+    (void)argument;
+    (void)source;
+    (void)source_length;
+    (void)flags;
+    (void)dest;
+    (void)dest_length;
+    return SSL_ERR_FAILED;
+}
+
 static DWORD defer = SSL_FLAG_DEFER_HANDSHAKE;
 static DWORD auth_client = SSL_FLAG_SERVER | SSL_FLAG_AUTH_CLIENT;
 static DWORD unknown_flag = 1;
@@ -86,6 +99,8 @@ static SSLAUTHREQUESTHOOK no_request_hook = {NULL, NULL};
 static SSLAUTHREQUESTHOOK request_hook = {choose_certificate, NULL};
 static SSLKEYEXCHANGEHOOK no_exchange_hook = {NULL, NULL};
 static SSLSIGNATUREHOOK no_signature_hook = {NULL, NULL};
+static SSLSIGNATUREHOOK signature_hook = {sign, NULL};
+static SSLKEYEXCHANGEHOOK exchange_hook = {sign, NULL};
 
 /* What can be set, until it is too late. */
 #define SET(name, value, size) REFUSED(name, value, size, FINE)
@@ -129,11 +144,15 @@ static const struct call calls[] = {
     REFUSED(VALIDATE_CERT_HOOK, &accepting, sizeof accepting - 1, WSAEFAULT),
     GET(VALIDATE_CERT_HOOK, sizeof(SSLVALIDATECERTHOOK)),
     SET(AUTH_REQUEST_HOOK, &no_request_hook, sizeof no_request_hook),
-    REFUSED(AUTH_REQUEST_HOOK, &request_hook, sizeof request_hook, WSAEOPNOTSUPP),
+    SET(AUTH_REQUEST_HOOK, &request_hook, sizeof request_hook),
+    REFUSED(AUTH_REQUEST_HOOK, &request_hook, sizeof request_hook - 1, WSAEFAULT),
     GET(AUTH_REQUEST_HOOK, sizeof(SSLAUTHREQUESTHOOK)),
     SET(KEY_EXCH_HOOK, &no_exchange_hook, sizeof no_exchange_hook),
     GET(KEY_EXCH_HOOK, sizeof(SSLKEYEXCHANGEHOOK)),
+    REFUSED(KEY_EXCH_HOOK, &exchange_hook, sizeof exchange_hook, WSAEOPNOTSUPP),
     SET(SIGNATURE_HOOK, &no_signature_hook, sizeof no_signature_hook),
+    SET(SIGNATURE_HOOK, &signature_hook, sizeof signature_hook),
+    REFUSED(SIGNATURE_HOOK, &signature_hook, sizeof signature_hook - 1, WSAEFAULT),
     GET(SIGNATURE_HOOK, sizeof(SSLSIGNATUREHOOK)),
     SET(PEERNAME, "localhost", 10),
     REFUSED(PEERNAME, "two words", 10, WSAEINVAL),
