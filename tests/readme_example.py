@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The README's C example is examples/readme.c, and compiles without a warning."""
+"""The README's C examples are those of examples/readme*.c, and compile without a warning."""
 
 import os
 import pathlib
@@ -15,25 +15,26 @@ sys.path.insert(0, str(ROOT / "tests" / "servers"))
 
 import harness  # noqa: E402
 
-EXAMPLE = ROOT / "examples" / "readme.c"
+EXAMPLES = [ROOT / "examples" / "readme.c", ROOT / "examples" / "readme_ftps.c"]
 FLAGS = ["-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Werror"]
 
 
 class Readme(unittest.TestCase):
-    def test_example_is_the_file(self):
+    def test_examples_are_the_files(self):
         blocks = re.findall(r"^```c\n(.*?)^```$", (ROOT / "README.md").read_text(), re.M | re.S)
-        self.assertEqual(blocks, [EXAMPLE.read_text()])
+        self.assertEqual(blocks, [example.read_text() for example in EXAMPLES])
 
-    def test_example_compiles(self):
+    def test_examples_compile(self):
         compiler = os.environ.get("CC") or "cc"
         if not shutil.which(compiler):
             if os.environ.get("CI"):
                 self.fail(f"there is no {compiler}")
             self.skipTest(f"skipped: there is no {compiler}")
-        with tempfile.TemporaryDirectory() as folder:
-            command = [compiler, *FLAGS, f"-I{ROOT / 'include'}", "-c", EXAMPLE, "-o", f"{folder}/readme.o"]
-            done = subprocess.run(command, capture_output=True, text=True)
-        self.assertEqual(done.returncode, 0, done.stderr)
+        for example in EXAMPLES:
+            with tempfile.TemporaryDirectory() as folder:
+                command = [compiler, *FLAGS, f"-I{ROOT / 'include'}", "-c", example, "-o", f"{folder}/readme.o"]
+                done = subprocess.run(command, capture_output=True, text=True)
+            self.assertEqual(done.returncode, 0, done.stderr)
 
 
 if __name__ == "__main__":

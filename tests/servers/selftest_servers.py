@@ -200,6 +200,20 @@ class Vsftpd(harness.ServerTest):
         s_client(self, "ftp", "SSLSOCK_VSFTPD_FTP")
 
 
+class ImplicitVsftpd(harness.ServerTest):
+    servers = ("vsftpd_implicit",)
+
+    def test_login(self):
+        address = self.launched.address("SSLSOCK_VSFTPD_IMPLICIT_FTPS")
+        with socket.create_connection(address, timeout=10) as plain:
+            with trusting(self.launched).wrap_socket(plain, server_hostname="localhost") as secure:
+                with secure.makefile("rw", newline="\r\n") as lines:
+                    self.assertTrue(lines.readline().startswith("220 "))
+                    lines.write("USER anonymous\r\n")
+                    lines.flush()
+                    self.assertTrue(lines.readline().startswith("230 "))
+
+
 class Nginx(harness.ServerTest):
     servers = ("nginx",)
 

@@ -146,8 +146,24 @@ class Vsftpd(Server):
     def command(self, configuration):
         return [find("vsftpd"), configuration]
 
+    def substitutions(self):
+        return {**super().substitutions(), "IMPLICIT": "NO"}
+
     def variables(self):
         return {"ROOT": self.folder / "root", "LOG": self.folder / "vsftpd.log"}
+
+
+class ImplicitVsftpd(Vsftpd):
+    """The same with TLS from the first byte on."""
+
+    name = "vsftpd_implicit"
+    ports = {"FTPS": None}
+
+    def template(self):
+        return "vsftpd.conf", "vsftpd.conf"
+
+    def substitutions(self):
+        return {**super().substitutions(), "PORT_FTP": self.port["FTPS"], "IMPLICIT": "YES"}
 
 
 class Nginx(Server):
@@ -271,7 +287,7 @@ class Proxy(Server):
         return {"LOG": self.folder / "proxy.log"}
 
 
-SERVERS = {server.name: server for server in (Exim, Dovecot, Vsftpd, Nginx, Prosody, Slapd, Proxy)}
+SERVERS = {server.name: server for server in (Exim, Dovecot, Vsftpd, ImplicitVsftpd, Nginx, Prosody, Slapd, Proxy)}
 
 
 def find(program):
