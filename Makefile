@@ -69,9 +69,9 @@ endef
 pkg_config = $(call pkg_config_of,$(1),$(2),sslsock,Turn a live TCP socket into TLS and go on using plain send and recv,)
 pkg_config_wince = $(call pkg_config_of,$(1),$(2),sslsock-wince,Headers with which Windows CE sources compile on Linux,/sslsock/wince)
 
-examples: build/examples/smtp_starttls build/examples/ftps
+examples: build/examples/smtp_starttls build/examples/smtp_server build/examples/ftps
 
-build/examples/smtp_starttls build/examples/ftps: build/examples/%: examples/%.c | lib
+build/examples/smtp_starttls build/examples/smtp_server build/examples/ftps: build/examples/%: examples/%.c | lib
 	mkdir -p $(@D)
 	$(CC) -std=c99 $(WARNINGS) $(CFLAGS) $(SSLSOCK_CFLAGS) -o $@ $< $(SSLSOCK_LIBS)
 

@@ -169,7 +169,9 @@
 #define SSL_FLAG_SERVER 2
 
 // Server: demand a client certificate (Windows CE). Whom to believe is said by ssl_add_trust_* or
-// by the certificate hook: the built-in roots do not vouch for clients.
+// by the certificate hook: the built-in roots do not vouch for clients, and with neither the
+// handshake fails with SSL_ERR_INVALID. The certificate has to be one for client authentication; no
+// name is looked at. A client that has none is SSL_ERR_NO_CERT, whatever a hook would say.
 #define SSL_FLAG_AUTH_CLIENT 4
 
 // The socket stays plain until ssl_perform_handshake (Windows CE).
@@ -875,9 +877,10 @@ uint32_t ssl_error_category(int32_t code);
 // value at first, does not end that. SSL_FLAG_NO_RESUMPTION in the flags does.
 // 0x50730005, 0x50730006 SO_SSL_GET_CLIENT_OPTS, SO_SSL_GET_SERVER_OPTS: give what was set, at
 // first zeros.
-// 0x90730007 SO_SSL_SET_CLIENT_AUTH_OPTS: SSLCLIENTAUTHOPTS, 32 bytes. It has no effect, and
-// dwRequestClientAuth or dwRedoHandshake other than 0 answers SSL_ERR_UNSUPPORTED. The address of
-// the issuers in it is not followed.
+// 0x90730007 SO_SSL_SET_CLIENT_AUTH_OPTS: SSLCLIENTAUTHOPTS, 32 bytes. dwRequestClientAuth other than
+// 0 has a server demand a client certificate as SSL_FLAG_AUTH_CLIENT does; with SSL_FLAG_ASK_CLIENT
+// it only asks. dwRedoHandshake other than 0 answers SSL_ERR_UNSUPPORTED. The address of the issuers
+// in it is not followed: whom to believe is said by ssl_add_trust_*.
 // 0x50730007 SO_SSL_GET_CLIENT_AUTH_OPTS: gives what was set, at first zeros.
 // 0x90730008 SO_SSL_SET_VALIDATE_CERT_HOOK: the address of an ssl_validate_cert_fn, then its
 // argument, 16 bytes in all, as ssl_set_validate_cert_hook. They are copied. An address of 0 clears
