@@ -120,7 +120,9 @@ pub const SSL_FLAG_STRICT: u32 = 0x40000;
 pub const SSL_FLAG_ALLOW_TRUNCATION: u32 = 0x80000;
 /// Transparent mode: use an AF_UNIX pair, which is cheaper but no TCP socket.
 pub const SSL_FLAG_UNIX_PAIR: u32 = 0x100000;
-/// Client: the handshake fails with SSL_ERR_NOT_RESUMED unless it resumes an earlier session.
+/// Client: the handshake fails with SSL_ERR_NOT_RESUMED unless it resumes an earlier session. If
+/// there is none to offer nothing is sent; if the server does not take it no client certificate is.
+/// SSL_ERR_INVALID together with SSL_FLAG_NO_RESUMPTION or SSL_FLAG_SERVER.
 pub const SSL_FLAG_REQUIRE_RESUMPTION: u32 = 0x200000;
 /// Neither offer nor keep sessions; a server gives out no tickets.
 pub const SSL_FLAG_NO_RESUMPTION: u32 = 0x400000;

@@ -37,7 +37,8 @@ use crate::winsock::{self, Hooks, Request};
 /// 0xD0730004 SO_SSL_GET_CIPHERS: takes dwProtocol, 4, and gives what was set, at first all that
 /// there is. Both buffers may be the same.
 /// 0x90730005, 0x90730006 SO_SSL_SET_CLIENT_OPTS, SO_SSL_SET_SERVER_OPTS: a time_t, then two DWORDs,
-/// 16 bytes in all. They have no effect: sessions are not cached yet.
+/// 16 bytes in all. They have no effect: sessions are kept by the library's own measure, and 0, the
+/// value at first, does not end that. SSL_FLAG_NO_RESUMPTION in the flags does.
 /// 0x50730005, 0x50730006 SO_SSL_GET_CLIENT_OPTS, SO_SSL_GET_SERVER_OPTS: give what was set, at
 /// first zeros.
 /// 0x90730007 SO_SSL_SET_CLIENT_AUTH_OPTS: SSLCLIENTAUTHOPTS, 32 bytes. It has no effect, and

@@ -237,6 +237,11 @@ impl Engine {
         }
     }
 
+    /// The handshake is not gone on with.
+    pub fn gave_up(&mut self) {
+        self.forget_sessions(Failure::Unfinished);
+    }
+
     /// Whether the ClientHello that is about to leave offers a session.
     pub fn offers_session(&self) -> bool {
         let context = self.context.as_ref();
