@@ -38,7 +38,7 @@ def read(name):
     return path(name).read_bytes()
 
 
-class Base(unittest.TestCase):
+class IdentityTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         # Another one, which is its own authority.
@@ -82,7 +82,7 @@ class Base(unittest.TestCase):
         return Identity(self.other, self.other.with_suffix(".key"))
 
 
-class Forms(Base):
+class IdentityForms(IdentityTest):
     def test_of_contents_and_files_in_pem_and_der(self):
         expected = der(path("client.pem"))
         both = read("client.key") + read("client-chain.pem")
@@ -162,7 +162,7 @@ class Forms(Base):
         self.assertEqual(server.seen().certificate, der(path("client.pem")))
 
 
-class Signers(Base):
+class IdentitySigners(IdentityTest):
     def test_it_signs_on_this_thread(self):
         for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
             seen = []
@@ -309,7 +309,7 @@ class Signers(Base):
                 self.assertRegex(done.stdout, r"^interrupted Ssl\w*Error \[\]\nNone\n$")
 
 
-class Choices(Base):
+class IdentityChoices(IdentityTest):
     def choosing(self, choose, server=None, identities=None, **options):
         class Choosing(SslHelper):
             def choose_identity(self, issuers):
@@ -402,7 +402,7 @@ class Choices(Base):
         self.assertEqual((done.returncode, done.stderr), (0, ""))
 
 
-class Defaults(Base):
+class DefaultIdentity(IdentityTest):
     def test_one_of_the_defaults_is_shown(self):
         done = support.run_python(
             "import sslsock\nfrom support import *\nfrom unit_identity import *\n"
