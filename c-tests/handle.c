@@ -94,6 +94,16 @@ static int32_t call_perform_handshake(ssl_socket *s)
     return ssl_perform_handshake(s, "localhost");
 }
 
+static int32_t call_complete_validation(ssl_socket *s)
+{
+    return ssl_complete_validation(s, SSL_ERR_OKAY);
+}
+
+static int32_t call_cancel_handshake(ssl_socket *s)
+{
+    return ssl_cancel_handshake(s);
+}
+
 static int32_t call_connect(ssl_socket *s)
 {
     return ssl_connect(s, out, sizeof(struct sockaddr_in));
@@ -194,6 +204,8 @@ static const struct call calls[] = {
     {"ssl_set_identity_pem", call_set_identity_pem, 0},
     {"ssl_set_identity_file", call_set_identity_file, 0},
     {"ssl_perform_handshake", call_perform_handshake, 0},
+    {"ssl_complete_validation", call_complete_validation, 0},
+    {"ssl_cancel_handshake", call_cancel_handshake, 0},
     {"ssl_connect", call_connect, 0},
     {"ssl_send", call_send, 0},
     {"ssl_recv", call_recv, 0},

@@ -543,7 +543,10 @@ int32_t ssl_set_timeout(ssl_socket *s, uint32_t which, uint32_t ms);
 // Sets the application protocols to be offered or, for a server, to be chosen from, most wanted
 // first (ALPN, RFC 7301): each as one byte of length and that many bytes, as in
 // "\x02h2\x08http/1.1". Copied; 0 bytes clear them. What was agreed is in ssl_session_info.
-// SSL_ERR_INVALID if the list is malformed. Any thread, before the handshake.
+//
+// A server takes the first of its own that the client offers; if there is none of them, the
+// handshake fails. A client whose server does not choose gets on without. SSL_ERR_INVALID if the
+// list is malformed or longer than 4096 bytes. Any thread, before the handshake.
 int32_t ssl_set_alpn(ssl_socket *s, const void *protocols, size_t len);
 
 // Sets the oldest and the newest version of TLS that are allowed: SSL_PROTOCOL_TLS1_2 or
@@ -553,9 +556,10 @@ int32_t ssl_set_protocols(ssl_socket *s, uint16_t min, uint16_t max);
 
 // Appends the secrets of the sessions of this handle to the file `path` (NSS key log format), with
 // which Wireshark decrypts what was recorded: for finding errors only, whoever has the file can
-// read everything. It is made for its owner alone. The environment (SSLKEYLOGFILE) is never looked
-// at. NULL: no file. SSL_ERR_IO if it cannot be opened, SSL_ERR_STATE in a program that runs with
-// more rights than its user. Any thread, before the handshake.
+// read everything. It is made for its owner alone, and opened at once. The environment
+// (SSLKEYLOGFILE) is never looked at. NULL: no file. SSL_ERR_IO if it cannot be opened or is no
+// regular file, SSL_ERR_STATE in a program that runs with more rights than its user. Any thread,
+// before the handshake.
 int32_t ssl_set_key_log_file(ssl_socket *s, const char *path);
 
 // Has the handshake of `s` resume the session of `other`, as an FTP server demands for its data
@@ -705,16 +709,24 @@ int32_t ssl_set_auth_request_hook(ssl_socket *s, ssl_auth_request_fn hook, void 
 int32_t ssl_perform_handshake(ssl_socket *s, const char *host);
 
 // Brings the answer of a certificate hook that has answered SSL_ERR_WANT_VALIDATION: `result` is
-// what the hook would have answered. It may come before the hook has returned. Until then
-// ssl_perform_handshake answers SSL_ERR_WANT_VALIDATION, and nothing of ours that depends on the
-// answer is sent; call it again afterwards, whoever waits has to be told by the program. The wait
-// counts against the handshake's time limit. SSL_ERR_STATE if no answer is awaited: it has been
-// given, or the handshake has ended. Any thread, but not inside the hook.
+// what the hook would have answered, and is judged as such. Until then ssl_perform_handshake
+// answers SSL_ERR_WANT_VALIDATION, and nothing of ours that depends on the answer is sent; call it
+// again afterwards. Nothing shows on the descriptor: whoever waits has to be told by the program.
+// ssl_get_verify_report and its like can be called meanwhile. The wait counts against the
+// handshake's time limit.
+//
+// It may come before the hook has returned, which then makes the handshake go on at once; if the
+// hook answers something else, that counts. SSL_ERR_STATE if no answer is awaited: the hook has
+// not been called, one has been given, the time is over, or the handshake has ended.
+// SSL_ERR_INVALID if `result` is SSL_ERR_WANT_VALIDATION: an answer is still awaited. Any thread,
+// but not inside the hook.
 int32_t ssl_complete_validation(ssl_socket *s, int32_t result);
 
 // Ends a handshake that is under way, in another thread or between two calls: it fails with
-// SSL_ERR_CANCELLED, and as after every failure the connection is closed. If the certificate hook
-// is running, the handshake ends when it returns. SSL_ERR_STATE if none is under way. Any thread.
+// SSL_ERR_CANCELLED, which ssl_perform_handshake answers from then on, and as after every failure
+// the connection is dead. A hook that is running is not disturbed, and the handshake ends when it
+// returns. SSL_ERR_STATE, and nothing is changed, if none is under way: not begun (the TCP part of
+// ssl_connect is none), complete, or failed already. Any thread, but not inside the hook.
 int32_t ssl_cancel_handshake(ssl_socket *s);
 
 // Connects to the socket address of `len` bytes at `sockaddr`, then makes the handshake with the
@@ -825,7 +837,8 @@ uint32_t ssl_error_category(int32_t code);
 // are the input buffer, `out` and `out_len` the output buffer, `returned` gets the length of the
 // output and may be NULL.
 //
-// 0x50730001 SO_SSL_GET_CAPABILITIES: gives a DWORD, SSL_CAP_CLIENT (1).
+// 0x50730001 SO_SSL_GET_CAPABILITIES: gives a DWORD, SSL_CAP_CLIENT (1) and
+// SSL_CAP_CLIENT_AUTH (4).
 // 0x90730002 SO_SSL_SET_FLAGS: a DWORD, as ssl_set_flags. On a socket made by ssl_wce_secure that
 // is not connected yet, SSL_FLAG_DEFER_HANDSHAKE lets go of it, and a value without that flag
 // holds it again.
@@ -855,11 +868,15 @@ uint32_t ssl_error_category(int32_t code);
 // argument, 16 bytes in all, as ssl_set_validate_cert_hook. They are copied. An address of 0 clears
 // the hook.
 // 0x50730008 SO_SSL_GET_VALIDATE_CERT_HOOK: gives both.
-// 0x90730009, 0x9073000A, 0x9073000B SO_SSL_SET_AUTH_REQUEST_HOOK, SO_SSL_SET_KEY_EXCH_HOOK,
-// SO_SSL_SET_SIGNATURE_HOOK: 16 bytes as above. Such a hook would never be called: other addresses
-// than 0 answer SSL_ERR_UNSUPPORTED. For a client certificate see ssl_set_identity_pem.
-// 0x50730009, 0x5073000A, 0x5073000B SO_SSL_GET_AUTH_REQUEST_HOOK, SO_SSL_GET_KEY_EXCH_HOOK,
-// SO_SSL_GET_SIGNATURE_HOOK: give zeros.
+// 0x90730009 SO_SSL_SET_AUTH_REQUEST_HOOK: the address of an ssl_auth_request_fn, then its argument,
+// 16 bytes in all, as ssl_set_auth_request_hook.
+// 0x9073000B SO_SSL_SET_SIGNATURE_HOOK: the address of an ssl_signature_fn, then its argument, 16
+// bytes in all. It signs for a chain that the hook above has answered with, unless the leaf is that
+// of an identity of the handle. The schemes are those of today, not Windows CE's MD5 and SHA-1.
+// 0x50730009, 0x5073000B SO_SSL_GET_AUTH_REQUEST_HOOK, SO_SSL_GET_SIGNATURE_HOOK: give both.
+// 0x9073000A SO_SSL_SET_KEY_EXCH_HOOK: 16 bytes as above. Such a hook would never be called: other
+// addresses than 0 answer SSL_ERR_UNSUPPORTED.
+// 0x5073000A SO_SSL_GET_KEY_EXCH_HOOK: gives zeros.
 // 0x5073000E SO_SSL_GET_CONNECTION_INFO: gives SSLCONNECTIONINFO, seven DWORDs: the protocol (TLS
 // 1.2 0x800, 1.3 0x2000; in the server role 0x400, 0x1000), the cipher (CALG_AES_128, CALG_AES_256,
 // 0 for ChaCha20) and its strength in bits, the hash (CALG_SHA_256 0x800C, CALG_SHA_384 0x800D) and

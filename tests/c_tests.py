@@ -59,6 +59,7 @@ PROGRAMS = (
     "slow_reader",
     "stream",
     "surroundings",
+    "validation",
     "wince_certificates",
     "wince_certificates-c++",
     "wince_ioctl",
@@ -103,6 +104,7 @@ ASAN_PROGRAMS = (
     "slow_reader",
     "stream",
     "surroundings",
+    "validation",
     "wince_certificates",
     "wince_ioctl",
     "wince_lookup",
@@ -119,6 +121,7 @@ TSAN_PROGRAMS = {
     "numbers": ("a_handle_leaves", "close_twice", "fifty_threads"),
     "process": (),
     "readiness": (),
+    "validation": (),
     "loading/rounds": (),
 }
 # Of everything one test, in one way: a handshake takes seconds under valgrind. What starts itself by exec cannot be run.

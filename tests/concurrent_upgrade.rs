@@ -46,7 +46,7 @@ fn halted(transport: Transport) -> Halted {
             Then::Serve(greeting) => wire.serve_with(MAIL.server(), &hello, greeting),
             Then::HearAll => {
                 wire.hear_all();
-                Served { plaintext: Vec::new(), error: None }
+                Served::default()
             }
         }
     });

@@ -53,7 +53,7 @@ const FAILING: Failing = Failing {
 
 fn only_hear(mut wire: Wire) -> Served {
     wire.hear_all();
-    Served { plaintext: Vec::new(), error: None }
+    Served::default()
 }
 
 unsafe extern "C" fn refuse(_: u32, _: *mut c_void, _: u32, _: *const ssl_blob, _: u32) -> i32 {
@@ -128,7 +128,7 @@ const WAYS: &[Failing] = &[
         what: "peer closes",
         peer: |mut wire| {
             wire.hear_record();
-            Served { plaintext: Vec::new(), error: None }
+            Served::default()
         },
         code: SSL_ERR_TRUNCATED,
         says: "peer closed the connection",

@@ -15,7 +15,7 @@ use support::explicit::{poll, transport, wait_as_told};
 use support::fixtures::ders;
 use support::hooks::{Hook, Scene, VERSIONS, assert_only_hello, kinds};
 use support::pki::{Authority, Certified};
-use support::wire::{MODES, Transport, connect};
+use support::wire::{MODES, Served, Transport, connect};
 use support::*;
 
 static AUTHORITY: LazyLock<Authority> = LazyLock::new(|| Authority::new("validation"));
@@ -386,7 +386,7 @@ fn scene_of_a_silent_peer(flags: u32) -> Scene {
     let record = wire.record();
     let peer = thread::spawn(move || {
         wire.hear_all();
-        support::wire::Served { plaintext: Vec::new(), error: None }
+        Served::default()
     });
     let handle = Handle::of(&client).flags(flags).trust(&AUTHORITY.pem());
     // Only what is tested can end it.

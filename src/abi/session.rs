@@ -46,11 +46,17 @@ pub unsafe extern "C" fn ssl_perform_handshake(s: *mut ssl_socket, host: *const 
 }
 
 /// Brings the answer of a certificate hook that has answered SSL_ERR_WANT_VALIDATION: `result` is
-/// what the hook would have answered. It may come before the hook has returned. Until then
-/// ssl_perform_handshake answers SSL_ERR_WANT_VALIDATION, and nothing of ours that depends on the
-/// answer is sent; call it again afterwards, whoever waits has to be told by the program. The wait
-/// counts against the handshake's time limit. SSL_ERR_STATE if no answer is awaited: it has been
-/// given, or the handshake has ended. Any thread, but not inside the hook.
+/// what the hook would have answered, and is judged as such. Until then ssl_perform_handshake
+/// answers SSL_ERR_WANT_VALIDATION, and nothing of ours that depends on the answer is sent; call it
+/// again afterwards. Nothing shows on the descriptor: whoever waits has to be told by the program.
+/// ssl_get_verify_report and its like can be called meanwhile. The wait counts against the
+/// handshake's time limit.
+///
+/// It may come before the hook has returned, which then makes the handshake go on at once; if the
+/// hook answers something else, that counts. SSL_ERR_STATE if no answer is awaited: the hook has
+/// not been called, one has been given, the time is over, or the handshake has ended.
+/// SSL_ERR_INVALID if `result` is SSL_ERR_WANT_VALIDATION: an answer is still awaited. Any thread,
+/// but not inside the hook.
 #[unsafe(no_mangle)]
 pub extern "C" fn ssl_complete_validation(s: *mut ssl_socket, result: i32) -> i32 {
     status(entry!(ssl_complete_validation, change s, |socket| {
@@ -59,8 +65,10 @@ pub extern "C" fn ssl_complete_validation(s: *mut ssl_socket, result: i32) -> i3
 }
 
 /// Ends a handshake that is under way, in another thread or between two calls: it fails with
-/// SSL_ERR_CANCELLED, and as after every failure the connection is closed. If the certificate hook
-/// is running, the handshake ends when it returns. SSL_ERR_STATE if none is under way. Any thread.
+/// SSL_ERR_CANCELLED, which ssl_perform_handshake answers from then on, and as after every failure
+/// the connection is dead. A hook that is running is not disturbed, and the handshake ends when it
+/// returns. SSL_ERR_STATE, and nothing is changed, if none is under way: not begun (the TCP part of
+/// ssl_connect is none), complete, or failed already. Any thread, but not inside the hook.
 #[unsafe(no_mangle)]
 pub extern "C" fn ssl_cancel_handshake(s: *mut ssl_socket) -> i32 {
     status(entry!(ssl_cancel_handshake, change s, |socket| socket.cancel_handshake()))

@@ -449,12 +449,24 @@ impl Connection {
     }
 
     /// Reads and drops what the peer still sends: closing with unread input would reset the
-    /// connection and could destroy what was just sent.
+    /// connection and could destroy what was just sent. The engine sees it, for there may be
+    /// sessions to resume in it: one that only sends has read nothing before.
     fn drain(&mut self, scratch: &mut [u8], budget: &mut usize) {
         while self.transport_ready.read && *budget > 0 {
-            match transport::receive(self.transport.as_fd(), scratch) {
+            let space = match self.keeps_reading() {
+                true => self.engine.receive_space(READ_SIZE).ok(),
+                false => None,
+            };
+            let (space, is_for_engine) = match space {
+                Some(space) => (space, true),
+                None => (&mut *scratch, false),
+            };
+            match transport::receive(self.transport.as_fd(), space) {
                 Ok(Transfer::Bytes(count)) => {
                     *budget = budget.saturating_sub(count);
+                    if is_for_engine {
+                        self.engine.received(count);
+                    }
                     if let Some(closing) = &mut self.closing {
                         closing.dropped(count);
                     }
@@ -471,6 +483,22 @@ impl Connection {
                 }
             }
         }
+        self.keeps_reading();
+    }
+
+    /// Decrypts and drops what has come, if that still makes sense.
+    fn keeps_reading(&mut self) -> bool {
+        let is_reset = self.closing.as_ref().is_some_and(Closing::is_reset);
+        if is_reset || !matches!(self.inbound, Inbound::Open) || self.engine.peer_closed() {
+            return false;
+        }
+        let was_empty = self.engine.outgoing().is_empty();
+        let is_readable = self.engine.decrypt(usize::MAX, &mut |_| {}).is_ok();
+        if was_empty {
+            // An alert or the answer to a key update, after our end.
+            self.engine.sent(self.engine.outgoing().len());
+        }
+        is_readable
     }
 
     /// What remains to be done once bytes have stopped moving.

@@ -23,14 +23,8 @@ pub struct Source {
 }
 
 impl Source {
-    /// `None` for a peer without a name: nothing could say that the next one is the same.
-    pub(super) fn new(
-        setup: &ClientSetup,
-        engine: &Engine,
-        name: Option<&PeerName>,
-    ) -> Option<Arc<Self>> {
-        let (domain, family) = (setup.domain.clone(), engine.session_family());
-        Some(Arc::new(Self { domain, family, name: name?.clone() }))
+    pub(super) fn new(setup: ClientSetup, engine: &Engine, name: PeerName) -> Arc<Self> {
+        Arc::new(Self { domain: setup.domain, family: engine.session_family(), name })
     }
 
     pub(super) fn name(&self) -> &PeerName {

@@ -52,8 +52,8 @@ pub struct Pending {
     deadline: Deadline,
     settings: Settings,
     peer: Option<Peer>,
-    /// Of a client.
-    setup: Option<ClientSetup>,
+    /// In the client role, if the peer has a name.
+    client: Option<(ClientSetup, PeerName)>,
     /// What the certificate hook was asked about and has not answered yet.
     asked: Option<Arc<Report>>,
 }
@@ -221,7 +221,8 @@ impl Socket {
         let deadline = Deadline::after(settings.handshake_timeout);
         let source = source.as_deref();
         resumption::check(&settings, source)?;
-        let (engine, peer, setup) = if is_server {
+        let mut client = None;
+        let (engine, peer) = if is_server {
             let demand = settings.demand();
             let setup = server::setup(&ServerInput {
                 trust: &settings.trust,
@@ -234,7 +235,7 @@ impl Socket {
             })?;
             let peer = |verifier| Peer { verifier, whose: Whose::Client(demand) };
             let engine = Engine::server(&setup, self.context(&settings))?;
-            (engine, setup.verifier.clone().map(peer), None)
+            (engine, setup.verifier.clone().map(peer))
         } else {
             let name = whom.name(&settings, self.derived_name(), source.map(Source::name))?;
             let name = resumption::same_name(name, source)?;
@@ -261,15 +262,16 @@ impl Socket {
                 same_as: source.map(Source::domain),
             })?;
             let sessions = resumption::sessions(&setup, &settings, source, name.as_ref());
-            let name_for_tls = name.as_ref().map(PeerName::server_name);
             let context = Context { sessions, ..self.context(&settings) };
+            let name_for_tls = name.as_ref().map(PeerName::server_name);
             let engine = Engine::client(&setup, name_for_tls, context)?;
             resumption::check_offer(&engine, &settings, source, name.as_ref())?;
             let verifier = setup.domain.verifier.clone();
-            (engine, Some(Peer { verifier, whose: Whose::Server(name) }), Some(setup))
+            client = name.clone().map(|name| (setup, name));
+            (engine, Some(Peer { verifier, whose: Whose::Server(name) }))
         };
         let asked = None;
-        let pending = Pending { engine, transport, path, deadline, settings, peer, setup, asked };
+        let pending = Pending { engine, transport, path, deadline, settings, peer, client, asked };
         if !is_server {
             handshake(&pending.transport, &pending.path, &pending.settings).refuse_early_data()?;
         }
@@ -319,14 +321,9 @@ impl Socket {
     }
 
     fn opened(&self, pending: Pending) -> Result<()> {
-        let Pending { engine, transport, path, settings, peer, setup, .. } = pending;
+        let Pending { engine, transport, path, settings, client, .. } = pending;
         let session = engine.session();
-        let resumable = match (setup, peer) {
-            (Some(setup), Some(Peer { whose: Whose::Server(name), .. })) => {
-                Source::new(&setup, &engine, name.as_ref())
-            }
-            _ => None,
-        };
+        let resumable = client.map(|(setup, name)| Source::new(setup, &engine, name));
         let allow_truncation = settings.has(SSL_FLAG_ALLOW_TRUNCATION);
         let note = format!("{} with {} established", session.protocol_name, session.suite_name);
         {

@@ -128,6 +128,8 @@ impl Engine {
             match step? {
                 // A server may speak at once; there may be more of the handshake to send.
                 Step::Again | Step::Plaintext(_) => {}
+                // The peer may have had the last word.
+                Step::Blocked if self.approval_is_due() => return Ok(HandshakeStep::NeedsApproval),
                 Step::Blocked if !self.connection.common().is_handshaking() => {
                     self.settle_sessions();
                     return Ok(HandshakeStep::Complete);
@@ -476,28 +478,35 @@ impl Engine {
         }
     }
 
-    /// After an error rustls has the alert ready at the next call. In TLS 1.2 our last flight may be
-    /// before it, as far as that was made: a certificate in it must not leave before the peer's has
-    /// been approved, and then nothing does.
+    /// After an error rustls still has what it had ready, such as a server's hello, and behind it the
+    /// alert. In TLS 1.2 that may be a client's last flight, as far as that was made: a certificate in
+    /// it must not leave before the server's has been approved, and then nothing does.
     fn queue_alert(&mut self) {
         let is_tls12 =
             self.connection.common().protocol_version() == Some(rustls::ProtocolVersion::TLSv1_2);
-        let mut record = Buffer::new();
-        let (input, sink) = (self.incoming.readable_mut(), &mut |_: &[u8]| {});
-        let (discard, _) = match &mut self.connection {
-            Connection::Client(connection) => {
-                let status = connection.process_tls_records(input);
-                handle(status, &mut record, sink, Want::Handshake)
+        let is_client = matches!(self.connection, Connection::Client(_));
+        let is_secret = is_client && is_tls12 && self.approval != Approval::Decided;
+        for _ in 0..LAST_WORDS {
+            let mut record = Buffer::new();
+            let (input, sink) = (self.incoming.readable_mut(), &mut |_: &[u8]| {});
+            let (discard, outcome) = match &mut self.connection {
+                Connection::Client(connection) => {
+                    let status = connection.process_tls_records(input);
+                    handle(status, &mut record, sink, Want::Handshake)
+                }
+                Connection::Server(connection) => {
+                    let status = connection.process_tls_records(input);
+                    handle(status, &mut record, sink, Want::Handshake)
+                }
+            };
+            self.discard(discard);
+            if is_secret && record.readable().first() != Some(&ALERT) {
+                return;
             }
-            Connection::Server(connection) => {
-                let status = connection.process_tls_records(input);
-                handle(status, &mut record, sink, Want::Handshake)
-            }
-        };
-        self.discard(discard);
-        let is_approved = self.approval == Approval::Decided;
-        if !is_tls12 || is_approved || record.readable().first() == Some(&ALERT) {
             self.outgoing.push(record.readable());
+            if !matches!(outcome, Ok(Outcome::Step(Step::Again))) {
+                return;
+            }
         }
     }
 
@@ -697,6 +706,8 @@ fn keys_exhausted() -> Error {
     )
 }
 
+/// More pieces than rustls ever has ready.
+const LAST_WORDS: usize = 64;
 /// The type of a record that holds an alert.
 const ALERT: u8 = 21;
 const RECORD_HEADER: usize = 5;

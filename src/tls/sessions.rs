@@ -354,9 +354,14 @@ impl State {
         }
     }
 
+    /// The peer speaks TLS 1.3. Another server of that name need not, with which a connection is
+    /// open: that one's session stays.
     fn remove_tls12(&mut self, name: &ServerName<'static>, offer: &Offer) {
+        let is_chosen = matches!(offer, Offer::Of(_));
         self.change(name, |peer| {
-            peer.retain(|kept| !(kept.is_tls12() && kept.is_offered_by(offer)))
+            peer.retain(|kept| {
+                !kept.is_tls12() || !kept.is_offered_by(offer) || (kept.is_in_use() && !is_chosen)
+            });
         });
     }
 
@@ -453,3 +458,6 @@ const TLS12_LIFETIME: Duration = Duration::from_secs(24 * 3600);
 const SESSION_LIMIT: usize = 96 * 1024;
 const PEER_SIZE_LIMIT: usize = 512 * 1024;
 const SIZE_LIMIT: usize = 4 * 1024 * 1024;
+
+#[cfg(test)]
+mod tests;

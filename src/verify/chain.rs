@@ -10,6 +10,7 @@ use rustls::crypto::WebPkiSupportedAlgorithms;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use webpki::{
     EndEntityCert, ExtendedKeyUsageValidator, KeyPurposeIdIter, KeyUsage, RevocationOptions,
+    VerifiedPath,
 };
 
 use super::facts::Facts;
@@ -145,13 +146,18 @@ impl Examination<'_> {
             match error {
                 webpki::Error::CertExpired { not_after, .. } => {
                     time = seconds(not_after);
-                    let what = self.dated(|facts| facts.not_after == time);
-                    findings.push(Finding::expired(&what, time, self.now));
+                    // Not if only the leaf's own dates have led away from now.
+                    if time < self.now {
+                        let what = self.dated(|facts| facts.not_after == time);
+                        findings.push(Finding::expired(&what, time, self.now));
+                    }
                 }
                 webpki::Error::CertNotValidYet { not_before, .. } => {
                     time = seconds(not_before);
-                    let what = self.dated(|facts| facts.not_before == time);
-                    findings.push(Finding::not_yet_valid(&what, time, self.now));
+                    if time > self.now {
+                        let what = self.dated(|facts| facts.not_before == time);
+                        findings.push(Finding::not_yet_valid(&what, time, self.now));
+                    }
                 }
                 webpki::Error::RequiredEkuNotFoundContext(_) | webpki::Error::EmptyEkuExtension
                     if !any_usage =>
@@ -176,6 +182,12 @@ impl Examination<'_> {
                 break;
             }
         }
+        // Nobody has said yet that a trusted certificate leads here, whatever the dates.
+        findings.push(Finding::new(
+            CAUSE_ISSUER_UNKNOWN,
+            "the certificates of the chain were never valid all at once, so that no trusted one \
+             vouches for it",
+        ));
         false
     }
 
@@ -228,6 +240,7 @@ impl Examination<'_> {
         let intermediates = self.chain.get(1..).unwrap_or_default();
         let time = Duration::from_secs(u64::try_from(time).unwrap_or(0));
         let time = UnixTime::since_unix_epoch(time);
+        let path: Option<&dyn Fn(&VerifiedPath<'_>) -> _> = Some(&check_key_usage);
         match any_usage {
             true => {
                 entity.verify_for_usage(all, roots, intermediates, time, AnyUsage, revocation, None)
@@ -237,7 +250,7 @@ impl Examination<'_> {
                     Purpose::Server => KeyUsage::server_auth(),
                     Purpose::Client => KeyUsage::client_auth(),
                 };
-                entity.verify_for_usage(all, roots, intermediates, time, usage, revocation, None)
+                entity.verify_for_usage(all, roots, intermediates, time, usage, revocation, path)
             }
         }
         .map(|_| ())
@@ -288,7 +301,8 @@ impl Examination<'_> {
             ),
             E::EndEntityUsedAsCa => Finding::new(
                 CAUSE_ISSUER_UNKNOWN,
-                "a certificate in the chain was issued by one that is not a CA certificate",
+                "a certificate in the chain was issued by one that is not a CA certificate, or not one \
+                 for that (key usage)",
             ),
             E::PathLenConstraintViolated => Finding::new(
                 CAUSE_ISSUER_UNKNOWN,
@@ -543,6 +557,18 @@ struct AnyUsage;
 impl ExtendedKeyUsageValidator for AnyUsage {
     fn validate(&self, _: KeyPurposeIdIter<'_, '_>) -> Result<(), webpki::Error> {
         Ok(())
+    }
+}
+
+/// webpki does not look at it: a CA certificate whose key is meant for something else, such as
+/// revocation lists alone, issues nothing.
+fn check_key_usage(path: &VerifiedPath<'_>) -> Result<(), webpki::Error> {
+    let may_sign = |der: CertificateDer<'_>| {
+        Facts::parse(&der).is_some_and(|facts| facts.may_sign_certificates)
+    };
+    match path.intermediate_certificates().all(|issuer| may_sign(issuer.der())) {
+        true => Ok(()),
+        false => Err(webpki::Error::EndEntityUsedAsCa),
     }
 }
 

@@ -31,6 +31,8 @@ pub(super) struct Facts {
     /// As its contents stand in DER.
     pub(super) serial: Vec<u8>,
     pub(super) rsa_bits: Option<usize>,
+    /// Whether its key usage, if it has one, lets its key sign certificates.
+    pub(super) may_sign_certificates: bool,
     /// Critical extensions that are not among those which everybody knows.
     pub(super) critical: Vec<String>,
     pub(super) key: Vec<u8>,
@@ -86,6 +88,7 @@ impl Facts {
             version: tbs.version.0.saturating_add(1),
             serial: tbs.raw_serial().to_vec(),
             rsa_bits: rsa_bits(&tbs.subject_pki),
+            may_sign_certificates: true,
             critical: Vec::new(),
             key: tbs.subject_pki.raw.to_vec(),
             signed: Signed {
@@ -106,6 +109,9 @@ impl Facts {
                         clients: usage.client_auth,
                         text: purposes(usage),
                     });
+                }
+                ParsedExtension::KeyUsage(usage) => {
+                    facts.may_sign_certificates = usage.key_cert_sign();
                 }
                 ParsedExtension::UnsupportedExtension { oid } if extension.critical => {
                     facts.critical.push(escape(oid.to_id_string().as_bytes(), NAME_LIMIT));

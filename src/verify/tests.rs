@@ -203,6 +203,23 @@ fn dates_of_intermediates_count_and_name_them() {
 }
 
 #[test]
+fn dates_that_never_fit_do_not_hide_who_has_issued() {
+    let stranger = Ca::root("Stranger");
+    for (leaf, middle, dates) in [
+        (((2024, 1, 1), (2025, 1, 1)), ((2026, 1, 1), (2040, 1, 1)), CAUSE_EXPIRED),
+        (((2030, 1, 1), (2031, 1, 1)), ((2020, 1, 1), (2029, 1, 1)), CAUSE_NOT_YET_VALID),
+        (((2026, 1, 1), (2027, 1, 1)), ((2028, 1, 1), (2029, 1, 1)), CAUSE_NOT_YET_VALID),
+        (((2026, 1, 1), (2027, 1, 1)), ((2020, 1, 1), (2021, 1, 1)), CAUSE_EXPIRED),
+    ] {
+        let issuer =
+            stranger.intermediate("Middle", |params| set_dates(params, middle.0, middle.1));
+        let leaf = issuer.leaf(&["a.test"], |params| set_dates(params, leaf.0, leaf.1));
+        let report = examine(&[&Ca::root("Root")], &[&leaf.der, &issuer.der], "a.test");
+        assert_eq!(report.causes, dates | CAUSE_ISSUER_UNKNOWN, "{:?}", report.error);
+    }
+}
+
+#[test]
 fn an_unknown_issuer_is_named() {
     for (issuer, host) in [("Nobody", "a.test"), ("Some\nCA", "b.test")] {
         let (root, nobody) = (Ca::root("Root"), Ca::root(issuer));
@@ -373,6 +390,9 @@ fn who_may_not_issue_is_not_believed() {
             excluded_subtrees: Vec::new(),
         });
     });
+    let lister = root.intermediate("Lister", |params| {
+        params.key_usages = vec![rcgen::KeyUsagePurpose::CrlSign];
+    });
     let clients = root.intermediate("Clients", |params| {
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
     });
@@ -387,7 +407,15 @@ fn who_may_not_issue_is_not_believed() {
             &plain,
             &[&plain.der],
             CAUSE_ISSUER_UNKNOWN,
-            "a certificate in the chain was issued by one that is not a CA certificate",
+            "a certificate in the chain was issued by one that is not a CA certificate, or not one \
+             for that (key usage)",
+        ),
+        (
+            &lister,
+            &[&lister.der],
+            CAUSE_ISSUER_UNKNOWN,
+            "a certificate in the chain was issued by one that is not a CA certificate, or not one \
+             for that (key usage)",
         ),
         (
             &named,
@@ -408,6 +436,21 @@ fn who_may_not_issue_is_not_believed() {
     }
     let allowed = named.leaf(&["a.b.test"], |_| {});
     assert_eq!(examine(&[&root], &[&allowed.der, &named.der], "a.b.test").error, None);
+}
+
+#[test]
+fn a_tangle_of_namesakes_has_an_end() {
+    let root = Ca::root("Root");
+    // As many as fit in a handshake, each of which may have issued every other one.
+    let tangle: Vec<_> = (0..150).map(|_| Ca::root("A")).collect();
+    let leaf = Ca::root("A").leaf(&["a.test"], |_| {}).der;
+    let chain: Vec<_> = [&leaf].into_iter().chain(tangle.iter().map(|ca| &ca.der)).collect();
+    assert_error(
+        &examine(&[&root], &chain, "a.test"),
+        CAUSE_ISSUER_UNKNOWN,
+        Code::CERT_UNKNOWN,
+        "the chain is too long or too tangled to verify (MaximumPathBuildCallsExceeded)",
+    );
 }
 
 #[test]

@@ -51,6 +51,7 @@ mod tests {
 
     fn described(protocol: u16, suite: u16, group: u16, is_server: bool) -> Vec<u32> {
         let session = Session {
+            server_name: None,
             protocol,
             protocol_name: String::new(),
             suite,

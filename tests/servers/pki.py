@@ -48,7 +48,7 @@ class Failed(Exception):
     """openssl refused; the text is what it said."""
 
 
-def make(folder, key="ec", owner=None):
+def make(folder, key="ec", owner=None, authority="sslsock test"):
     """Writes the certificates and keys into `folder`; `owner` is the (uid, gid) that gets to read the keys.
 
     ca.pem, ca.key                  the root: what a client trusts
@@ -62,9 +62,9 @@ def make(folder, key="ec", owner=None):
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o755)
     encipher = ", keyEncipherment" if key == "rsa" else ""
-    _certificate(folder, "ca", key, "sslsock test root", None, AUTHORITY.format(path_length=""))
+    _certificate(folder, "ca", key, f"{authority} root", None, AUTHORITY.format(path_length=""))
     _certificate(
-        folder, "intermediate", key, "sslsock test intermediate", "ca", AUTHORITY.format(path_length=", pathlen:0")
+        folder, "intermediate", key, f"{authority} intermediate", "ca", AUTHORITY.format(path_length=", pathlen:0")
     )
     server = END_ENTITY.format(key_encipherment=encipher, usage="serverAuth", names=SUBJECT_ALT_NAME)
     _certificate(folder, "server", key, NAME, "intermediate", server)
@@ -89,22 +89,22 @@ def make_named(folder, file, common_name, *names):
     _certificate(pathlib.Path(folder), file, "ec", common_name, "ca", extensions)
 
 
-def make_expired(folder):
-    """Writes expired.pem and expired.key beside what make() has written: only the dates are wrong."""
+def make_expired(folder, file="expired", usage="serverAuth"):
+    """Writes FILE.pem and FILE.key beside what make() has written: only the dates are wrong."""
     folder = pathlib.Path(folder)
     with tempfile.TemporaryDirectory() as scratch:
         request, configuration = pathlib.Path(scratch, "csr"), pathlib.Path(scratch, "cnf")
         pathlib.Path(scratch, "index").touch()
-        names = END_ENTITY.format(key_encipherment="", usage="serverAuth", names=SUBJECT_ALT_NAME)
+        names = END_ENTITY.format(key_encipherment="", usage=usage, names=SUBJECT_ALT_NAME)
         configuration.write_text(DATED_AUTHORITY.format(folder=scratch, extensions=names))
         _openssl(
             "req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", f"/CN={NAME}",
-            "-keyout", folder / "expired.key", "-out", request,
+            "-keyout", folder / f"{file}.key", "-out", request,
         )  # fmt: skip
         _openssl(
             "ca", "-batch", "-notext", "-config", configuration, "-cert", folder / "ca.pem",
             "-keyfile", folder / "ca.key", "-startdate", "20200101000000Z", "-enddate", "20200201000000Z",
-            "-in", request, "-out", folder / "expired.pem",
+            "-in", request, "-out", folder / f"{file}.pem",
         )  # fmt: skip
 
 

@@ -8,10 +8,13 @@
 pub mod dead;
 pub mod explicit;
 pub mod fixtures;
+pub mod hello;
 pub mod hooks;
 pub mod look;
 pub mod pki;
 pub mod records;
+pub mod resuming;
+pub mod tap;
 pub mod wire;
 
 use std::ffi::{CString, c_void};

@@ -275,7 +275,7 @@ impl Wire {
 }
 
 /// What a TLS server has seen of a connection.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Served {
     pub plaintext: Vec<u8>,
     /// What the client has shown, in DER.
