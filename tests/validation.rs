@@ -2,12 +2,15 @@
 
 mod support;
 
+use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustls::pki_types::PrivateKeyDer;
+use rustls::pki_types::pem::PemObject;
 use sslsock::abi::types::ssl_socket;
 use sslsock::abi::{errors, handles, information, session};
 use support::dead::{PASSWORD, assert_dead};
@@ -15,7 +18,8 @@ use support::explicit::{poll, transport, wait_as_told};
 use support::fixtures::ders;
 use support::hooks::{Hook, Scene, VERSIONS, assert_only_hello, kinds};
 use support::pki::{Authority, Certified};
-use support::wire::{MODES, Served, Transport, connect};
+use support::resuming::{self, Client, KINDS, WAYS, config, serve};
+use support::wire::{MODES, Served, Transport, Wire, connect};
 use support::*;
 
 static AUTHORITY: LazyLock<Authority> = LazyLock::new(|| Authority::new("validation"));
@@ -583,4 +587,138 @@ fn closed_while_it_waits_it_sends_nothing_more() {
             assert_only_hello(&record.bytes());
         }
     }
+}
+
+/// The certificate of a session is that of an earlier handshake, and the decision is one of today.
+#[test]
+fn a_resumed_session_awaits_the_decision_too() {
+    for kind in KINDS {
+        for way in WAYS {
+            for answer in [0, -7] {
+                let authority = Authority::new("resumed");
+                let server =
+                    serve(config(&authority.issue(&["mail.test"]), kind), resuming::answer);
+                let accepting = Hook::answering(0);
+                let set = |handle: Handle| accepting.on(handle).trust(&authority.pem());
+                Client::new(server, way, set).talk("mail.test").close();
+                let open = Hook::answering(SSL_ERR_WANT_VALIDATION);
+                let set = |handle: Handle| open.on(handle).trust(&authority.pem());
+                let client = Client::new(server, way | SSL_FLAG_NONBLOCKING, set);
+                assert_eq!(go_on(&client.handle).unwrap_err().code, SSL_ERR_WANT_VALIDATION);
+                assert_only_hello(&client.tap.client_bytes());
+                assert_eq!(client.handle.verify_report().verdict, SSL_VERDICT_TRUSTED);
+                assert_eq!(client.handle.complete(answer), Ok(()));
+                let outcome = go_on(&client.handle).map_err(|failure| failure.code);
+                if answer == 0 {
+                    assert_eq!((outcome, client.has_resumed()), (Ok(()), true), "{kind:?}");
+                    client.close();
+                } else {
+                    assert_eq!(outcome, Err(answer));
+                    assert_only_hello(&client.close().all_from_client());
+                }
+                open.call();
+            }
+        }
+    }
+}
+
+/// A client that shows a certificate, and what it has heard.
+fn certified_client(
+    wire: Wire,
+    version: &'static rustls::SupportedProtocolVersion,
+) -> thread::JoinHandle<Vec<u8>> {
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(ders(&AUTHORITY.pem())[0].clone()).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[version])
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_client_auth_cert(
+            ders(&MAIL.chain),
+            PrivateKeyDer::from_pem_slice(MAIL.key.as_bytes()).unwrap(),
+        )
+        .unwrap();
+    thread::spawn(move || {
+        let name = "mail.test".try_into().unwrap();
+        let connection = rustls::ClientConnection::new(Arc::new(config), name).unwrap();
+        let mut stream = rustls::StreamOwned::new(connection, wire);
+        let _ = stream.write_all(b"hello").and_then(|()| stream.flush());
+        let mut answer = vec![0; 5];
+        if stream.read_exact(&mut answer).is_err() {
+            answer.clear();
+        }
+        answer
+    })
+}
+
+#[test]
+fn a_server_awaits_the_decision_on_its_client() {
+    for version in VERSIONS {
+        for mode in [0, SSL_FLAG_EXPLICIT_IO] {
+            for ends in ["accepted", "refused", "cancelled", "timed out"] {
+                let (server, wire) = connect(Transport::Tcp);
+                let heard = wire.record();
+                let client = certified_client(wire, version);
+                let hook = Hook::answering(SSL_ERR_WANT_VALIDATION);
+                let flags = SSL_FLAG_SERVER | SSL_FLAG_AUTH_CLIENT | SSL_FLAG_NONBLOCKING | mode;
+                let limit = if ends == "timed out" { 1500 } else { 0 };
+                let handle = hook
+                    .on(Handle::of(&server).flags(flags).identity(&MAIL.chain, &MAIL.key))
+                    .trust(&AUTHORITY.pem())
+                    .timeout(SSL_TIMEOUT_HANDSHAKE, if limit > 0 { limit } else { 120_000 });
+                assert_eq!(go_on(&handle).unwrap_err().code, SSL_ERR_WANT_VALIDATION);
+                let before = heard.bytes();
+                assert_eq!(handle.peer_certificate(0).unwrap(), ders(&MAIL.chain)[0].as_ref());
+                let outcome = match ends {
+                    "accepted" => handle.complete(0),
+                    "refused" => handle.complete(SSL_ERR_CERT_REVOKED),
+                    "cancelled" => handle.cancel(),
+                    _ => {
+                        thread::sleep(Duration::from_millis(limit.into()));
+                        Ok(())
+                    }
+                };
+                assert_eq!(outcome, Ok(()));
+                let outcome = go_on(&handle).map_err(|failure| failure.code);
+                let expected = match ends {
+                    "accepted" => Ok(()),
+                    "refused" => Err(SSL_ERR_CERT_REVOKED),
+                    "cancelled" => Err(SSL_ERR_CANCELLED),
+                    _ => Err(SSL_ERR_TIMEOUT),
+                };
+                assert_eq!(outcome, expected);
+                if ends == "accepted" {
+                    // What the client had said too early was kept.
+                    let mut said = [0; 5];
+                    let (received, sent) = match mode {
+                        0 => {
+                            server.await_events(libc::POLLIN);
+                            let number = server.as_raw_fd();
+                            (plain_recv(number, &mut said), plain_send(number, b"world"))
+                        }
+                        _ => (receive_all(&handle, &mut said), handle.send(b"world", 0)),
+                    };
+                    assert_eq!((received, sent, &said), (Ok(5), Ok(5), b"hello"));
+                }
+                drop((handle, server));
+                let answer = client.join().unwrap();
+                if ends == "accepted" {
+                    assert_eq!(answer, b"world");
+                    assert!(heard.bytes().len() > before.len());
+                } else {
+                    assert_eq!(answer, b"");
+                    assert_eq!(heard.bytes(), before, "{ends}: no ticket, no Finished");
+                }
+                hook.call();
+            }
+        }
+    }
+}
+
+/// In explicit mode, without blocking.
+fn receive_all(handle: &Handle, buffer: &mut [u8]) -> Result<usize, i32> {
+    let data = support::explicit::receive_all(handle, buffer.len());
+    buffer.copy_from_slice(&data);
+    Ok(data.len())
 }

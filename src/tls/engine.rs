@@ -486,7 +486,8 @@ impl Engine {
             self.connection.common().protocol_version() == Some(rustls::ProtocolVersion::TLSv1_2);
         let is_client = matches!(self.connection, Connection::Client(_));
         let is_secret = is_client && is_tls12 && self.approval != Approval::Decided;
-        for _ in 0..LAST_WORDS {
+        // Asked once more than that, rustls would look at what it failed at, and fail again.
+        while self.connection.common().wants_write() {
             let mut record = Buffer::new();
             let (input, sink) = (self.incoming.readable_mut(), &mut |_: &[u8]| {});
             let (discard, outcome) = match &mut self.connection {
@@ -705,9 +706,6 @@ fn keys_exhausted() -> Error {
          them: open a new connection (TLS 1.3 does not have this limit)",
     )
 }
-
-/// More pieces than rustls ever has ready.
-const LAST_WORDS: usize = 64;
 /// The type of a record that holds an alert.
 const ALERT: u8 = 21;
 const RECORD_HEADER: usize = 5;
