@@ -53,7 +53,7 @@ static const struct cache_opts no_cache = {0, 0, 0};
 static const struct cache_opts client_cache = {600, 32, 0xffffffffu};
 static const struct cache_opts server_cache = {-1, UINT32_MAX, 1};
 static const struct client_auth_opts no_client_auth = {0, 0, 0, 0, NULL, 0, 0};
-static const struct client_auth_opts client_auth = {0, 0, SSL_CERT_X509, 2, (void *)(uintptr_t)1, 0xffffffffu, 0};
+static const struct client_auth_opts client_auth = {1, 0, SSL_CERT_X509, 2, (void *)(uintptr_t)1, 0xffffffffu, 0};
 static const struct hook no_hook = {NULL, NULL};
 static const struct hook hook_set = {count_hook_call, &accepting};
 
@@ -442,14 +442,12 @@ static const struct refused refused[] = {
     {"one cipher too much", SET_CIPHERS, SSL_ERR_INVALID, EFAULT, 12, {TLS1, 2, CALG_AES_128}},
     {"a product of ciphers that overflows", SET_CIPHERS, SSL_ERR_INVALID, EFAULT, 12, {TLS1, 0x40000001, CALG_AES_128}},
     {"all ciphers", SET_CIPHERS, SSL_ERR_INVALID, EFAULT, 32, {TLS1, UINT32_MAX, CALG_AES_128}},
-    {"client certificates", SET_CLIENT_AUTH_OPTS, SSL_ERR_UNSUPPORTED, 0, 32, {1, 0}},
-    {"client certificates later", SET_CLIENT_AUTH_OPTS, SSL_ERR_UNSUPPORTED, 0, 32, {0x80000000u, 1}},
+    {"client certificates, and later", SET_CLIENT_AUTH_OPTS, SSL_ERR_UNSUPPORTED, 0, 32, {0x80000000u, 1}},
     {"another handshake", SET_CLIENT_AUTH_OPTS, SSL_ERR_UNSUPPORTED, 0, 32, {0, 1}},
     {"a request hook", SET_AUTH_REQUEST_HOOK, SSL_ERR_UNSUPPORTED, 0, 16, {1, 0, 0, 0}},
     {"a request hook, by its upper half", SET_AUTH_REQUEST_HOOK, SSL_ERR_UNSUPPORTED, 0, 16, {0, 1, 0, 0}},
     {"a key-exchange hook", SET_KEY_EXCH_HOOK, SSL_ERR_UNSUPPORTED, 0, 16, {1, 0, 0, 0}},
     {"a signature hook", SET_SIGNATURE_HOOK, SSL_ERR_UNSUPPORTED, 0, 16, {1, 0, 0, 0}},
-    {"a server's demand", SET_FLAGS, SSL_ERR_UNSUPPORTED, 0, 4, {SSL_FLAG_AUTH_CLIENT}},
 };
 
 static void what_is_refused_changes_nothing(const struct way *way)

@@ -67,7 +67,7 @@ static int CALLBACK choose_certificate(DWORD type, LPVOID argument, DWORD issuer
 }
 
 static DWORD defer = SSL_FLAG_DEFER_HANDSHAKE;
-static DWORD auth_client = SSL_FLAG_AUTH_CLIENT;
+static DWORD auth_client = SSL_FLAG_SERVER | SSL_FLAG_AUTH_CLIENT;
 static DWORD unknown_flag = 1;
 static DWORD tls1 = SSL_PROTOCOL_TLS1;
 static SSLPROTOCOLS tls = {1, {{SSL_PROTOCOL_TLS1, 0, 0}}};
@@ -77,8 +77,9 @@ static SSLCIPHERS aes = {SSL_PROTOCOL_TLS1, 1, {CALG_AES_128}};
 static SSLCIPHERS rc4 = {SSL_PROTOCOL_TLS1, 1, {CALG_RC4}};
 static SSLCLIENTOPTS client_opts = {60, 10, 0};
 static SSLSERVEROPTS server_opts = {60, 10, 0};
-static SSLCLIENTAUTHOPTS no_demand = {0, 0, SSL_CERT_X509, 0, NULL, 0};
 static SSLCLIENTAUTHOPTS demand = {1, 0, SSL_CERT_X509, 0, NULL, 0};
+static SSLCLIENTAUTHOPTS no_demand = {0, 0, SSL_CERT_X509, 0, NULL, 0};
+static SSLCLIENTAUTHOPTS again = {0, 1, SSL_CERT_X509, 0, NULL, 0};
 static SSLVALIDATECERTHOOK accepting = {accept_all, NULL};
 static SSLVALIDATECERTHOOK refusing = {refuse_all, NULL};
 static SSLAUTHREQUESTHOOK no_request_hook = {NULL, NULL};
@@ -103,7 +104,7 @@ static const struct call calls[] = {
     SET(FLAGS, &defer, sizeof defer),
     REFUSED(FLAGS, &defer, 3, WSAEFAULT),
     REFUSED(FLAGS, &unknown_flag, sizeof unknown_flag, WSAEINVAL),
-    REFUSED(FLAGS, &auth_client, sizeof auth_client, WSAEOPNOTSUPP),
+    SET(FLAGS, &auth_client, sizeof auth_client),
     GET(FLAGS, 4),
     CRAMPED(FLAGS, 4),
     SET(PROTOCOLS, &tls, sizeof tls),
@@ -121,7 +122,8 @@ static const struct call calls[] = {
     SET(SERVER_OPTS, &server_opts, sizeof server_opts),
     GET(SERVER_OPTS, sizeof(SSLSERVEROPTS)),
     SET(CLIENT_AUTH_OPTS, &no_demand, sizeof no_demand),
-    REFUSED(CLIENT_AUTH_OPTS, &demand, sizeof demand, WSAEOPNOTSUPP),
+    SET(CLIENT_AUTH_OPTS, &demand, sizeof demand),
+    REFUSED(CLIENT_AUTH_OPTS, &again, sizeof again, WSAEOPNOTSUPP),
     GET(CLIENT_AUTH_OPTS, sizeof(SSLCLIENTAUTHOPTS)),
     SET(VALIDATE_CERT_HOOK, &accepting, sizeof accepting),
     REFUSED(VALIDATE_CERT_HOOK, &accepting, sizeof accepting - 1, WSAEFAULT),
