@@ -400,6 +400,14 @@ class Misbehaving(FtpsTest):
             self.assert_success(self.run_against(server, *option, "put", str(file), "name", "list"), 2)
             self.assertEqual(server.files["name"], (file.read_bytes(), "close_notify"))
 
+    def test_tickets_that_come_after_the_end_of_an_upload(self):
+        """Each data connection takes a ticket of TLS 1.3 and brings one, and the server had sent two."""
+        server = self.serve(late_tickets=True)
+        file = self.make_file(10)
+        done = self.run_against(server, *(f"put {file} name" + f" put {file} name" * 9).split())
+        self.assert_success(done, 10)
+        self.assertEqual(server.resumed, [True] * 10)
+
     def test_truncated_download(self):
         """The server says 226, but the file has not come to its end: whoever cut it off is not believed."""
         for ending, error in (("truncated", "SSL_ERR_TRUNCATED"), ("cut", "SSL_ERR_TRUNCATED"), ("reset", "SSL_ERR_RESET")):

@@ -17,21 +17,36 @@ GREETING = b"220-Hello.\r\n 220 is not the end\r\n221 nor is this\r\n220-nor thi
 SCRAP = 12
 
 
+class Late(peer.Session):
+    """The tickets of TLS 1.3 leave with close_notify, when the client has ended its direction of the connection."""
+
+    def _flush(self):
+        if self.tls.version() is None:
+            super()._flush()
+
+    def sealed_close_notify(self):
+        while self.connection.recv(65536):
+            pass
+        return super().sealed_close_notify()
+
+
 class FtpsPeer:
     """Listens at once. `files` is what there is; an upload is there with how it ended; `resumed` says of every data connection
     whether its session was an earlier one or what went wrong, `commands` what was said.
 
     unknown: commands that are answered with 500. passive_host: what PASV says. tickets: whether sessions can be resumed
     at all. other_data_context: the data connections know nothing of the control connection's sessions.
+    late_tickets: those of an upload's connection are sent when the client has closed it already.
     refusal: said in the place of 226. instead_of_data: said in the place of 150.
     ending: how the data connection of a download ends: "close_notify", "truncated" (between two records), "cut" (inside
     one), "reset". With the last three only the first half of the file is sent.
     """
 
-    def __init__(self, pki, family=socket.AF_INET, unknown=(), passive_host=None, tickets=True, other_data_context=False,
+    def __init__(self, pki, family=socket.AF_INET, unknown=(), passive_host=None, tickets=True, other_data_context=False, late_tickets=False,
                  instead_of_data=None, refusal=None, ending="close_notify"):  # fmt: skip
         self.files, self.resumed, self.commands = {}, [], []
         self.unknown, self.passive_host = unknown, passive_host
+        self.late_tickets = late_tickets
         self.instead_of_data, self.refusal, self.ending = instead_of_data, refusal, ending
         self.context = self._context(pki, tickets)
         self.data_context = self._context(pki, tickets) if other_data_context else self.context
@@ -155,7 +170,8 @@ class Conversation:
         with self.data() as connection:
             connection.settimeout(SECONDS)
             try:
-                session = peer.Session(connection, self.server.data_context)
+                kind = Late if self.server.late_tickets else peer.Session
+                session = kind(connection, self.server.data_context)
                 self.server.resumed.append(session.tls.session_reused)
                 carry(session)
                 if self.server.ending == "close_notify":

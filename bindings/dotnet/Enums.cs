@@ -51,6 +51,8 @@ namespace SslSock
         WantValidation = 112,
         /// <summary>A time limit ran out.</summary>
         Timeout = 113,
+        /// <summary>The handshake was cancelled: see <see cref="SslSocket.CancelHandshake"/>.</summary>
+        Cancelled = 114,
         /// <summary>A system call failed: see <see cref="SslSocketException.SystemError"/>.</summary>
         Io = 120,
         /// <summary>The peer reset the connection.</summary>
@@ -67,10 +69,16 @@ namespace SslSock
         Protocol = 130,
         /// <summary>The peer sent a TLS alert: see <see cref="SslSocketException.TlsAlert"/>.</summary>
         Alert = 131,
+        /// <summary>
+        /// No earlier session was resumed although <see cref="SslFlags.RequireResumption"/> is set.
+        /// </summary>
+        NotResumed = 132,
         /// <summary>The certificate is for other names.</summary>
         Name = 140,
         /// <summary>The certificate is not valid yet.</summary>
         NotYetValid = 141,
+        /// <summary>The certificate's key is none of those that were pinned; the text has the actual pin.</summary>
+        Pin = 142,
         /// <summary>A mistake inside the library.</summary>
         Internal = 199
     }
@@ -104,20 +112,35 @@ namespace SslSock
         None = 0,
         /// <summary>The server role (Windows CE).</summary>
         Server = 2,
-        /// <summary>Server: demand a client certificate (Windows CE). Not supported yet: refused.</summary>
+        /// <summary>
+        /// Server: demand a client certificate (Windows CE). Whom to believe has to be said: by trust or by a hook.
+        /// </summary>
         AuthClient = 4,
         /// <summary>The socket stays plain until the handshake is asked for (Windows CE).</summary>
         DeferHandshake = 8,
         /// <summary>Leave the descriptor alone: data goes through SslSocket.Send and Receive only.</summary>
         ExplicitIo = 65536,
-        /// <summary>The handshake answers WantRead or WantWrite rather than wait.</summary>
+        /// <summary>
+        /// The handshake answers WantRead, WantWrite or, if the certificate hook has answered that, WantValidation rather
+        /// than wait.
+        /// </summary>
         NonBlocking = 131072,
         /// <summary>The certificate hook can refuse, but not accept what verification found wrong.</summary>
         Strict = 262144,
         /// <summary>The end of the connection without close_notify is a normal end of file.</summary>
         AllowTruncation = 524288,
         /// <summary>Transparent mode: use an AF_UNIX pair, which is cheaper but no TCP socket.</summary>
-        UnixPair = 1048576
+        UnixPair = 1048576,
+        /// <summary>Client: the handshake fails with NotResumed unless it resumes an earlier session.</summary>
+        RequireResumption = 2097152,
+        /// <summary>Neither offer nor keep sessions; a server gives out no tickets.</summary>
+        NoResumption = 4194304,
+        /// <summary>
+        /// Server: ask for a client certificate, but let in who has none. One that is shown is verified.
+        /// </summary>
+        AskClient = 8388608,
+        /// <summary>Offer no post-quantum key exchange, for peers that choke on a large ClientHello.</summary>
+        NoPostQuantum = 16777216
     }
 
     /// <summary>Which time limit.</summary>
@@ -127,6 +150,42 @@ namespace SslSock
         Handshake = 1,
         /// <summary>Waiting for the peer's last words when a connection is closed; 5 s by default.</summary>
         Close = 2
+    }
+
+    /// <summary>A version of TLS, with its number on the wire.</summary>
+    public enum TlsVersion
+    {
+        /// <summary>TLS 1.2.</summary>
+        Tls12 = 0x0303,
+        /// <summary>TLS 1.3.</summary>
+        Tls13 = 0x0304
+    }
+
+    /// <summary>
+    /// How something is to be signed: the signature scheme of RFC 8446, section 4.2.3. There may be others than these.
+    /// </summary>
+    public enum SslSignatureScheme
+    {
+        /// <summary>RSASSA-PKCS1-v1_5 with SHA-256 (TLS 1.2 alone).</summary>
+        RsaPkcs1Sha256 = 0x0401,
+        /// <summary>RSASSA-PKCS1-v1_5 with SHA-384 (TLS 1.2 alone).</summary>
+        RsaPkcs1Sha384 = 0x0501,
+        /// <summary>RSASSA-PKCS1-v1_5 with SHA-512 (TLS 1.2 alone).</summary>
+        RsaPkcs1Sha512 = 0x0601,
+        /// <summary>ECDSA with P-256 and SHA-256.</summary>
+        EcdsaSecp256r1Sha256 = 0x0403,
+        /// <summary>ECDSA with P-384 and SHA-384.</summary>
+        EcdsaSecp384r1Sha384 = 0x0503,
+        /// <summary>ECDSA with P-521 and SHA-512.</summary>
+        EcdsaSecp521r1Sha512 = 0x0603,
+        /// <summary>RSASSA-PSS with SHA-256, a salt as long as the hash.</summary>
+        RsaPssRsaeSha256 = 0x0804,
+        /// <summary>RSASSA-PSS with SHA-384, a salt as long as the hash.</summary>
+        RsaPssRsaeSha384 = 0x0805,
+        /// <summary>RSASSA-PSS with SHA-512, a salt as long as the hash.</summary>
+        RsaPssRsaeSha512 = 0x0806,
+        /// <summary>Ed25519.</summary>
+        Ed25519 = 0x0807
     }
 
     /// <summary>How the data travels between the program and the library.</summary>
@@ -169,14 +228,21 @@ namespace SslSock
         NotYetValid = 8,
         /// <summary>Revoked.</summary>
         Revoked = 16,
-        /// <summary>Not for a server, or a CA certificate used as one.</summary>
+        /// <summary>Not for this role, or a CA certificate used as an end entity's.</summary>
         Usage = 32,
         /// <summary>A signature in the chain is wrong.</summary>
         Signature = 64,
-        /// <summary>A key or signature algorithm that is not accepted.</summary>
+        /// <summary>A key or signature algorithm that is not accepted. A hook cannot accept it either.</summary>
         WeakKey = 128,
         /// <summary>Not a certificate that can be verified, such as X.509 version 1.</summary>
-        Malformed = 256
+        Malformed = 256,
+        /// <summary>The key is none of those that were pinned. A hook cannot accept that.</summary>
+        Pin = 512,
+        /// <summary>
+        /// Revocation lists were given, and they do not say whether the certificate has been revoked: there is none of
+        /// its issuer, or it is out of date.
+        /// </summary>
+        RevocationUnknown = 1024
     }
 
     /// <summary>Which text about the peer's certificate.</summary>

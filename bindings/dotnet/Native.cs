@@ -17,6 +17,14 @@ namespace SslSock
         internal delegate int ssl_validate_cert_fn(uint type, IntPtr arg, uint chain_len, IntPtr chain, uint flags);
 
         [UnmanagedFunctionPointer(CallingConvention.Cdecl)]
+        internal delegate int ssl_signature_fn(
+            uint type, IntPtr arg, IntPtr source, uint source_len, uint flags, IntPtr dest, ref uint dest_len);
+
+        [UnmanagedFunctionPointer(CallingConvention.Cdecl)]
+        internal delegate int ssl_auth_request_fn(
+            uint type, IntPtr arg, uint issuer_count, IntPtr issuers, uint flags, ref uint chain_len, ref IntPtr chain);
+
+        [UnmanagedFunctionPointer(CallingConvention.Cdecl)]
         internal delegate void ssl_log_fn(IntPtr arg, uint level, IntPtr message);
 
         [StructLayout(LayoutKind.Sequential)]
@@ -75,6 +83,9 @@ namespace SslSock
         internal static extern IntPtr ssl_defaults();
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern IntPtr ssl_settings_new();
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
         internal static extern int ssl_socket_free(IntPtr s);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
@@ -93,6 +104,18 @@ namespace SslSock
         internal static extern int ssl_set_timeout(SslSocket s, uint which, uint ms);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int ssl_set_alpn(SslSocket s, byte[] protocols, UIntPtr len);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int ssl_set_protocols(SslSocket s, ushort min, ushort max);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int ssl_set_key_log_file(SslSocket s, byte[] path);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int ssl_set_session_from(SslSocket s, IntPtr other);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
         internal static extern int ssl_add_trust_file(SslSocket s, byte[] pem_path);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
@@ -102,6 +125,22 @@ namespace SslSock
         internal static extern int ssl_use_system_trust(SslSocket s);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int ssl_add_trust_dir(SslSocket s, byte[] dir_path);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int ssl_add_pin(SslSocket s, byte[] pin);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int ssl_add_crl_file(SslSocket s, byte[] path);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int ssl_add_crl_pem(SslSocket s, byte[] crl, UIntPtr len);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int ssl_verify_chain(
+            SslSocket s, IntPtr chain, uint chain_len, byte[] name, long time, ref ssl_verify_report report);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
         internal static extern int ssl_set_identity_pem(
             SslSocket s, byte[] chain, UIntPtr chain_len, byte[] key, UIntPtr key_len);
 
@@ -109,7 +148,27 @@ namespace SslSock
         internal static extern int ssl_set_identity_file(SslSocket s, byte[] chain_path, byte[] key_path);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int ssl_set_identity_signer(
+            SslSocket s, byte[] chain, UIntPtr chain_len, ssl_signature_fn sign, IntPtr arg);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int ssl_add_identity_pem(
+            SslSocket s, byte[] chain, UIntPtr chain_len, byte[] key, UIntPtr key_len);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int ssl_add_identity_file(SslSocket s, byte[] chain_path, byte[] key_path);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int ssl_set_auth_request_hook(SslSocket s, ssl_auth_request_fn hook, IntPtr arg);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
         internal static extern int ssl_perform_handshake(SslSocket s, byte[] host);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int ssl_complete_validation(SslSocket s, int result);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int ssl_cancel_handshake(SslSocket s);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
         internal static extern int ssl_connect(SslSocket s, byte[] sockaddr, uint len);
@@ -147,6 +206,10 @@ namespace SslSock
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
         internal static extern int ssl_get_session_info(SslSocket s, ref ssl_session_info info);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int ssl_get_server_name(
+            SslSocket s, [In, Out] byte[] buf, UIntPtr capacity, out UIntPtr len);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
         internal static extern int ssl_get_peer_certificate(

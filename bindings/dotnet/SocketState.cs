@@ -2,6 +2,8 @@ using System;
 using System.Net.Sockets;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
+using System.Threading;
+using System.Threading.Tasks;
 
 namespace SslSock
 {
@@ -30,8 +32,10 @@ namespace SslSock
         private SslSocket sslSocket;
         private AsciiHost host;
         private SslHelper.SSLVALIDATECERTFUNC hook;
+        private SslSocket control;
         private bool isConfigured;
         private bool isHooked;
+        private bool hasTakenOver;
         private bool isHeld;
         private int upgrading;
 
@@ -94,9 +98,10 @@ namespace SslSock
 
         /// <summary>
         /// What a helper says; a later one says it anew. Without a name there has to be a callback, which then has all
-        /// the say, unless the program has set SslSocket.PeerName.
+        /// the say, unless the program has set SslSocket.PeerName. The session is the handle of the connection whose
+        /// settings and session this one is to have, or null.
         /// </summary>
-        internal void Configure(string name, SslHelper.SSLVALIDATECERTFUNC callback)
+        internal void Configure(string name, SslHelper.SSLVALIDATECERTFUNC callback, SslSocket session = null)
         {
             lock (changes)
             {
@@ -115,6 +120,8 @@ namespace SslSock
                 }
                 host = name == null ? null : new AsciiHost(name);
                 hook = callback;
+                hasTakenOver &= session == control;
+                control = session;
                 isConfigured = true;
                 // .NET does not connect a socket to a name with several addresses when somebody has asked for its
                 // descriptor, so one that is not connected has its handle later.
@@ -128,11 +135,11 @@ namespace SslSock
         /// <summary>
         /// The same for a handshake that is made later: lets a socket go that <see cref="Begin"/> has held.
         /// </summary>
-        internal void Defer(string name, SslHelper.SSLVALIDATECERTFUNC callback)
+        internal void Defer(string name, SslHelper.SSLVALIDATECERTFUNC callback, SslSocket session = null)
         {
             lock (changes)
             {
-                Configure(name, callback);
+                Configure(name, callback, session);
                 if (isHeld)
                 {
                     sslSocket.Flags |= SslFlags.DeferHandshake;
@@ -142,7 +149,7 @@ namespace SslSock
         }
 
         /// <summary>The same, and the handshake at once, or as soon as a socket for that connects.</summary>
-        internal void Begin(string name, SslHelper.SSLVALIDATECERTFUNC callback)
+        internal void Begin(string name, SslHelper.SSLVALIDATECERTFUNC callback, SslSocket session = null)
         {
             ThrowIfClosed(socket);
             var immediate = socket as IImmediateSocket;
@@ -158,7 +165,7 @@ namespace SslSock
             }
             try
             {
-                Configure(name, callback);
+                Configure(name, callback, session);
                 if (!isConnected)
                 {
                     immediate.Secure(this);
@@ -188,6 +195,9 @@ namespace SslSock
                     // Closed meanwhile by another thread: the number may have been another socket's.
                     ThrowIfClosed(socket);
                     sslSocket = found;
+                    hasTakenOver = false;
+                    // At once, for what the program sets itself goes before it.
+                    TakeOver(found);
                 }
                 return sslSocket;
             }
@@ -216,47 +226,20 @@ namespace SslSock
         /// <summary>Turns the connected socket into TLS. If that fails it is dead.</summary>
         internal void Handshake()
         {
-            SslSocket native;
-            try
-            {
-                lock (changes)
-                {
-                    native = Open();
-                    // Once it has begun, here or on another thread, the library refuses this one and says why.
-                    if (!native.HasBegun && upgrading == 0)
-                    {
-                        Prepare(native);
-                        RefuseExplicit(native);
-                        KeepEndPoints();
-                    }
-                    upgrading++;
-                }
-            }
-            catch (Exception error) when (!HasBegun(error))
-            {
-                // Whoever passes over the exception must not send a password next.
-                Kill();
-                throw;
-            }
+            SslSocket native = BeginUpgrade();
             SslError outcome;
             try
             {
-                outcome = host != null || !isConfigured
-                    ? native.PerformHandshake(host?.Name)
-                    : native.PerformHandshakeOfWindowsCe();
+                outcome = IsNameless ? native.PerformHandshakeOfWindowsCe() : native.PerformHandshake(HostName);
             }
-            catch (Exception error) when (!(error is SslSocketException) && !native.IsSecure)
+            catch (Exception error) when (IsNoFailure(error, native))
             {
-                // It did not get as far as the library, which kills by itself.
                 Kill();
                 throw;
             }
             finally
             {
-                lock (changes)
-                {
-                    upgrading--;
-                }
+                EndUpgrade();
             }
             if (outcome != SslError.Okay)
             {
@@ -265,6 +248,86 @@ namespace SslSock
                     "With SslFlags.NonBlocking only SslSocket.PerformHandshake makes the handshake, step by step.");
             }
             GC.KeepAlive(socket);
+        }
+
+        /// <summary>The same without waiting: see <see cref="SslSocket.PerformHandshakeAsync(string, CancellationToken)"/>.</summary>
+        internal async Task HandshakeAsync(Func<SslSocket, Task<int>> validate, CancellationToken cancellation)
+        {
+            SslSocket native = BeginUpgrade();
+            try
+            {
+                Task handshake = IsNameless
+                    ? native.PerformHandshakeOfWindowsCeAsync(validate, cancellation)
+                    : native.PerformHandshakeAsync(HostName, validate, cancellation);
+                await handshake.ConfigureAwait(false);
+            }
+            catch (Exception error) when (IsNoFailure(error, native))
+            {
+                Kill();
+                throw;
+            }
+            finally
+            {
+                EndUpgrade();
+            }
+            GC.KeepAlive(socket);
+        }
+
+        /// <summary>Whether there is a hook that a helper has set.</summary>
+        internal bool HasHook
+        {
+            get { return hook != null; }
+        }
+
+        /// <summary>The name that a helper has given, in ASCII, or null.</summary>
+        internal string HostName
+        {
+            get { return host?.Name; }
+        }
+
+        private bool IsNameless
+        {
+            get { return host == null && isConfigured; }
+        }
+
+        private SslSocket BeginUpgrade()
+        {
+            try
+            {
+                lock (changes)
+                {
+                    SslSocket native = Open();
+                    // Once it has begun, here or on another thread, the library refuses this one and says why.
+                    if (!native.HasBegun && upgrading == 0)
+                    {
+                        Prepare(native);
+                        RefuseExplicit(native);
+                        KeepEndPoints();
+                    }
+                    upgrading++;
+                    return native;
+                }
+            }
+            catch (Exception error) when (!HasBegun(error))
+            {
+                // Whoever passes over the exception must not send a password next.
+                Kill();
+                throw;
+            }
+        }
+
+        private void EndUpgrade()
+        {
+            lock (changes)
+            {
+                upgrading--;
+            }
+        }
+
+        /// <summary>It did not get as far as the library, which kills by itself.</summary>
+        private static bool IsNoFailure(Exception error, SslSocket native)
+        {
+            return !(error is SslSocketException) && !native.IsSecure;
         }
 
         /// <summary>Whoever goes on with the socket after the handshake would send in clear in explicit mode.</summary>
@@ -380,6 +443,7 @@ namespace SslSock
             {
                 return;
             }
+            TakeOver(native);
             if (host != null)
             {
                 native.SetPeerName(host);
@@ -394,6 +458,16 @@ namespace SslSock
             }
             // One that a helper has not set stays as it is.
             isHooked = hook != null;
+        }
+
+        private void TakeOver(SslSocket native)
+        {
+            if (control != null && !hasTakenOver && !native.HasBegun)
+            {
+                native.Inherit(control);
+                native.SetSessionFrom(control);
+                hasTakenOver = true;
+            }
         }
 
         /// <summary>Somebody else is making the handshake, and nothing leaves in clear any more.</summary>

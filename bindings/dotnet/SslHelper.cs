@@ -3,7 +3,7 @@ using System.IO;
 using System.Net;
 using System.Net.Sockets;
 using System.Reflection;
-using System.Runtime.InteropServices;
+using System.Threading;
 using System.Threading.Tasks;
 
 namespace SslSock
@@ -86,6 +86,71 @@ namespace SslSock
             }
         }
 
+        /// <summary>A helper for a further connection to the same server, which makes the handshake at once.</summary>
+        /// <param name="socket">A connected socket.</param>
+        /// <param name="control">The helper of the first connection: see the other constructor.</param>
+        public SslHelper(Socket socket, SslHelper control) : this(socket, control, false)
+        {
+        }
+
+        /// <summary>
+        /// A helper for a further connection to the same server, such as a data connection of FTP: it resumes the session
+        /// of the first one, has the same name, and what was set on that one's <see cref="SslSocket"/>.
+        /// </summary>
+        /// <param name="socket">A socket; it may be connected later if the handshake is deferred.</param>
+        /// <param name="control">
+        /// The helper of the first connection, whose handshake has been made. If its class overrides
+        /// <see cref="ValidateCert"/>, this one's has to do so too: a hook looks at the connection that it was made for.
+        /// </param>
+        /// <param name="deferHandshake">
+        /// True: the socket stays plain until <see cref="DoHandshake()"/>. An FTP server begins with TLS when it has
+        /// answered 150 to the command: not before that may the handshake be asked for, or it waits for ever.
+        /// </param>
+        /// <remarks>
+        /// If the server does not take the session, a full handshake is made;
+        /// <see cref="SslSock.SslSocket.SessionInfo"/> tells, and <see cref="SslFlags.RequireResumption"/> makes that an
+        /// error. Read from the first connection before, since it brings new sessions.
+        /// </remarks>
+        /// <exception cref="ArgumentNullException">Something is null.</exception>
+        /// <exception cref="InvalidOperationException">
+        /// The first connection has not made its handshake or has a hook, and this one none; or as for the other
+        /// constructors. Without deferring the socket is dead.
+        /// </exception>
+        /// <exception cref="SslSocketException">The handshake has failed.</exception>
+        public SslHelper(Socket socket, SslHelper control, bool deferHandshake)
+        {
+            this.socket = socket;
+            state = SocketState.Of(socket);
+            state.Require(control, nameof(control), deferHandshake);
+            SSLVALIDATECERTFUNC callback = Override();
+            SslSocket first = control.state.SslSocket;
+            string wrong =
+                first == null || !first.IsSecure
+                ? "The first connection is not under TLS yet: its DoHandshake() comes before this."
+                : callback == null && control.state.HasHook
+                ? "The helper of the first connection overrides ValidateCert, and this one does not: its certificate " +
+                  "would be judged by other rules. Make a helper of the same class: its constructor passes the first " +
+                  "helper on to base(socket, control, deferHandshake)."
+                : null;
+            if (wrong != null)
+            {
+                if (!deferHandshake)
+                {
+                    // A program that passes over it must not go on in clear.
+                    state.Kill();
+                }
+                throw new InvalidOperationException(wrong);
+            }
+            if (deferHandshake)
+            {
+                state.Defer(control.state.HostName, callback, first);
+            }
+            else
+            {
+                state.Begin(control.state.HostName, callback, first);
+            }
+        }
+
         /// <summary>
         /// The peer of the real connection, also after the handshake, when the Socket's own property may be wrong.
         /// </summary>
@@ -163,6 +228,31 @@ namespace SslSock
             });
         }
 
+        /// <summary><see cref="DoHandshake()"/> without waiting, and so that it can be cancelled.</summary>
+        /// <param name="cancellation">Ends the handshake, and with it the connection.</param>
+        /// <returns>A task that fails as the method would, or is cancelled.</returns>
+        public Task DoHandshakeAsync(CancellationToken cancellation)
+        {
+            return DoHandshakeAsync(null, cancellation);
+        }
+
+        /// <summary>
+        /// The same with a certificate hook that may take its time, as for asking a user: no thread waits for it.
+        /// </summary>
+        /// <param name="validate">
+        /// Answers as <see cref="ValidateCert"/>, in whose place it is called: 0 accepts <b>whatever is wrong</b>. See
+        /// SslSocket.PerformHandshakeAsync. Null: ValidateCert itself, on a thread of its own.
+        /// </param>
+        /// <param name="cancellation">Ends the handshake, and with it the connection.</param>
+        /// <returns>A task that fails as the method would, or is cancelled.</returns>
+        public Task DoHandshakeAsync(
+            Func<SslHelper, Task<int>> validate, CancellationToken cancellation = default(CancellationToken))
+        {
+            return validate == null
+                ? state.HandshakeAsync(null, cancellation)
+                : state.HandshakeAsync(socket => validate(this), cancellation);
+        }
+
         /// <summary>Connects the socket and makes the handshake.</summary>
         /// <param name="endPoint">Where to.</param>
         /// <exception cref="SslSocketException">The handshake has failed, and the socket is dead.</exception>
@@ -221,10 +311,7 @@ namespace SslSock
         /// <returns>The certificate in DER, a copy.</returns>
         protected static byte[] CopyCertificate(IntPtr pCertChain)
         {
-            var blob = (Native.ssl_blob)Marshal.PtrToStructure(pCertChain, typeof(Native.ssl_blob));
-            var certificate = new byte[blob.cbSize];
-            Marshal.Copy(blob.pBlobData, certificate, 0, certificate.Length);
-            return certificate;
+            return NativeChain.ReadOne(pCertChain);
         }
 
         /// <summary>What the library says about the certificate of the handshake that this thread is making.</summary>

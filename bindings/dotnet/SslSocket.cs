@@ -32,6 +32,8 @@ namespace SslSock
 
         private readonly WeakReference<SslSocket> self;
 
+        private readonly bool isDefaults;
+
         private string peerName;
         private bool isSecure;
         private volatile bool hasBegun;
@@ -40,9 +42,10 @@ namespace SslSock
         private EndPoint remote;
         private EndPoint local;
 
-        private SslSocket(IntPtr native, bool owns) : base(IntPtr.Zero, owns)
+        private SslSocket(IntPtr native, bool owns, bool isDefaults = false) : base(IntPtr.Zero, owns)
         {
             SetHandle(native);
+            this.isDefaults = isDefaults;
             peerName = SslDefaults.PeerNameOfNew;
             self = new WeakReference<SslSocket>(this);
             if (owns)
@@ -104,6 +107,17 @@ namespace SslSock
             return SocketState.Of(socket).OpenNested();
         }
 
+        /// <summary>
+        /// A handle that takes settings only and has no connection, for <see cref="VerifyChain"/>. It begins with those of
+        /// <see cref="SslDefaults"/>.
+        /// </summary>
+        /// <returns>The handle. The caller disposes it.</returns>
+        public static SslSocket NewSettings()
+        {
+            NativeLoader.Load();
+            return MakeSettings();
+        }
+
         /// <summary>The handle of a descriptor; makes one if there is none yet.</summary>
         /// <param name="descriptor">
         /// The number of a stream socket, which stays the caller's and has to stay open.
@@ -124,7 +138,7 @@ namespace SslSock
         /// </param>
         /// <returns>
         /// Okay; with <see cref="SslFlags.NonBlocking"/> also WantRead or WantWrite: wait for
-        /// <see cref="GetTransportDescriptor"/> and call again.
+        /// <see cref="GetTransportDescriptor"/> and call again; or WantValidation: see <see cref="CompleteValidation"/>.
         /// </returns>
         /// <remarks>
         /// A failure ends the connection: the socket is dead afterwards, and nothing leaves in clear. (Not with the code
@@ -241,7 +255,7 @@ namespace SslSock
             if (!((ICollection<KeyValuePair<IntPtr, WeakReference<SslSocket>>>)Live).Remove(
                 new KeyValuePair<IntPtr, WeakReference<SslSocket>>(native, self)))
             {
-                // It has another owner now.
+                // It has another owner now, for whom a signer has to stay.
                 FreeHookHandle();
                 return true;
             }
@@ -249,10 +263,12 @@ namespace SslSock
             if (isExplicit && !isDisposing && ThreadPool.QueueUserWorkItem(_ => Native.ssl_socket_free(native)))
             {
                 FreeHookHandle();
+                ForgetCallbacks();
                 return true;
             }
             int code = Native.ssl_socket_free(native);
             FreeHookHandle();
+            ForgetCallbacks();
             return code == 0;
         }
 
@@ -358,8 +374,9 @@ namespace SslSock
                 found = new SslSocket(native, owner);
                 if (!found.IsInvalid)
                 {
-                    // The hook that it has is the former owner's.
+                    // The hooks that it has are the former owner's.
                     Native.ssl_set_validate_cert_hook(found, null, IntPtr.Zero);
+                    Native.ssl_set_auth_request_hook(found, null, IntPtr.Zero);
                     return found.AsFound();
                 }
                 // The former owner has freed it meanwhile.
@@ -385,7 +402,18 @@ namespace SslSock
             {
                 throw SslSocketException.OfThisThread();
             }
-            return new SslSocket(native, false);
+            return new SslSocket(native, false, true);
+        }
+
+        [MethodImpl(MethodImplOptions.NoInlining)]
+        private static SslSocket MakeSettings()
+        {
+            IntPtr native = Native.ssl_settings_new();
+            if (native == IntPtr.Zero)
+            {
+                throw SslSocketException.OfThisThread();
+            }
+            return new SslSocket(native, true);
         }
 
         [MethodImpl(MethodImplOptions.NoInlining)]
@@ -411,11 +439,12 @@ namespace SslSock
                 {
                     hasBegun = true;
                     int code = perform();
-                    if (code == (int)SslError.WantRead || code == (int)SslError.WantWrite)
+                    if (code == (int)SslError.WantRead || code == (int)SslError.WantWrite ||
+                        code == (int)SslError.WantValidation)
                     {
                         return (SslError)code;
                     }
-                    Check(code, scope.Thrown);
+                    Check(code, scope.Thrown ?? thrownByValidation);
                 }
                 Established();
                 return SslError.Okay;

@@ -24,7 +24,8 @@ namespace SslSock
         /// </param>
         /// <param name="argument">Handed to the hook as pvArg, untouched.</param>
         /// <remarks>
-        /// Before the handshake. Inside the hook <see cref="VerifyReport"/> has what verification found.
+        /// Before the handshake. Inside the hook <see cref="VerifyReport"/> has what verification found. With
+        /// <see cref="SslFlags.NonBlocking"/> it may answer WantValidation: see <see cref="CompleteValidation"/>.
         /// </remarks>
         public void SetValidateCertHook(SslHelper.SSLVALIDATECERTFUNC callback, IntPtr argument = default(IntPtr))
         {

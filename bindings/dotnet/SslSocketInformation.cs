@@ -74,6 +74,17 @@ namespace SslSock
             }
         }
 
+        /// <summary>Server: the name that the client has asked for (SNI); empty if it did not say.</summary>
+        /// <exception cref="SslSocketException">Code State: before the end of the handshake, and in a client.</exception>
+        public string ServerName
+        {
+            get
+            {
+                return CopiedOut.Text((byte[] buffer, UIntPtr capacity, out UIntPtr length) =>
+                    Native.ssl_get_server_name(this, buffer, capacity, out length));
+            }
+        }
+
         /// <summary>What verification found, also after a failed handshake and inside the certificate hook.</summary>
         /// <exception cref="SslSocketException">Code State: no certificate has been seen yet.</exception>
         public VerifyReport VerifyReport

@@ -14,13 +14,15 @@ namespace SslSock
         {
             Pair(SslCauses.Malformed, SslError.BadData),
             Pair(SslCauses.Signature, SslError.BadSig),
+            Pair(SslCauses.Pin, SslError.Pin),
             Pair(SslCauses.IssuerUnknown, SslError.CertUnknown),
             Pair(SslCauses.Revoked, SslError.CertRevoked),
             Pair(SslCauses.Expired, SslError.CertExpired),
             Pair(SslCauses.NotYetValid, SslError.NotYetValid),
             Pair(SslCauses.Name, SslError.Name),
             Pair(SslCauses.Usage, SslError.CertUnknown),
-            Pair(SslCauses.WeakKey, SslError.CertUnknown)
+            Pair(SslCauses.WeakKey, SslError.CertUnknown),
+            Pair(SslCauses.RevocationUnknown, SslError.CertUnknown)
         };
 
         private readonly byte[] spki;
@@ -58,8 +60,8 @@ namespace SslSock
         }
 
         /// <summary>
-        /// The code for the most important of the causes, in the library's order: form, signature, issuer, revocation,
-        /// expiry, not yet valid, name, usage, weak key.
+        /// The code for the most important of the causes, in the library's order: form, signature, pin, issuer,
+        /// revocation, expiry, not yet valid, name, usage, weak key, unknown revocation.
         /// </summary>
         internal SslError Error
         {
@@ -83,6 +85,12 @@ namespace SslSock
         private static KeyValuePair<SslCauses, SslError> Pair(SslCauses cause, SslError error)
         {
             return new KeyValuePair<SslCauses, SslError>(cause, error);
+        }
+
+        /// <summary>Unix seconds. A time that does not say is local, as everywhere in .NET.</summary>
+        internal static long Seconds(DateTime time)
+        {
+            return (long)Math.Floor((time.ToUniversalTime() - Epoch).TotalSeconds);
         }
 
         /// <summary>A certificate may name years that DateTime does not know.</summary>

@@ -24,7 +24,8 @@ namespace SslSock
             { SslError.Truncated, SocketError.ConnectionReset },
             // There it has no number of its own.
             { SslError.Name, (SocketError)SslError.CertUnknown },
-            { SslError.NotYetValid, (SocketError)SslError.CertExpired }
+            { SslError.NotYetValid, (SocketError)SslError.CertExpired },
+            { SslError.Pin, (SocketError)SslError.CertUnknown }
         };
 
         /// <summary>By Linux's errno.</summary>

@@ -24,6 +24,7 @@ import peer  # noqa: E402
 import pki  # noqa: E402
 import recording_peer  # noqa: E402
 import runtimes  # noqa: E402
+import unit_peers  # noqa: E402
 
 HERE = pathlib.Path(__file__).resolve().parent
 PROGRAM = runtimes.BUILD / "dotnet-tests" / "unit" / "unit.exe"
@@ -46,10 +47,12 @@ def peers(folder):
     pki.make(known)
     pki.make_expired(known)
     pki.make(unknown)
+    unit_peers.make_files(known)
     untrusted = peer.Peer(unknown, unknown)
     return {
         **recording_peer.RecordingPeer(known, unknown, folder).variables,
         **peer.Peer(known, folder).variables,
+        **unit_peers.variables(known),
         "SSLSOCK_UNTRUSTED": untrusted.variables["SSLSOCK_PEER"],
         "SSLSOCK_UNTRUSTED_RESULTS": untrusted.variables["SSLSOCK_PEER_RESULTS"],
         "SSLSOCK_EXPIRED": tls_server(expired_context(known)),

@@ -21,6 +21,11 @@ static class Program
         LifeTests.Register(tests);
         ExplicitTests.Register(tests);
         StaticHelperTests.Register(tests);
+        SessionTests.Register(tests);
+        IdentityTests.Register(tests);
+        ServerTests.Register(tests);
+        TrustTests.Register(tests);
+        ValidationTests.Register(tests);
         InformationTests.Register(tests);
         return tests.Run(arguments);
     }
