@@ -156,7 +156,7 @@ class Sessions(unittest.TestCase):
 
     def test_a_forked_child_starts_without(self):
         done = support.run_python(
-            "import os, sslsock\nfrom support import *\nfrom tls_peers import Server\n"
+            "import os, warnings, sslsock\nwarnings.simplefilter('ignore')\nfrom support import *\nfrom tls_peers import Server\n"
             "server = Server()\nserver.upgraded()[0].close()\n"
             "child = os.fork()\n"
             "sock, helper = server.upgraded() if child else (None, None)\n"
