@@ -246,6 +246,26 @@ class IdentitySigners(IdentityTest):
             self.assertIsNone(gone())
         self.assertEqual(server.seen().certificate, der(path("client.pem")))
 
+    def test_on_a_handle_of_somebody_else_s_it_outlives_its_object(self):
+        lib, server, asked = sslsock._native.lib, self.server(demand=False), []
+        with closing(server.connect()) as sock:
+            handle = lib.ssl_socket_new(sock.fileno())
+
+            def prepare():
+                hook, signing = (lambda issuers: asked.append(1)), (lambda scheme, data: sign(scheme, data))
+                found = SslSocket.find(sock)
+                found.add_trust_file(authority())
+                found.set_auth_request_hook(hook)
+                found.set_identities(Identity(path("client-chain.pem"), sign=signing))
+                return weakref.ref(hook), weakref.ref(signing)
+
+            kept = prepare()
+            gc.collect()
+            self.assertNotIn(None, [function() for function in kept])
+            self.assertEqual(lib.ssl_perform_handshake(handle, b"localhost"), sslsock.SSL_ERR_OKAY)
+            lib.ssl_socket_free(handle)
+        self.assertEqual((asked, server.seen().certificate), ([1], der(path("client.pem"))))
+
     def test_many_threads_with_each_its_own(self):
         server, failures = self.server(), []
 
