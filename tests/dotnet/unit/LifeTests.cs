@@ -29,6 +29,7 @@ static class LifeTests
         tests.Add("a handle whose owner waits to be finalized has a new one", NewOwner);
         tests.Add("what is forgotten is freed", ForgottenIsFreed);
         tests.Add("a socket with a hook that knows it is freed", () => Freed(FreedWithHook));
+        tests.Add("a socket with a signer and a hook for certificates that know it is freed", () => Freed(FreedWithCallbacks));
         tests.Add("a reader that holds characters", ReaderHoldsCharacters);
         tests.Add("a reader that holds half a character", ReaderHoldsHalfACharacter);
         tests.Add("a buffered stream that holds bytes", BufferedStreamHoldsBytes);
@@ -305,6 +306,18 @@ static class LifeTests
             HookedHelper helper = null;
             helper = new HookedHelper(Peers.Connect("SSLSOCK_PEER"), Peers.Name, it => helper == it ? 0 : 2);
             Expect.True(!helper.SslSocket.IsInvalid, "there is a handle");
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static void FreedWithCallbacks(int count)
+    {
+        byte[] chain = File.ReadAllBytes(Peers.Pki("client-chain.pem"));
+        for (int i = 0; i < count; i++)
+        {
+            SslHelper helper = Peers.Helper(Peers.Connect("SSLSOCK_PEER"));
+            helper.SslSocket.SetIdentitySigner(chain, (scheme, message) => new byte[helper.SslSocket.IsSecure ? 1 : 0]);
+            helper.SslSocket.SetAuthRequestHook((socket, issuers) => socket == helper.SslSocket ? ClientCertificate.None : null);
         }
     }
 

@@ -1,7 +1,6 @@
 using System;
 using System.Net;
 using System.Net.Sockets;
-using System.Runtime.CompilerServices;
 using SslSock;
 
 /// <summary>Connections that resume the session of another one, as FTP's data connections do.</summary>
@@ -9,8 +8,8 @@ static class SessionTests
 {
     internal static void Register(Tests tests)
     {
-        tests.Add("session: a second connection has it by its name, TLS 1.3", () => ByName("SSLSOCK_RESUMING"));
-        tests.Add("session: a second connection has it by its name, TLS 1.2", () => ByName("SSLSOCK_RESUMING_TLS12"));
+        tests.Add("session: a second connection has it by its name, TLS 1.3", () => ByName("SSLSOCK_RESUMING", 3));
+        tests.Add("session: a second connection has it by its name, TLS 1.2", () => ByName("SSLSOCK_RESUMING_TLS12", 2));
         tests.Add("session: a data helper has name, settings and session, TLS 1.3", () => OfControl("SSLSOCK_RESUMING"));
         tests.Add("session: a data helper has name, settings and session, TLS 1.2", () => OfControl("SSLSOCK_RESUMING_TLS12"));
         tests.Add("session: a data helper that does not defer", DataHelperAtOnce);
@@ -44,15 +43,17 @@ static class SessionTests
         Peers.Exchange(socket, "it works");
     }
 
-    private static void ByName(string variable)
+    private static void ByName(string variable, byte different)
     {
-        // A folder of trust of its own, so that no other test has made sessions with it.
+        // Other settings than those of any other test: so there are no sessions yet.
+        var pin = new byte[32];
+        pin[0] = different;
         for (int i = 0; i < 2; i++)
         {
             using (Socket socket = Peers.Connect(variable))
             {
                 SslHelper helper = Peers.Helper(socket, "localhost");
-                helper.SslSocket.AddPin(new byte[32]);
+                helper.SslSocket.AddPin(pin);
                 helper.SslSocket.AddPin(Peers.Variable("SSLSOCK_SPKI"));
                 helper.DoHandshake();
                 ExpectSession(helper, socket, i > 0);

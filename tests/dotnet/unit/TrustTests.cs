@@ -288,7 +288,7 @@ static class TrustTests
             SslDefaults.SetAuthRequestHook((socket, issuers) =>
                 new ClientCertificate(new[]
                 {
-                    File.ReadAllBytes(Peers.Pki("client.der")), socket.GetPeerCertificate(1)
+                    File.ReadAllBytes(Peers.Pki("client.der")), File.ReadAllBytes(Peers.Pki("intermediate.der"))
                 }));
             using (Socket socket = Peers.Connect("SSLSOCK_DEMANDING"))
             {
