@@ -3,6 +3,7 @@
 A data connection is served as RFC 4217 says: in clear until 150 has left, then the handshake, this side being the server.
 """
 
+import contextlib
 import socket
 import struct
 
@@ -15,6 +16,7 @@ EXPECTED = (*peer.EXPECTED, ValueError)
 GREETING = b"220-Hello.\r\n 220 is not the end\r\n221 nor is this\r\n220-nor this\r\n220 ready\r\n"
 # Of a record, header included: less than any that has data.
 SCRAP = 12
+LATE_SECONDS = 0.3
 
 
 class Late(peer.Session):
@@ -25,8 +27,11 @@ class Late(peer.Session):
             super()._flush()
 
     def sealed_close_notify(self):
-        while self.connection.recv(65536):
-            pass
+        # Some await our close_notify before they end theirs.
+        self.connection.settimeout(LATE_SECONDS)
+        with contextlib.suppress(TimeoutError):
+            while self.connection.recv(65536):
+                pass
         return super().sealed_close_notify()
 
 

@@ -8,6 +8,7 @@ use std::sync::Mutex;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustls::server::NoServerSessionStorage;
+use sslsock::abi::identity::ssl_set_auth_request_hook;
 use sslsock::abi::settings::{ssl_set_flags, ssl_set_session_from};
 use sslsock::abi::types::ssl_blob;
 use sslsock::abi::windows_ce::ssl_ioctl;
@@ -306,7 +307,8 @@ fn a_connection_that_broke_the_protocol_takes_its_sessions_along() {
                 _ => broken.handle.recv(&mut byte, 0),
             };
             assert!(received.is_err(), "{what}");
-            assert_eq!(broken.handle.error().code, SSL_ERR_PROTOCOL, "{what}");
+            let failure = broken.handle.error();
+            assert_eq!(failure.code, SSL_ERR_PROTOCOL, "{what}: {}", failure.text);
             broken.close();
             let next = Client::new(server, way, trust).talk(HOST);
             if kind == Kind::Tls13 {
@@ -361,6 +363,59 @@ fn without_a_name_there_is_no_session() {
         assert_eq!(outcome, 0, "{}", last_text());
         client.say_something();
         assert!(!client.has_resumed() && !client.tap.hello().offers_ticket());
+    }
+}
+
+#[test]
+fn with_a_hook_that_chooses_the_identity_only_the_session_asked_for_is_offered() {
+    let (authority, certified) = pki();
+    let set = |handle: Handle| {
+        let handle = handle.trust(&authority.pem());
+        let nothing = std::ptr::null_mut();
+        assert_eq!(ssl_set_auth_request_hook(handle.0, Some(choose), nothing), 0);
+        handle
+    };
+    for kind in KINDS {
+        let server = serve(config(&certified, kind), answer);
+        let first = Client::new(server, 0, set).talk(HOST);
+        let second = Client::new(server, 0, set).talk(HOST);
+        assert!(!second.has_resumed() && !second.tap.hello().offers_ticket(), "{kind:?}");
+        let third = Client::new(server, 0, set).resuming(&first).talk(HOST);
+        assert!(third.has_resumed(), "{kind:?}");
+        let required = Client::new(server, SSL_FLAG_REQUIRE_RESUMPTION, set);
+        let failure = required.try_handshake(HOST).unwrap_err();
+        assert!(failure.text.contains("say which with ssl_set_session_from"), "{}", failure.text);
+    }
+}
+
+#[test]
+fn what_a_server_cannot_stand_is_not_offered_by_name_again() {
+    let (authority, certified) = pki();
+    for kind in [Kind::Id, Kind::Ticket] {
+        let fresh = Authority::new("sessions").pem();
+        let trust = |handle: Handle| handle.trust(&authority.pem()).trust(&fresh);
+        let server = serve(config(&certified, kind), answer);
+        let hangs_up = Peer::raw(|mut stream| {
+            let _ = std::io::Read::read(&mut stream, &mut [0; 4096]);
+        });
+        let first = Client::new(server, 0, trust).talk(HOST);
+        let session_id = first.tap.server_session_id();
+        let cut_off = Client::new(hangs_up.address, 0, trust);
+        assert!(cut_off.try_handshake(HOST).is_err());
+        assert!(kind == Kind::Id || cut_off.tap.hello().offers_ticket(), "{kind:?}");
+        let next = Client::new(server, 0, trust).talk(HOST);
+        assert!(!next.has_resumed(), "{kind:?}");
+        assert!(next.tap.hello().session_id != session_id, "{kind:?}");
+        hangs_up.join();
+
+        // Of the program's choice it is.
+        let hangs_up = Peer::raw(|mut stream| {
+            let _ = std::io::Read::read(&mut stream, &mut [0; 4096]);
+        });
+        let cut_off = Client::new(hangs_up.address, 0, trust).resuming(&next);
+        assert!(cut_off.try_handshake(HOST).is_err());
+        assert!(Client::new(server, 0, trust).resuming(&next).talk(HOST).has_resumed());
+        hangs_up.join();
     }
 }
 
@@ -433,6 +488,18 @@ unsafe extern "C" fn ask(
     let leaf = unsafe { std::slice::from_raw_parts(blob.pBlobData, blob.cbSize as usize) };
     asked.calls.lock().unwrap().push((leaf.to_vec(), flags));
     *asked.answer.lock().unwrap()
+}
+
+unsafe extern "C" fn choose(
+    _kind: u32,
+    _arg: *mut c_void,
+    _issuer_count: u32,
+    _issuers: *const ssl_blob,
+    _flags: u32,
+    _chain_len: *mut u32,
+    _chain: *mut *mut ssl_blob,
+) -> i32 {
+    0
 }
 
 unsafe extern "C" fn accept(

@@ -28,7 +28,7 @@ pub const SSL_ERR_CERT_EXPIRED: i32 = 8;
 pub const SSL_ERR_CERT_REVOKED: i32 = 9;
 /// The issuer is not trusted, or the certificate is of no use here (Windows CE).
 pub const SSL_ERR_CERT_UNKNOWN: i32 = 10;
-/// Signature, as a hook's answer (Windows CE).
+/// The program's signature function has not signed, or not rightly (Windows CE).
 pub const SSL_ERR_SIGNATURE: i32 = 11;
 /// NULL, garbage, a freed handle: not a live handle.
 pub const SSL_ERR_BAD_HANDLE: i32 = 100;
@@ -40,7 +40,7 @@ pub const SSL_ERR_STATE: i32 = 102;
 pub const SSL_ERR_NO_NAME: i32 = 103;
 /// Not supported, and ignoring it would be unsafe.
 pub const SSL_ERR_UNSUPPORTED: i32 = 104;
-/// Called from inside the certificate hook of the same handle.
+/// Called from inside a hook of the same handle.
 pub const SSL_ERR_REENTRANT: i32 = 105;
 /// The buffer is too small; the length needed has been written.
 pub const SSL_ERR_BUFFER: i32 = 106;
@@ -157,7 +157,7 @@ pub const SSL_TIME_NOW: i64 = i64::MIN;
 
 // `which` of ssl_set_timeout.
 
-/// The whole handshake, without the time spent in the certificate hook; 30 s by default.
+/// The whole handshake, without the time spent in hooks; 30 s by default.
 pub const SSL_TIMEOUT_HANDSHAKE: u32 = 1;
 /// Waiting for the peer's last words when a connection is closed; 5 s by default.
 pub const SSL_TIMEOUT_CLOSE: u32 = 2;

@@ -82,7 +82,7 @@ use crate::winsock::{self, Hooks, Request};
 /// Buffers that a code does not use are left alone, whatever they are. If the output buffer is too
 /// small: SSL_ERR_BUFFER, and `returned` gets the length needed; if the input buffer is, also for
 /// the count in it: SSL_ERR_INVALID. What follows a structure in its buffer does not count. Numbers
-/// that are no SO_SSL_* code answer SSL_ERR_INVALID. Any thread; not inside the certificate hook.
+/// that are no SO_SSL_* code answer SSL_ERR_INVALID. Any thread; not inside a hook.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ssl_ioctl(
     s: *mut ssl_socket,

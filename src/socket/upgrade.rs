@@ -312,6 +312,7 @@ impl Socket {
                     // the parent, down to the descriptors' numbers.
                     std::mem::forget(pending);
                 } else {
+                    pending.engine.gave_up();
                     // Whoever sees the reset that is coming now finds out why.
                     self.errors.set_fatal(error.clone());
                 }

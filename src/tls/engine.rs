@@ -20,7 +20,7 @@ use super::server::ServerSetup;
 use super::sessions::{Failure, Family, Sessions};
 use crate::error::{Category, Code, Error, Result};
 use crate::verify::report::Report;
-use crate::verify::verifier::{self, Mode};
+use crate::verify::verifier;
 
 pub struct Engine {
     connection: Connection,
@@ -34,8 +34,6 @@ pub struct Engine {
     retained: usize,
     /// Data that came in one go with the end of the peer's handshake.
     early_plaintext: Buffer,
-    /// A hook decides about the certificate, the verifier only reports.
-    hooked: bool,
     report: Option<Report>,
     /// Never absent but while rustls is being called.
     context: Option<Box<Context>>,
@@ -86,17 +84,16 @@ impl Engine {
             // A suite is there before the peer has said anything if a ticket of it is offered.
             sessions.hello_made(connection.negotiated_cipher_suite().is_some());
         }
-        Ok(Self::new(Connection::Client(connection), setup.mode != Mode::Reject, context))
+        Ok(Self::new(Connection::Client(connection), context))
     }
 
     pub fn server(setup: &ServerSetup, context: Context) -> Result<Self> {
         let connection = UnbufferedServerConnection::new(setup.config.clone())
             .map_err(|error| failure::from_rustls(error, None))?;
-        let hooked = setup.mode != Mode::Reject;
-        Ok(Self::new(Connection::Server(connection), hooked, Some(Box::new(context))))
+        Ok(Self::new(Connection::Server(connection), Some(Box::new(context))))
     }
 
-    fn new(connection: Connection, hooked: bool, context: Option<Box<Context>>) -> Self {
+    fn new(connection: Connection, context: Option<Box<Context>>) -> Self {
         Self {
             connection,
             incoming: Buffer::new(),
@@ -104,7 +101,6 @@ impl Engine {
             whole: 0,
             retained: 0,
             early_plaintext: Buffer::new(),
-            hooked,
             report: None,
             context,
             approval: Approval::Pending,
@@ -235,6 +231,11 @@ impl Engine {
                 Err(self.fail(error))
             }
         }
+    }
+
+    /// The handshake is not gone on with.
+    pub fn gave_up(&mut self) {
+        self.forget_sessions(Failure::Unfinished);
     }
 
     /// Whether the ClientHello that is about to leave offers a session.
@@ -422,7 +423,7 @@ impl Engine {
             }
             Ok(Outcome::Step(step)) => Ok(step),
             Err(Refusal::Rustls(error)) => {
-                let rejection = self.report.as_ref().filter(|_| !self.hooked);
+                let rejection = self.report.as_ref().filter(|report| report.rejected);
                 let rejection = rejection.and_then(|report| report.error.as_ref());
                 let is_server = matches!(self.connection, Connection::Server(_));
                 let explained = self
@@ -486,7 +487,8 @@ impl Engine {
             self.connection.common().protocol_version() == Some(rustls::ProtocolVersion::TLSv1_2);
         let is_client = matches!(self.connection, Connection::Client(_));
         let is_secret = is_client && is_tls12 && self.approval != Approval::Decided;
-        for _ in 0..LAST_WORDS {
+        // Asked once more than that, rustls would look at what it failed at, and fail again.
+        while self.connection.common().wants_write() {
             let mut record = Buffer::new();
             let (input, sink) = (self.incoming.readable_mut(), &mut |_: &[u8]| {});
             let (discard, outcome) = match &mut self.connection {
@@ -705,9 +707,6 @@ fn keys_exhausted() -> Error {
          them: open a new connection (TLS 1.3 does not have this limit)",
     )
 }
-
-/// More pieces than rustls ever has ready.
-const LAST_WORDS: usize = 64;
 /// The type of a record that holds an alert.
 const ALERT: u8 = 21;
 const RECORD_HEADER: usize = 5;

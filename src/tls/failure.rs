@@ -1,6 +1,6 @@
 //! rustls's errors in the library's terms, with rustls's detail kept in the text.
 
-use rustls::{AlertDescription, CertificateError, PeerIncompatible};
+use rustls::{AlertDescription, CertificateError, OtherError, PeerIncompatible};
 
 use super::alpn;
 use super::context::{Context, Unmet};
@@ -11,7 +11,7 @@ use crate::error::{Code, Error};
 pub fn from_rustls(error: rustls::Error, rejection: Option<&Error>) -> Error {
     match &error {
         rustls::Error::AlertReceived(alert) => alert_received(*alert),
-        rustls::Error::InvalidCertificate(reason) => match (rejection, reason) {
+        rustls::Error::InvalidCertificate(reason) => match (rejection.or(ours(reason)), reason) {
             (Some(rejection), _) => rejection.clone(),
             // The handshake signature is the one thing that is checked beside the verifier.
             (None, CertificateError::BadSignature) => bad_handshake_signature(),
@@ -114,6 +114,14 @@ pub fn with_unmet_demand(error: Error, why: Unmet) -> Error {
     };
     let text = format!("{}; it had asked for a client certificate and {reason}", error.text);
     Error { text, ..error }
+}
+
+/// What the library itself has said against a certificate's key.
+fn ours(reason: &CertificateError) -> Option<&Error> {
+    match reason {
+        CertificateError::Other(OtherError(error)) => error.downcast_ref(),
+        _ => None,
+    }
 }
 
 fn bad_handshake_signature() -> Error {

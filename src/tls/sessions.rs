@@ -55,6 +55,8 @@ pub enum Failure {
     Protocol,
     /// The peer's certificate was refused.
     Refused,
+    /// The handshake did not come to its end, for whatever reason.
+    Unfinished,
 }
 
 /// Brings rustls's calls to the connection that they are for.
@@ -130,16 +132,21 @@ impl Sessions {
         }
     }
 
-    /// What is not to be offered again after a failure: of TLS 1.2 the session itself (RFC 5246
-    /// section 7.2.2), of TLS 1.3 the tickets that the connection has brought (RFC 8446 section
+    /// Forgets what is not to be offered again after a failure: of TLS 1.2 the session itself (RFC
+    /// 5246 section 7.2.2), of TLS 1.3 the tickets that the connection has brought (RFC 8446 section
     /// 6.2); after a refusal, all that goes back to the same full handshake.
     pub fn failed(&mut self, failure: Failure) {
         self.learned.clear();
+        if failure == Failure::Unfinished && !matches!(self.offer, Offer::ByName) {
+            // What the program has chosen is worth another try. What it has not could be what the
+            // server cannot stand, again and again.
+            return;
+        }
         let (own, origin) = (self.own.number(), self.origin());
         let mut state = self.store.lock();
         state.change(&self.name, |peer| {
             peer.retain(|kept| match (failure, &kept.value) {
-                (Failure::Protocol, Value::Tls13(_)) => kept.from != own,
+                (Failure::Protocol | Failure::Unfinished, Value::Tls13(_)) => kept.from != own,
                 (Failure::Refused, _) | (_, Value::Tls12(_)) => {
                     kept.from != own && kept.origin != origin
                 }

@@ -1,12 +1,18 @@
 //! Signatures: those of the handshake, which are checked whatever the certificate looks like, and
 //! those of issuers where webpki's path building gives no answer.
 
+use std::sync::Arc;
+
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::WebPkiSupportedAlgorithms;
 use rustls::pki_types::{CertificateDer, SubjectPublicKeyInfoDer};
-use rustls::{CertificateError, DigitallySignedStruct, PeerMisbehaved, SignatureScheme};
+use rustls::{
+    CertificateError, DigitallySignedStruct, OtherError, PeerMisbehaved, SignatureScheme,
+};
 
 use super::facts::{Facts, Signed, public_key};
+use super::strength;
+use crate::error::{Code, Error};
 
 /// Checks a TLS 1.2 ServerKeyExchange signature with the leaf's bare key.
 pub(super) fn verify_tls12(
@@ -21,7 +27,7 @@ pub(super) fn verify_tls12(
         .find(|(scheme, _)| *scheme == signed.scheme && is_for_tls12(*scheme))
         .map(|(_, candidates)| *candidates)
         .ok_or(PeerMisbehaved::SignedHandshakeWithUnadvertisedSigScheme)?;
-    let key = public_key(leaf).ok_or(CertificateError::BadEncoding)?;
+    let key = checkable_key(leaf, supported)?;
     let key =
         webpki::RawPublicKeyEntity::try_from(&key).map_err(|_| CertificateError::BadEncoding)?;
 
@@ -50,7 +56,7 @@ pub(super) fn verify_tls13(
     signed: &DigitallySignedStruct,
     supported: &WebPkiSupportedAlgorithms,
 ) -> Result<HandshakeSignatureValid, rustls::Error> {
-    let key = public_key(leaf).ok_or(CertificateError::BadEncoding)?;
+    let key = checkable_key(leaf, supported)?;
     // It also refuses the schemes that TLS 1.3 does not allow.
     rustls::crypto::verify_tls13_signature_with_raw_key(message, &key, signed, supported)
 }
@@ -90,6 +96,22 @@ pub(super) fn names_algorithm(identifier: &[u8], object: &[u8]) -> bool {
             usize::from(*length) == object.len() && rest.starts_with(object)
         }
         _ => false,
+    }
+}
+
+/// The leaf's key, if a signature by it proves anything. Said here, because one by a key that is too
+/// weak cannot be checked and would look like one that is wrong.
+fn checkable_key(
+    leaf: &CertificateDer<'_>,
+    supported: &WebPkiSupportedAlgorithms,
+) -> Result<SubjectPublicKeyInfoDer<'static>, CertificateError> {
+    let facts = Facts::parse(leaf);
+    match facts.and_then(|facts| strength::check_key(&facts, "certificate", supported)) {
+        None => public_key(leaf).ok_or(CertificateError::BadEncoding),
+        Some(finding) => Err(CertificateError::Other(OtherError(Arc::new(Error::new(
+            Code::CERT_UNKNOWN,
+            format!("{}; no hook can accept it: a signature by it proves nothing", finding.text),
+        ))))),
     }
 }
 

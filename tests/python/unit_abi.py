@@ -26,12 +26,31 @@ from typing import List
 
 import sslsock
 import sslsock.clients
-from sslsock import SSL_FLAG_STRICT, Category, SslError, SslHelper
+from sslsock import SSL_FLAG_STRICT, SSL_PROTOCOL_TLS1_3, Category, Cause, Identity, SslError, SslHelper
 
 
 class Pinned(SslHelper):
     def validate_cert(self, type: int, arg: object, chain: List[bytes], flags: int) -> int:
         return sslsock.SSL_ERR_OKAY
+
+
+class Asking(SslHelper):
+    async def validate_cert_async(self, type: int, arg: object, chain: List[bytes], flags: int) -> int:
+        return self.validate_cert(type, arg, chain, flags)
+
+    def choose_identity(self, issuers: List[bytes]) -> List[bytes]:
+        return []
+
+
+def sign(scheme: int, data: bytes) -> bytes:
+    return data
+
+
+def serve(sock: socket.socket) -> bytes:
+    identities = [Identity(b"chain", sign=sign), Identity("chain.pem", "key.pem"), Identity(b"chain", b"key")]
+    helper = SslHelper(sock, server=True, identity=identities, alpn=["h2"], client_certificate="optional", crl_file="crl.pem")
+    other = SslHelper(sock, "mail.test", session_from=helper, require_resumption=True, min_version=SSL_PROTOCOL_TLS1_3)
+    return helper.session_info.alpn if Cause.PIN in other.socket.get_verify_report().causes else b""
 
 
 async def upgrade(sock: socket.socket, smtp: smtplib.SMTP) -> int:
@@ -43,6 +62,9 @@ async def upgrade(sock: socket.socket, smtp: smtplib.SMTP) -> int:
         return error.code if error.category is Category.CERTIFICATE else 0
     sslsock.defaults.add_trust_file("ca.pem")
     sslsock.set_log_callback(sslsock.SSL_LOG_INFO, lambda level, message: None)
+    if not sslsock.verify_chain([b""], "mail.test", trust_file="ca.pem", pins=["00" * 32]):
+        return 1
+    sslsock.SslSocket(sock).set_auth_request_hook(lambda issuers: [])
     sslsock.SslSocket(sock).set_validate_cert_hook(lambda type, arg, chain, flags: 0)
     return sslsock.clients.starttls_smtp(smtp).socket.get_session_info().protocol
 """
@@ -61,6 +83,7 @@ class Header(unittest.TestCase):
     def test_every_function_is_offered(self):
         module = {"ssl_error_name", "ssl_error_category", "ssl_flush_all", "ssl_set_log_callback", "ssl_version", "ssl_abi_version"}
         otherwise = {"ssl_socket_new": "__init__", "ssl_socket_from_fd": "find", "ssl_socket_free": "free", "ssl_defaults": None}
+        otherwise["ssl_settings_new"] = None
         for function in _native.PROTOTYPES:
             name = function[len("ssl_") :]
             if function in module:
@@ -68,6 +91,7 @@ class Header(unittest.TestCase):
             elif otherwise.get(function, name):
                 self.assertTrue(callable(getattr(sslsock.SslSocket, otherwise.get(function, name))), function)
         self.assertIsInstance(sslsock.defaults, sslsock.Defaults)
+        self.assertTrue(issubclass(sslsock.SslSettings, type(sslsock.defaults).__mro__[1]))
 
     def test_prototypes_have_the_header_s_arguments(self):
         plain = re.sub(r"//.*", "", self.TEXT)
@@ -81,19 +105,37 @@ class Header(unittest.TestCase):
         """Width of a number, or that it is a pointer."""
         if "*" in declaration or "_fn " in declaration:
             return "pointer"
-        kinds = {"size_t": "u64", "ptrdiff_t": "i64", "int32_t": "i32", "uint32_t": "u32"}
+        kinds = {"size_t": "u64", "ptrdiff_t": "i64", "int64_t": "i64", "int32_t": "i32", "uint32_t": "u32", "uint16_t": "u16"}
         return kinds[declaration.split()[0]]
 
     def kind(self, converter):
         known = {"c_void_p": "pointer", "c_char_p": "pointer", "c_int": "i32", "c_uint": "u32", "c_ulong": "u64", "c_long": "i64"}
+        known["c_ushort"] = "u16"
         return known.get(converter.__name__, "pointer")
 
     def test_every_constant_has_its_value(self):
         defined = {name: int(number) for name, number in re.findall(r"^#define (SSL_\w+) (\d+)$", self.TEXT, re.M)}
+        names = {"INT64_MIN": -(2**63)}
+        defined.update((name, names[number]) for name, number in re.findall(r"^#define (SSL_\w+) ([A-Z]\w+)$", self.TEXT, re.M))
         self.assertGreater(len(defined), 75)
         self.assertEqual({name: getattr(sslsock, name, None) for name in defined}, defined)
         own = {name for name in dir(sslsock.constants) if name.startswith("SSL_")}
         self.assertEqual(own, set(defined))
+
+    def test_every_callback_has_its_arguments(self):
+        for name, kinds in (
+            ("ssl_signature_fn", _native.SIGNATURE_ARGUMENTS),
+            ("ssl_auth_request_fn", _native.AUTH_REQUEST_ARGUMENTS),
+        ):
+            declared = re.search(r"^typedef int32_t \(\*%s\)\(([^)]*)\);" % name, self.TEXT, re.M)[1]
+            words = [" ".join(word.split()) for word in declared.split(",")]
+            # A pointer comes as a number.
+            kinds = ["pointer" if kind is _native.c_size_t else self.kind(kind) for kind in kinds]
+            self.assertEqual([self.sort(word) for word in words], kinds, name)
+
+    def test_every_cause_is_a_flag(self):
+        causes = {name[len("SSL_CAUSE_") :]: getattr(sslsock, name) for name in dir(sslsock) if name.startswith("SSL_CAUSE_")}
+        self.assertEqual({cause.name: cause.value for cause in sslsock.Cause}, causes)
 
     def test_structures_have_the_compiler_s_layout(self):
         if not shutil.which("cc"):

@@ -89,6 +89,18 @@ def make_named(folder, file, common_name, *names):
     _certificate(pathlib.Path(folder), file, "ec", common_name, "ca", extensions)
 
 
+def make_client(folder, file, common_name, key="ec", issuer="ca"):
+    """Writes FILE.pem and FILE.key, for a client, beside the authority that issues it."""
+    encipher = ", keyEncipherment" if key == "rsa" else ""
+    extensions = END_ENTITY.format(key_encipherment=encipher, usage="clientAuth", names="email:user@mail.test")
+    _certificate(pathlib.Path(folder), file, key, common_name, issuer, extensions)
+
+
+def make_authority(folder, file, common_name):
+    """Writes FILE.pem and FILE.key, one more root."""
+    _certificate(pathlib.Path(folder), file, "ec", common_name, None, AUTHORITY.format(path_length=""))
+
+
 def make_expired(folder, file="expired", usage="serverAuth"):
     """Writes FILE.pem and FILE.key beside what make() has written: only the dates are wrong."""
     folder = pathlib.Path(folder)

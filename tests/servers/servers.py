@@ -4,6 +4,7 @@ To add one, write a class like those below, a template beside it, and a line in 
 """
 
 import os
+import pathlib
 import shutil
 
 import pki
@@ -167,7 +168,7 @@ class ImplicitVsftpd(Vsftpd):
 
 class Nginx(Server):
     """HTTPS by OpenSSL. HTTPS asks for a client certificate and answers what it knows of the connection;
-    MUTUAL wants one and speaks TLS 1.2 alone."""
+    MUTUAL wants one, by one of two authorities, and speaks TLS 1.2 alone, MUTUAL13 TLS 1.3."""
 
     name = "nginx"
     packages = {"nginx": "nginx"}
@@ -175,16 +176,25 @@ class Nginx(Server):
         "PLAIN": (b"GET / HTTP/1.0\r\n\r\n", r"\r\n\r\n@MARK@\n"),
         "HTTPS": None,
         "MUTUAL": None,
+        "MUTUAL13": None,
     }
 
     def prepare(self):
         self.make_folders(".", "tmp")
+        pki.make_authority(self.folder, "second", "sslsock second root")
+        both = [path.read_text() for path in (pathlib.Path(self.pki, "ca.pem"), self.folder / "second.pem")]
+        self.authorities.write_text("".join(both))
+
+    @property
+    def authorities(self):
+        return self.folder / "client-authorities.pem"
 
     def command(self, configuration):
         return [find("nginx"), "-p", self.folder, "-e", self.folder / "error.log", "-c", configuration]
 
     def variables(self):
-        return {"LOG": self.folder / "access.log", "ERROR_LOG": self.folder / "error.log"}
+        logs = {"LOG": self.folder / "access.log", "ERROR_LOG": self.folder / "error.log"}
+        return {**logs, "AUTHORITIES": self.authorities}
 
 
 class Prosody(Server):

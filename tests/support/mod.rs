@@ -83,6 +83,28 @@ impl Handle {
         self
     }
 
+    /// Protocols as text, which are put into their form on the wire.
+    pub fn alpn(self, protocols: &[&str]) -> Self {
+        let list: Vec<u8> = protocols
+            .iter()
+            .flat_map(|name| [&[name.len() as u8][..], name.as_bytes()].concat())
+            .collect();
+        assert_eq!(unsafe { settings::ssl_set_alpn(self.0, list.as_ptr().cast(), list.len()) }, 0);
+        self
+    }
+
+    pub fn versions(self, oldest: u16, newest: u16) -> Self {
+        assert_eq!(settings::ssl_set_protocols(self.0, oldest, newest), 0);
+        self
+    }
+
+    pub fn key_log(self, path: &std::path::Path) -> Self {
+        let path = CString::new(path.to_str().unwrap()).unwrap();
+        let set = unsafe { settings::ssl_set_key_log_file(self.0, path.as_ptr()) };
+        assert_eq!(set, 0, "{:?}", self.error());
+        self
+    }
+
     pub fn hook(self, hook: ssl_validate_cert_fn, arg: *mut c_void) -> Self {
         assert_eq!(settings::ssl_set_validate_cert_hook(self.0, hook, arg), 0);
         self
@@ -156,6 +178,18 @@ impl Handle {
         let outcome = unsafe { information::ssl_get_session_info(self.0, &mut info) };
         assert_eq!(outcome, 0, "{:?}", self.error());
         info
+    }
+
+    /// What was agreed by ALPN.
+    pub fn agreed(&self) -> String {
+        let info = self.session_info();
+        String::from_utf8(info.alpn[..info.alpn_len.into()].to_vec()).unwrap()
+    }
+
+    /// The name of the key-exchange group.
+    pub fn group(&self) -> String {
+        let name = self.session_info().group_name;
+        name.iter().take_while(|&&byte| byte != 0).map(|&byte| char::from(byte as u8)).collect()
     }
 
     pub fn verify_report(&self) -> ssl_verify_report {

@@ -19,11 +19,14 @@ from . import clients as clients
 from ._native import lib
 from .constants import *  # noqa: F403
 from .constants import Category as Category
+from .constants import Cause as Cause
 from .defaults import Defaults as Defaults
 from .defaults import defaults as defaults
+from .errors import SslCancelledError as SslCancelledError
 from .errors import SslCertificateError as SslCertificateError
 from .errors import SslError as SslError
 from .errors import SslHeldDataError as SslHeldDataError
+from .errors import SslNotResumedError as SslNotResumedError
 from .errors import SslResetError as SslResetError
 from .errors import SslTimeoutError as SslTimeoutError
 from .errors import SslTruncatedError as SslTruncatedError
@@ -34,11 +37,15 @@ from .errors import error_name as error_name
 from .errors import last_error
 from .helper import SslHelper as SslHelper
 from .hooks import set_log_callback as set_log_callback
+from .identity import Identity as Identity
 from .session import ErrorInfo as ErrorInfo
 from .session import SessionInfo as SessionInfo
 from .session import SslSocket as SslSocket
-from .session import VerifyReport as VerifyReport
-from .session import milliseconds
+from .settings import ChainReport as ChainReport
+from .settings import SslSettings as SslSettings
+from .settings import VerifyReport as VerifyReport
+from .settings import milliseconds
+from .settings import verify_chain as verify_chain
 
 __version__ = "0.1.0"
 

@@ -72,6 +72,9 @@ STRUCTURES = {
 # ssl_validate_cert_fn, of which only the first argument is taken: see hooks.py. That a function has more arguments than
 # it looks at does no harm in the calling conventions of Linux.
 ValidateCert = ctypes.CFUNCTYPE(c_int32, c_uint32)
+# The types of all arguments of ssl_signature_fn and ssl_auth_request_fn, pointers as numbers: see calls.py.
+SIGNATURE_ARGUMENTS = (c_uint32, c_size_t, c_size_t, c_uint32, c_uint32, c_size_t, c_size_t)
+AUTH_REQUEST_ARGUMENTS = (c_uint32, c_size_t, c_uint32, c_size_t, c_uint32, c_size_t, c_size_t)
 Log = ctypes.CFUNCTYPE(None, c_void_p, c_uint32, c_char_p)
 
 _Prototype = Tuple[Any, List[Any]]
@@ -81,18 +84,34 @@ PROTOTYPES: Dict[str, _Prototype] = {
     "ssl_socket_new": (c_void_p, [c_int32]),
     "ssl_socket_from_fd": (c_int32, [c_int32, POINTER(c_void_p)]),
     "ssl_defaults": (c_void_p, []),
+    "ssl_settings_new": (c_void_p, []),
     "ssl_socket_free": (c_int32, [c_void_p]),
     "ssl_set_flags": (c_int32, [c_void_p, c_uint32]),
     "ssl_get_flags": (c_int32, [c_void_p, POINTER(c_uint32)]),
     "ssl_set_validate_cert_hook": (c_int32, [c_void_p, c_void_p, c_void_p]),
     "ssl_set_peername": (c_int32, [c_void_p, c_char_p]),
     "ssl_set_timeout": (c_int32, [c_void_p, c_uint32, c_uint32]),
+    "ssl_set_alpn": (c_int32, [c_void_p, c_char_p, c_size_t]),
+    "ssl_set_protocols": (c_int32, [c_void_p, c_uint16, c_uint16]),
+    "ssl_set_key_log_file": (c_int32, [c_void_p, c_char_p]),
+    "ssl_set_session_from": (c_int32, [c_void_p, c_void_p]),
     "ssl_add_trust_file": (c_int32, [c_void_p, c_char_p]),
     "ssl_add_trust_pem": (c_int32, [c_void_p, c_char_p, c_size_t]),
     "ssl_use_system_trust": (c_int32, [c_void_p]),
+    "ssl_add_trust_dir": (c_int32, [c_void_p, c_char_p]),
+    "ssl_add_pin": (c_int32, [c_void_p, c_char_p]),
+    "ssl_add_crl_file": (c_int32, [c_void_p, c_char_p]),
+    "ssl_add_crl_pem": (c_int32, [c_void_p, c_char_p, c_size_t]),
+    "ssl_verify_chain": (c_int32, [c_void_p, POINTER(Blob), c_uint32, c_char_p, c_int64, POINTER(VerifyReport)]),
     "ssl_set_identity_pem": (c_int32, [c_void_p, c_char_p, c_size_t, c_char_p, c_size_t]),
     "ssl_set_identity_file": (c_int32, [c_void_p, c_char_p, c_char_p]),
+    "ssl_set_identity_signer": (c_int32, [c_void_p, c_char_p, c_size_t, c_void_p, c_void_p]),
+    "ssl_add_identity_pem": (c_int32, [c_void_p, c_char_p, c_size_t, c_char_p, c_size_t]),
+    "ssl_add_identity_file": (c_int32, [c_void_p, c_char_p, c_char_p]),
+    "ssl_set_auth_request_hook": (c_int32, [c_void_p, c_void_p, c_void_p]),
     "ssl_perform_handshake": (c_int32, [c_void_p, c_char_p]),
+    "ssl_complete_validation": (c_int32, [c_void_p, c_int32]),
+    "ssl_cancel_handshake": (c_int32, [c_void_p]),
     "ssl_connect": (c_int32, [c_void_p, c_char_p, c_uint32]),
     "ssl_send": (c_ssize_t, [c_void_p, c_void_p, c_size_t, c_int32]),
     "ssl_recv": (c_ssize_t, [c_void_p, c_void_p, c_size_t, c_int32]),
@@ -101,6 +120,7 @@ PROTOTYPES: Dict[str, _Prototype] = {
     "ssl_get_transport_fd": (c_int32, [c_void_p, POINTER(c_int32)]),
     "ssl_get_address": (c_int32, [c_void_p, c_uint32, c_void_p, POINTER(c_uint32)]),
     "ssl_get_session_info": (c_int32, [c_void_p, POINTER(SessionInfo)]),
+    "ssl_get_server_name": (c_int32, [c_void_p, c_void_p, c_size_t, POINTER(c_size_t)]),
     "ssl_get_peer_certificate": (c_int32, [c_void_p, c_uint32, c_void_p, c_size_t, POINTER(c_size_t)]),
     "ssl_get_verify_report": (c_int32, [c_void_p, POINTER(VerifyReport)]),
     "ssl_get_verify_text": (c_int32, [c_void_p, c_uint32, c_uint32, c_void_p, c_size_t, POINTER(c_size_t)]),

@@ -10,7 +10,7 @@ file object stay the same. From the moment the server has agreed a failure close
 
 host: the name that the server's certificate must be for; None: the one that the client was connected with.
 helper: a subclass of SslHelper, to have the last word on the certificate.
-timeout, trust_file, trust_pem, system_trust: as for SslHelper.
+timeout, trust_file, trust_pem, system_trust, options: as for SslHelper, which has all of them.
 
 They raise what the client's own method would raise if the server refuses, and SslError if TLS fails. They return the
 helper.
@@ -18,9 +18,9 @@ helper.
 
 import re
 import socket
-from typing import TYPE_CHECKING, Any, Callable, List, Optional, Type
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional
 
-from .constants import SSL_ERR_UNSUPPORTED
+from .constants import SSL_ERR_STATE
 from .errors import make
 from .helper import SslHelper
 from .readers import refusal_to_read
@@ -37,11 +37,12 @@ def starttls_smtp(
     client: "smtplib.SMTP",
     host: Optional[str] = None,
     *,
-    helper: Type[SslHelper] = SslHelper,
+    helper: Callable[..., SslHelper] = SslHelper,
     timeout: Optional[float] = None,
     trust_file: Any = None,
     trust_pem: Any = None,
     system_trust: bool = False,
+    **options: Any,
 ) -> SslHelper:
     """STARTTLS on a smtplib.SMTP or LMTP, see above. The next command greets the server again."""
     # It is loaded, for the client is of it; and it loads the ssl module.
@@ -54,8 +55,8 @@ def starttls_smtp(
     code, reply = client.docmd("STARTTLS")
     if code != 220:
         raise smtplib.SMTPResponseException(code, reply)
-    trust = _Trust(timeout, trust_file, trust_pem, system_trust)
-    made = _upgrade(client.sock, name, [client.file], helper, trust, client.close)
+    given = _all(options, timeout, trust_file, trust_pem, system_trust)
+    made = upgrade(client.sock, name, [client.file], helper, given, client.close)
     client.helo_resp = None
     client.ehlo_resp = None
     client.esmtp_features = {}
@@ -67,11 +68,12 @@ def starttls_imap(
     client: "imaplib.IMAP4",
     host: Optional[str] = None,
     *,
-    helper: Type[SslHelper] = SslHelper,
+    helper: Callable[..., SslHelper] = SslHelper,
     timeout: Optional[float] = None,
     trust_file: Any = None,
     trust_pem: Any = None,
     system_trust: bool = False,
+    **options: Any,
 ) -> SslHelper:
     """STARTTLS on an imaplib.IMAP4, see above. The capabilities are asked for again."""
     inside: Any = client
@@ -92,8 +94,8 @@ def starttls_imap(
         inside.state = "LOGOUT"
         client.shutdown()
 
-    trust = _Trust(timeout, trust_file, trust_pem, system_trust)
-    made = _upgrade(client.sock, name, [file], helper, trust, close, ahead)
+    given = _all(options, timeout, trust_file, trust_pem, system_trust)
+    made = upgrade(client.sock, name, [file], helper, given, close, ahead)
     inside.untagged_responses = {}
     inside._tls_established = True
     inside._get_capabilities()
@@ -104,11 +106,12 @@ def stls_pop3(
     client: "poplib.POP3",
     host: Optional[str] = None,
     *,
-    helper: Type[SslHelper] = SslHelper,
+    helper: Callable[..., SslHelper] = SslHelper,
     timeout: Optional[float] = None,
     trust_file: Any = None,
     trust_pem: Any = None,
     system_trust: bool = False,
+    **options: Any,
 ) -> SslHelper:
     """STLS on a poplib.POP3, see above. The client remembers no capabilities."""
     import poplib
@@ -120,8 +123,8 @@ def stls_pop3(
     if "STLS" not in client.capa():
         raise poplib.error_proto("-ERR the server does not offer STLS")
     inside._shortcmd("STLS")
-    trust = _Trust(timeout, trust_file, trust_pem, system_trust)
-    made = _upgrade(client.sock, name, [client.file], helper, trust, client.close)
+    given = _all(options, timeout, trust_file, trust_pem, system_trust)
+    made = upgrade(client.sock, name, [client.file], helper, given, client.close)
     inside._tls_established = True
     return made
 
@@ -131,39 +134,53 @@ def auth_tls_ftp(
     host: Optional[str] = None,
     *,
     data: str,
-    helper: Type[SslHelper] = SslHelper,
+    resumption: str = "try",
+    helper: Callable[..., SslHelper] = SslHelper,
     timeout: Optional[float] = None,
     trust_file: Any = None,
     trust_pem: Any = None,
     system_trust: bool = False,
+    **options: Any,
 ) -> SslHelper:
     """AUTH TLS on an ftplib.FTP, before login(), see above: the control connection speaks TLS.
 
-    data: "clear", for the data connections stay in clear (PROT C), files and listings with them. TLS on data connections
-        ("private", PROT P) is not there yet and is refused, as is PROT P as a command later.
+    data: "private": data connections speak TLS (PROT P), "clear": they stay in clear (PROT C), files and listings with
+        them, and PROT P as a command later is refused.
+    resumption: "try": data connections resume the session of the control connection if the server does, "require": they
+        raise SslNotResumedError if it does not, "never": no session is resumed.
+
+    sslsock.ftp.FTP_TLS is a client of its own with all of that.
 
     Passive and active transfers go on working: ftplib takes the addresses for them from the control connection's socket,
     which answers getpeername() and getsockname() with its real addresses.
     """
     import ftplib
 
-    if data == "private":
-        raise make(SSL_ERR_UNSUPPORTED, _NO_PRIVATE_DATA)
-    if data != "clear":
-        raise ValueError(f'data is "clear" or "private", not {data!r}')
+    from .ftp import FTP_TLS, RESUMPTIONS, data_options, make_data_private
+
+    if data not in ("private", "clear"):
+        raise ValueError(f'data is "private" or "clear", not {data!r}')
+    if resumption not in RESUMPTIONS:
+        raise ValueError(f"resumption is one of {', '.join(RESUMPTIONS)}, not {resumption!r}")
     if isinstance(client, getattr(ftplib, "FTP_TLS", ())):
-        raise TypeError("an ftplib.FTP is needed; FTP_TLS makes its own TLS by the ssl module")
+        raise TypeError("an ftplib.FTP is needed; ftplib.FTP_TLS makes its own TLS by the ssl module")
+    if isinstance(client, FTP_TLS):
+        raise TypeError("an ftplib.FTP is needed; sslsock.ftp.FTP_TLS has auth()")
     name = _host(host, client.host)
     if isinstance(client.sock, _RealAddresses):
         raise ValueError("the control connection speaks TLS already")
     client.voidcmd("AUTH TLS")
-    trust = _Trust(timeout, trust_file, trust_pem, system_trust)
-    made = _upgrade(client.sock, name, [client.file], helper, trust, client.close)
+    given = data_options(resumption, None, _all(options, timeout, trust_file, trust_pem, system_trust))
+    made = upgrade(client.sock, name, [client.file], helper, given, client.close)
     assert client.sock is not None
     answer_real_addresses(client.sock)
-    _refuse_private_data(client)
     client.voidcmd("PBSZ 0")
-    client.voidcmd("PROT C")
+    if data == "private":
+        client.voidcmd("PROT P")
+        make_data_private(client, made, helper, resumption, given)
+    else:
+        _refuse_private_data(client)
+        client.voidcmd("PROT C")
     return made
 
 
@@ -173,13 +190,18 @@ def answer_real_addresses(sock: socket.socket) -> None:
     It stays the same object; its class becomes a subclass of what it was. Other objects for the same descriptor are not
     changed.
     """
+    change_class(sock, _RealAddresses, "answer its real addresses")
+
+
+def change_class(sock: socket.socket, behaviour: type, purpose: str) -> None:
+    """Has one socket object behave otherwise: its class becomes a subclass of what it was."""
     kind = type(sock)
-    if issubclass(kind, _RealAddresses):
+    if issubclass(kind, behaviour):
         return
     try:
-        sock.__class__ = type(kind.__name__, (_RealAddresses, kind), {"__slots__": (), "__module__": kind.__module__})
+        sock.__class__ = type(kind.__name__, (behaviour, kind), {"__slots__": (), "__module__": kind.__module__})
     except TypeError as error:
-        raise TypeError(f"cannot have a {kind.__module__}.{kind.__qualname__} answer its real addresses: {error}") from None
+        raise TypeError(f"cannot have a {kind.__module__}.{kind.__qualname__} {purpose}: {error}") from None
 
 
 class _RealAddresses:
@@ -192,14 +214,11 @@ class _RealAddresses:
         return SslSocket.of(self).local_address
 
 
-class _Trust:
-    def __init__(self, timeout: Optional[float], trust_file: Any, trust_pem: Any, system_trust: bool) -> None:
-        self.options = {
-            "timeout": timeout,
-            "trust_file": trust_file,
-            "trust_pem": trust_pem,
-            "system_trust": system_trust,
-        }
+def _all(
+    options: Dict[str, Any], timeout: Optional[float], trust_file: Any, trust_pem: Any, system_trust: bool
+) -> Dict[str, Any]:
+    named = {"timeout": timeout, "trust_file": trust_file, "trust_pem": trust_pem, "system_trust": system_trust}
+    return {**options, **named}
 
 
 def _host(given: Optional[str], known: Any) -> str:
@@ -211,19 +230,20 @@ def _host(given: Optional[str], known: Any) -> str:
     return host
 
 
-def _upgrade(
+def upgrade(
     sock: Any,
     host: str,
     files: List[Any],
-    helper: Type[SslHelper],
-    trust: _Trust,
+    helper: Callable[..., SslHelper],
+    options: Dict[str, Any],
     close: Callable[[], Any],
     ahead: bytes = b"",
 ) -> SslHelper:
+    """Makes the handshake on a client's socket; whatever goes wrong closes the client."""
     try:
         if ahead:
             raise refusal_to_read(_AheadOfTheFile(), ahead)
-        made = helper(sock, host, True, **trust.options)
+        made = helper(sock, host, True, **options)
         made.do_handshake(readers=[file for file in files if file is not None])
         return made
     except BaseException:
@@ -237,9 +257,7 @@ class _AheadOfTheFile:
 
 
 _AheadOfTheFile.__name__ = "client"
-_NO_PRIVATE_DATA = (
-    "TLS on FTP's data connections is not there yet: use data=\"clear\" where clear data connections will do, or ftplib.FTP_TLS"
-)
+_NO_PRIVATE_DATA = "the data connections are in clear, by data=\"clear\": give data=\"private\" to auth_tls_ftp() instead"
 
 
 def _refuse_private_data(client: Any) -> None:
@@ -247,7 +265,7 @@ def _refuse_private_data(client: Any) -> None:
 
     def checked(line: str) -> None:
         if re.match(r"\s*PROT\s+[^C\s]", line, re.I):
-            raise make(SSL_ERR_UNSUPPORTED, _NO_PRIVATE_DATA)
+            raise make(SSL_ERR_STATE, _NO_PRIVATE_DATA)
         putcmd(line)
 
     client.putcmd = checked

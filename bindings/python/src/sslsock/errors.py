@@ -9,9 +9,11 @@ from ._native import lib
 from .constants import (
     SSL_ERR_BAD_HANDLE,
     SSL_ERR_BUFFER,
+    SSL_ERR_CANCELLED,
     SSL_ERR_EARLY_DATA,
     SSL_ERR_FORKED,
     SSL_ERR_INVALID,
+    SSL_ERR_NOT_RESUMED,
     SSL_ERR_OKAY,
     SSL_ERR_REENTRANT,
     SSL_ERR_RESET,
@@ -38,7 +40,8 @@ class SslError(OSError):
     alert: the number of the TLS alert that the peer sent, or None.
     from_hook: whether the certificate hook chose the code.
 
-    If a certificate hook raised an exception, that is the `__cause__`. KeyboardInterrupt and SystemExit go on as they are.
+    If a hook of the program's raised an exception, that is the `__cause__`. KeyboardInterrupt and SystemExit go on as they
+    are.
     """
 
     def __init__(
@@ -89,6 +92,14 @@ class SslResetError(SslError, ConnectionResetError):
 
 class SslTruncatedError(SslResetError):
     """The connection ended without close_notify: data may be missing."""
+
+
+class SslNotResumedError(SslError):
+    """No earlier session was resumed, although that was required."""
+
+
+class SslCancelledError(SslError):
+    """The handshake was ended by cancel_handshake()."""
 
 
 class SslHeldDataError(SslError, ValueError):
@@ -170,6 +181,8 @@ _BY_CODE: Dict[int, Type[SslError]] = {
     SSL_ERR_TIMEOUT: SslTimeoutError,
     SSL_ERR_RESET: SslResetError,
     SSL_ERR_TRUNCATED: SslTruncatedError,
+    SSL_ERR_NOT_RESUMED: SslNotResumedError,
+    SSL_ERR_CANCELLED: SslCancelledError,
 }
 _BY_CATEGORY: Dict[Category, Type[SslError]] = {
     Category.CERTIFICATE: SslCertificateError,
@@ -188,6 +201,7 @@ _ERRNO: Dict[int, int] = {
     SSL_ERR_WANT_WRITE: errnos.EAGAIN,
     SSL_ERR_WANT_VALIDATION: errnos.EAGAIN,
     SSL_ERR_TIMEOUT: errnos.ETIMEDOUT,
+    SSL_ERR_CANCELLED: errnos.ECANCELED,
     SSL_ERR_RESET: errnos.ECONNRESET,
     SSL_ERR_TRUNCATED: errnos.ECONNRESET,
     SSL_ERR_EARLY_DATA: errnos.EPROTO,

@@ -6,8 +6,18 @@ import weakref
 from typing import TYPE_CHECKING, Any, Dict, List, Optional, Tuple
 
 if TYPE_CHECKING:
-    from .hooks import ValidateCertHook
+    from .hooks import AuthRequestHook, ValidateCertHook
     from .session import SslSocket
+
+
+class Defaults:
+    """What sockets made later start with, beside what the library knows."""
+
+    hook: Optional[Tuple["ValidateCertHook", Any]] = None
+    auth_request_hook: Optional["AuthRequestHook"] = None
+    # The time limit of the handshake.
+    limit: Optional[float] = 30.0
+
 
 # By handle: all that live.
 _by_handle: "weakref.WeakValueDictionary[int, SslSocket]" = weakref.WeakValueDictionary()
@@ -16,8 +26,8 @@ _by_handle: "weakref.WeakValueDictionary[int, SslSocket]" = weakref.WeakValueDic
 _by_socket: "Dict[int, Tuple[weakref.ref[Any], SslSocket]]" = {}
 _by_number: Dict[int, "SslSocket"] = {}
 _for_good: List[Any] = []
+_defaults = Defaults()
 _lock = threading.RLock()
-_defaults_hook: Optional[Tuple["ValidateCertHook", Any]] = None
 _prune_at = 64
 
 
@@ -54,13 +64,8 @@ def keep_for_good(thing: Any) -> None:
     _for_good.append(thing)
 
 
-def defaults_hook() -> Optional[Tuple["ValidateCertHook", Any]]:
-    return _defaults_hook
-
-
-def set_defaults_hook(hook: Optional[Tuple["ValidateCertHook", Any]]) -> None:
-    global _defaults_hook
-    _defaults_hook = hook
+def defaults() -> "Defaults":
+    return _defaults
 
 
 def _prune() -> List[Any]:

@@ -1,11 +1,9 @@
 """The whole C ABI for one socket: SslSocket."""
 
 import ctypes
-import math
-import os
 import socket
 import weakref
-from typing import Any, List, NamedTuple, Optional, Type, TypeVar, Union
+from typing import Any, Iterator, List, NamedTuple, Optional, Type, TypeVar, Union
 
 from . import _native, addresses, exiting, registry
 from ._native import lib
@@ -17,17 +15,16 @@ from .constants import (
     SSL_ERR_INVALID,
     SSL_ERR_OKAY,
     SSL_ERR_STATE,
-    SSL_FLAG_SERVER,
     SSL_TEXT_PRESENTED,
     Category,
+    Cause,
 )
 from .errors import SslError, check, copy_bytes, copy_text, last_error, make
-from .hooks import Hook, Look, ValidateCertHook, raise_refusal
+from .hooks import AuthRequestHook, Hook, Look, ValidateCertHook, auth_request, checked, raise_refusal
+from .settings import Settings, VerifyReport, text
 
 SocketLike = Union[int, "socket.socket", Any]
-_S = TypeVar("_S", bound="Settings")
 _T = TypeVar("_T", bound="SslSocket")
-NO_LIMIT = 0xFFFFFFFF
 
 
 class SessionInfo(NamedTuple):
@@ -44,17 +41,6 @@ class SessionInfo(NamedTuple):
     group_name: str
 
 
-class VerifyReport(NamedTuple):
-    """What verification found; see ssl_verify_report. The dates are Unix seconds."""
-
-    verdict: int
-    causes: int
-    chain_len: int
-    not_before: int
-    not_after: int
-    spki_sha256: bytes
-
-
 class ErrorInfo(NamedTuple):
     """One consistent picture of an error; see ssl_error_info."""
 
@@ -63,52 +49,6 @@ class ErrorInfo(NamedTuple):
     sys_errno: int
     tls_alert: int
     from_hook: bool
-
-
-class Settings:
-    """What can be set on a handle before the handshake; the defaults take the same."""
-
-    _handle: int
-
-    def set_flags(self, flags: int) -> None:
-        """Sets the flags (SSL_FLAG_*); they replace the earlier ones. Before the handshake, any thread."""
-        check(lib.ssl_set_flags(self._handle, _word("flags", flags)))
-
-    def set_peername(self, name: Optional[str]) -> None:
-        """Sets the name that the peer's certificate must be for, and that the peer is told: a DNS name or an IP
-        address. None clears it. Before the handshake, any thread."""
-        check(lib.ssl_set_peername(self._handle, text(name)))
-
-    def set_timeout(self, which: int, seconds: Optional[float]) -> None:
-        """Sets a time limit in seconds: `which` is SSL_TIMEOUT_HANDSHAKE or SSL_TIMEOUT_CLOSE, None means no limit.
-        Before the handshake, any thread."""
-        check(lib.ssl_set_timeout(self._handle, which, milliseconds(seconds)))
-
-    def add_trust_file(self, pem_path: Union[str, bytes, "os.PathLike[str]"]) -> None:
-        """Trusts the CA certificates in a PEM file. The first trust call replaces the built-in roots, later ones add.
-        Before the handshake, any thread."""
-        check(lib.ssl_add_trust_file(self._handle, path(pem_path)))
-
-    def add_trust_pem(self, pem: Union[str, bytes]) -> None:
-        """The same for certificates in memory."""
-        data = pem.encode() if isinstance(pem, str) else bytes(pem)
-        check(lib.ssl_add_trust_pem(self._handle, data, len(data)))
-
-    def use_system_trust(self) -> None:
-        """Trusts what the system trusts. The first trust call replaces the built-in roots, later ones add."""
-        check(lib.ssl_use_system_trust(self._handle))
-
-    def set_identity_pem(self, chain: Union[str, bytes], key: Union[str, bytes]) -> None:
-        """Sets the certificate chain and private key of this side, both PEM: leaf first, the key not encrypted."""
-        certificates = chain.encode() if isinstance(chain, str) else bytes(chain)
-        private = key.encode() if isinstance(key, str) else bytes(key)
-        check(lib.ssl_set_identity_pem(self._handle, certificates, len(certificates), private, len(private)))
-
-    def set_identity_file(
-        self, chain_path: Union[str, bytes, "os.PathLike[str]"], key_path: Union[str, bytes, "os.PathLike[str]"]
-    ) -> None:
-        """The same with the contents of two files, which may be one file."""
-        check(lib.ssl_set_identity_file(self._handle, path(chain_path), path(key_path)))
 
 
 class SslSocket(Settings):
@@ -146,13 +86,17 @@ class SslSocket(Settings):
         freeing.atexit = False
         self._freeing = freeing
         registry.note(handle, self)
-        defaults_hook = registry.defaults_hook()
-        if defaults_hook:
-            self.set_validate_cert_hook(*defaults_hook)
+        defaults = registry.defaults()
+        self._limit = defaults.limit
+        if defaults.hook:
+            self.set_validate_cert_hook(*defaults.hook)
+        if defaults.auth_request_hook:
+            self.set_auth_request_hook(defaults.auth_request_hook)
 
     def _adopt(self, handle: int) -> None:
         self._handle = handle
         self._hook: Optional[Hook] = None
+        self._auth_request: Any = None
 
     @classmethod
     def of(cls: Type[_T], sock: SocketLike) -> _T:
@@ -223,6 +167,9 @@ class SslSocket(Settings):
         exception refuses, and becomes the `__cause__` of the SslError of the handshake; KeyboardInterrupt and SystemExit
         refuse and go on as they are. Inside the hook only the get_ methods may be called for this socket. Before the
         handshake, any thread.
+
+        With SSL_FLAG_NONBLOCKING it may answer SSL_ERR_WANT_VALIDATION: then complete_validation() brings the answer. An
+        `async def` is for SslHelper.do_handshake_async(), which awaits it while the event loop goes on.
         """
         if hook is None:
             check(lib.ssl_set_validate_cert_hook(self._handle, None, None))
@@ -232,16 +179,47 @@ class SslSocket(Settings):
         made = Hook(Look(lambda: _certificate(handle, 0), lambda: _report(handle).verdict), hook, arg)
         check(lib.ssl_set_validate_cert_hook(handle, ctypes.cast(made.pointer, ctypes.c_void_p), None))
         self._hook = made
+        self._keep(made)
+
+    def set_auth_request_hook(self, hook: Optional[AuthRequestHook]) -> None:
+        """Sets the hook that chooses a client certificate when a server asks for one; None clears it.
+
+        It is called as hook(issuers), the names in DER of the authorities that the server accepts, on the thread that
+        makes the handshake. It answers one of the identities that were set, as an Identity or as its list of certificates
+        in DER, leaf first; [] shows none, None leaves the choice to the library, any other SSL_ERR_* than SSL_ERR_OKAY
+        fails the handshake with it. An exception fails it, and becomes the `__cause__`. Inside it only the get_ methods may
+        be called for this socket. Before the handshake, any thread.
+        """
+        made = None if hook is None else auth_request(hook)
+        pointer = None if made is None else ctypes.cast(made.pointer, ctypes.c_void_p)
+        check(lib.ssl_set_auth_request_hook(self._handle, pointer, None))
+        self._auth_request = made
+        self._keep(made)
+
+    def _set_signer(self, chain: bytes, made: Any) -> None:
+        super()._set_signer(chain, made)
+        self._keep(made)
+
+    def _keep(self, made: Any) -> None:
         if self._freeing is None:
             # Somebody else frees the handle, at a time that is not told.
             registry.keep_for_good(made)
+
+    def set_session_from(self, other: Optional["SslSocket"]) -> None:
+        """Has the handshake resume the session of another connection, as FTP servers demand for their data connections;
+        None: any session with the same name and settings. SessionInfo.resumed tells. See ssl_set_session_from. Before the
+        handshake, any thread."""
+        if other is not None and not isinstance(other, SslSocket):
+            raise TypeError(f"the SslSocket of another connection is needed, not {type(other).__name__}")
+        check(lib.ssl_set_session_from(self._handle, None if other is None else other._handle))
 
     def perform_handshake(self, host: Optional[str] = None) -> None:
         """Turns the connected socket into TLS, now; see ssl_perform_handshake.
 
         host: the peer's name, a DNS name or an IP address; None: that of set_peername.
         A failure ends the connection. No other thread may be inside a call on the socket. Other Python threads run on
-        meanwhile; Ctrl-C is noticed when it is over.
+        meanwhile; Ctrl-C is noticed when it is over. With SSL_FLAG_NONBLOCKING it raises SslWouldBlockError instead of
+        waiting: poll the descriptor of get_transport_fd(), or await complete_validation(), and call again.
         """
         name = text(host)
         with exiting.Handshake(self._handle):
@@ -256,12 +234,32 @@ class SslSocket(Settings):
         with exiting.Handshake(self._handle):
             self._finish(lib.ssl_connect(self._handle, raw, len(raw)))
 
+    def complete_validation(self, result: int) -> None:
+        """Brings the answer of a certificate hook that has answered SSL_ERR_WANT_VALIDATION; perform_handshake() then goes
+        on. SslError with SSL_ERR_STATE if no answer is awaited. Any thread, but not inside the hook. See
+        ssl_complete_validation."""
+        answer = checked(result)
+        if answer == SSL_ERR_OKAY and self._hook is not None:
+            # Before the library hears of it: another thread may be about to go on.
+            self._hook.decision.allowed = True
+        check(lib.ssl_complete_validation(self._handle, answer))
+
+    def cancel_handshake(self) -> None:
+        """Ends a handshake that is under way, in another thread or between two calls: it raises SslCancelledError, and the
+        connection is over. SslError with SSL_ERR_STATE if none is under way. Any thread. See ssl_cancel_handshake."""
+        check(lib.ssl_cancel_handshake(self._handle))
+
     def _finish(self, code: int) -> None:
         hook = self._hook
         if code != SSL_ERR_OKAY:
             error = last_error(code)
-            raise_refusal(error, hook)
-        if hook is None or not self._is_checked():
+            raise_refusal(error, self._causes())
+        if not self._is_established():
+            return
+        for call in (self._signer, self._auth_request):
+            if call is not None:
+                call.let_go()
+        if hook is None or not self._has_seen_a_certificate():
             return
         if hook.decision.accepted:
             hook.let_go()
@@ -269,14 +267,24 @@ class SslSocket(Settings):
         # The hook was cut short before it could say anything.
         lib.ssl_shutdown(self._handle, socket.SHUT_RDWR)
         error = make(SSL_ERR_STATE, "the certificate hook was interrupted before it had decided: the connection is over")
-        raise_refusal(error, hook)
+        raise_refusal(error, self._causes())
 
-    def _is_checked(self) -> bool:
-        """Whether a handshake has been made in which a certificate had to be looked at."""
-        if self.get_flags() & SSL_FLAG_SERVER:
-            return False
+    def _causes(self) -> Iterator[Optional[BaseException]]:
+        """What the hooks have raised."""
+        if self._hook is not None:
+            yield self._hook.decision.error
+        for call in (self._signer, self._auth_request):
+            if call is not None:
+                yield call.error
+
+    def _is_established(self) -> bool:
         info = _native.SessionInfo(size=ctypes.sizeof(_native.SessionInfo))
         return bool(lib.ssl_get_session_info(self._handle, ctypes.byref(info)) == SSL_ERR_OKAY)
+
+    def _has_seen_a_certificate(self) -> bool:
+        """A server may not have been shown any."""
+        report = _native.VerifyReport(size=ctypes.sizeof(_native.VerifyReport))
+        return bool(lib.ssl_get_verify_report(self._handle, ctypes.byref(report)) == SSL_ERR_OKAY)
 
     def send(self, data: Any, flags: int = 0) -> int:
         """Sends like socket.send(); how many bytes were accepted. flags: MSG_DONTWAIT, MSG_NOSIGNAL. See ssl_send."""
@@ -375,6 +383,11 @@ class SslSocket(Settings):
             info.group_name.decode(),
         )
 
+    def get_server_name(self) -> str:
+        """In a server: the name that the client has asked for, "" if it did not say; SslError with SSL_ERR_STATE before
+        the end of the handshake."""
+        return copy_text(lambda buffer, size, length: lib.ssl_get_server_name(self._handle, buffer, size, length))
+
     def get_peer_certificate(self, index: int = 0) -> bytes:
         """Certificate number `index` of the peer's chain in DER, 0 being its own. Also inside the hook."""
         return _certificate(self._handle, index)
@@ -388,7 +401,7 @@ class SslSocket(Settings):
         report = _report(self._handle)
         return VerifyReport(
             report.verdict,
-            report.causes,
+            Cause(report.causes),
             report.chain_len,
             report.not_before,
             report.not_after,
@@ -425,6 +438,20 @@ class SslSocket(Settings):
         info = _native.ErrorInfo(size=ctypes.sizeof(_native.ErrorInfo))
         check(lib.ssl_get_error_info(self._handle, ctypes.byref(info)))
         return ErrorInfo(info.code, Category(info.category), info.sys_errno, info.tls_alert, bool(info.from_hook))
+
+    def failure(self) -> Optional[SslError]:
+        """The same error as an exception, None if there is none: why recv() and send() of the plain socket fail, which
+        have a number only."""
+        info = self.get_error_info()
+        if info.code == SSL_ERR_OKAY:
+            return None
+        return make(
+            info.code,
+            self.get_error_text(),
+            system_errno=info.sys_errno,
+            alert=info.tls_alert if info.tls_alert >= 0 else None,
+            from_hook=info.from_hook,
+        )
 
     def ioctl(self, code: int, data: bytes = b"", capacity: int = 0) -> bytes:
         """Windows CE's WSAIoctl on this socket: `data` goes in, at most `capacity` bytes come out. See ssl_ioctl."""
@@ -471,40 +498,6 @@ def _fileno(sock: Any) -> int:
     if not isinstance(number, int):
         raise TypeError(f"fileno() of a {type(sock).__name__} answers {number!r} and not a descriptor's number")
     return number
-
-
-def milliseconds(seconds: Optional[float]) -> int:
-    """A time limit as the library takes it."""
-    if seconds is None:
-        return NO_LIMIT
-    if not 0 < seconds < NO_LIMIT / 1000:
-        raise ValueError(f"a time limit is a number of seconds above 0, or None for no limit, not {seconds!r}")
-    return max(1, min(math.ceil(seconds * 1000), NO_LIMIT - 1))
-
-
-def text(value: Optional[str]) -> Optional[bytes]:
-    """A string as the library takes it."""
-    if value is None:
-        return None
-    if not isinstance(value, str):
-        raise TypeError(f"a name is a str, as \"mail.example\", not {value!r}")
-    encoded = value.encode()
-    if b"\0" in encoded:
-        raise ValueError("a NUL character in the name")
-    return encoded
-
-
-def path(value: Union[str, bytes, "os.PathLike[str]"]) -> bytes:
-    encoded = os.fsencode(value)
-    if b"\0" in encoded:
-        raise ValueError("a NUL character in the path")
-    return encoded
-
-
-def _word(what: str, value: int) -> int:
-    if not 0 <= value < 2**32:
-        raise ValueError(f"{what} are a number of 32 bits, not {value!r}")
-    return value
 
 
 def _size(value: int) -> int:

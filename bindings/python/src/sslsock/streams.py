@@ -7,14 +7,27 @@ import socket
 import threading
 from typing import Any, Iterable, Iterator, List, Optional
 
-from .constants import SSL_ERR_STATE, SSL_ERR_TRUNCATED
-from .errors import make
+from .constants import (
+    SSL_ERR_FAILED,
+    SSL_ERR_STATE,
+    SSL_ERR_TRUNCATED,
+    SSL_ERR_WANT_READ,
+    SSL_ERR_WANT_VALIDATION,
+    SSL_FLAG_NONBLOCKING,
+)
+from .errors import SslError, SslWouldBlockError, make
+from .hooks import Decision, checked
 from .readers import refusal_to_read, refusal_to_write
 from .session import SocketLike, SslSocket, descriptor
 
 
 async def run_handshake(ssl_socket: SslSocket, host: Optional[str], sock: SocketLike) -> None:
-    """perform_handshake() in a thread of its own. Cancelled, it ends the handshake first, and with it the connection."""
+    """perform_handshake() in a thread of its own; on the loop, if the certificate hook is to be awaited. Cancelled, it ends
+    the handshake first, and with it the connection."""
+    hook = ssl_socket._hook
+    if hook is not None and hook.is_asynchronous:
+        await _validated(ssl_socket, host, hook.decision)
+        return
     loop = asyncio.get_running_loop()
     done: "asyncio.Future[None]" = loop.create_future()
 
@@ -57,6 +70,73 @@ async def run_handshake(ssl_socket: SslSocket, host: Optional[str], sock: Socket
         # It has nothing left to do.
         thread.join()
         raise
+
+
+async def _validated(ssl_socket: SslSocket, host: Optional[str], decision: Decision) -> None:
+    """The handshake without blocking, and what decides about the certificate in a task beside it."""
+    loop = asyncio.get_running_loop()
+    ssl_socket.set_flags(ssl_socket.get_flags() | SSL_FLAG_NONBLOCKING)
+    decision.awaits = True
+    deadline = None if ssl_socket._limit is None else loop.time() + ssl_socket._limit
+    transport, verdict = -1, None
+    try:
+        while True:
+            try:
+                ssl_socket.perform_handshake(host)
+                return
+            except SslWouldBlockError as wait:
+                wanted = wait.code
+            # The library looks at its time limit when it is called. Once it should have run out: look again soon.
+            patience = None if deadline is None else max(deadline - loop.time(), 0) + 0.01
+            if wanted != SSL_ERR_WANT_VALIDATION:
+                if transport < 0:
+                    transport = ssl_socket.get_transport_fd()
+                await _ready(loop, transport, wanted, patience)
+                continue
+            if verdict is None:
+                assert decision.pending is not None
+                verdict = asyncio.ensure_future(decision.pending)
+                decision.pending = None
+            await asyncio.wait([verdict], timeout=patience)
+            if verdict.done():
+                ssl_socket.complete_validation(_result(verdict, decision))
+    except BaseException:
+        # If it is over already, there is nothing to cancel.
+        with contextlib.suppress(SslError):
+            ssl_socket.cancel_handshake()
+        raise
+    finally:
+        decision.awaits = False
+        if transport >= 0:
+            os.close(transport)
+        if verdict is not None and not verdict.done():
+            verdict.cancel()
+            with contextlib.suppress(RuntimeError):
+                await asyncio.wait([verdict])
+
+
+def _result(verdict: "asyncio.Future[int]", decision: Decision) -> int:
+    try:
+        return checked(verdict.result())
+    except BaseException as error:
+        decision.error = error
+        return SSL_ERR_FAILED
+
+
+async def _ready(loop: asyncio.AbstractEventLoop, number: int, wanted: int, patience: Optional[float]) -> None:
+    """Until the descriptor can be read or written, as is wanted, or the patience is at an end."""
+    ready: "asyncio.Future[None]" = loop.create_future()
+
+    def tell() -> None:
+        if not ready.done():
+            ready.set_result(None)
+
+    reads = wanted == SSL_ERR_WANT_READ
+    (loop.add_reader if reads else loop.add_writer)(number, tell)
+    try:
+        await asyncio.wait([ready], timeout=patience)
+    finally:
+        (loop.remove_reader if reads else loop.remove_writer)(number)
 
 
 def _shut_down(ssl_socket: SslSocket, sock: SocketLike) -> None:
