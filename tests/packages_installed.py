@@ -403,6 +403,7 @@ class NuGetPackage(InstalledTest):
             (self.port("SSLSOCK_EXIM_SMTP"), self.authority, "250 "),
             (self.port("SSLSOCK_NGINX_HTTPS"), self.key_digest(), f"connected to {NAME}"),
             (self.port("SSLSOCK_NGINX_HTTPS"), self.authority, "HTTP/1.1 200 OK"),
+            (self.port("SSLSOCK_VSFTPD_FTP"), self.authority, "resumed: True"),
         ]
         found = programs("bindings/dotnet/README.md", "csharp")
         self.assertEqual(len(found), len(arguments))
