@@ -15,6 +15,7 @@ static class SessionTests
         tests.Add("session: a data helper that does not defer", DataHelperAtOnce);
         tests.Add("session: a data helper for a socket that is connected later", ConnectedLater);
         tests.Add("session: what is set on the data helper goes before", OwnSettings);
+        tests.Add("session: how the control connection was made is its own matter", ControlMadeOtherwise);
         tests.Add("session: the control connection has ended", ControlHasEnded);
         tests.Add("session: a server that does not resume", NotResumed);
         tests.Add("session: no resumption", NoResumption);
@@ -129,11 +130,24 @@ static class SessionTests
                 Expect.Equal(SslDataPath.TransparentUnix, dataHelper.SslSocket.SessionInfo.DataPath);
                 ExpectSession(dataHelper, data, true);
             }
-            // How the control connection was made is its own matter.
+        }
+    }
+
+    private static void ControlMadeOtherwise()
+    {
+        using (Socket control = Peers.Connect("SSLSOCK_RESUMING"))
+        {
+            SslHelper helper = Peers.Helper(control);
+            helper.SslSocket.Flags = SslFlags.DeferHandshake | SslFlags.AllowTruncation;
+            helper.DoHandshakeAsync(System.Threading.CancellationToken.None).Wait();
+            Peers.ReadLine(control);
             using (Socket data = Peers.Connect("SSLSOCK_RESUMING"))
             {
-                SslSocket native = new SslHelper(data, helper, true).SslSocket;
-                Expect.Equal(SslFlags.NoPostQuantum, native.Flags);
+                var dataHelper = new SslHelper(data, helper, true);
+                Expect.Equal(SslFlags.AllowTruncation, dataHelper.SslSocket.Flags);
+                // It does not say that it would block.
+                dataHelper.DoHandshake();
+                ExpectSession(dataHelper, data, true);
             }
         }
     }
