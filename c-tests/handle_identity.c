@@ -17,6 +17,7 @@
 
 static char chain[32768], key[8192];
 static size_t chain_len, key_len;
+static char chain_path[4096], key_path[4096];
 
 static size_t read_text(const char *name, char *text, size_t capacity)
 {
@@ -33,6 +34,9 @@ static void read_identity(void)
 {
     chain_len = read_text("client-chain.pem", chain, sizeof chain);
     key_len = read_text("client.key", key, sizeof key);
+    /* Each call of pki_file uses the same memory. */
+    snprintf(chain_path, sizeof chain_path, "%s", pki_file("client-chain.pem"));
+    snprintf(key_path, sizeof key_path, "%s", pki_file("client.key"));
 }
 
 static int32_t sign(uint32_t type, void *arg, const uint8_t *source, uint32_t source_len, uint32_t flags, uint8_t *dest,
@@ -55,10 +59,10 @@ static void expect_everywhere(ssl_socket *s, int32_t code)
     struct hook hook = {NULL, NULL};
 
     CHECK(ssl_set_identity_pem(s, chain, chain_len, key, key_len) == code);
-    CHECK(ssl_set_identity_file(s, pki_file("client-chain.pem"), pki_file("client.key")) == code);
+    CHECK(ssl_set_identity_file(s, chain_path, key_path) == code);
     CHECK(ssl_set_identity_signer(s, chain, chain_len, sign, NULL) == code);
     CHECK(ssl_add_identity_pem(s, chain, chain_len, key, key_len) == code);
-    CHECK(ssl_add_identity_file(s, pki_file("client-chain.pem"), pki_file("client.key")) == code);
+    CHECK(ssl_add_identity_file(s, chain_path, key_path) == code);
     CHECK(ssl_set_auth_request_hook(s, choose, s) == code);
     CHECK(ssl_set_auth_request_hook(s, NULL, NULL) == code);
     CHECK(set_code(s, SET_AUTH_REQUEST_HOOK, &hook, sizeof hook) == code);
@@ -132,10 +136,10 @@ static void every_pointer_null(const struct way *way)
     CHECK(ssl_add_identity_pem(s, NULL, 10, key, key_len) == SSL_ERR_INVALID);
     CHECK(ssl_add_identity_pem(s, chain, chain_len, NULL, 10) == SSL_ERR_INVALID);
     CHECK(ssl_add_identity_pem(s, NULL, 0, NULL, 0) == SSL_ERR_BAD_DATA);
-    CHECK(ssl_add_identity_file(s, NULL, pki_file("client.key")) == SSL_ERR_INVALID);
-    CHECK(ssl_add_identity_file(s, pki_file("client.pem"), NULL) == SSL_ERR_INVALID);
+    CHECK(ssl_add_identity_file(s, NULL, key_path) == SSL_ERR_INVALID);
+    CHECK(ssl_add_identity_file(s, chain_path, NULL) == SSL_ERR_INVALID);
     CHECK(ssl_add_identity_file(s, "/nonexistent", "/nonexistent") == SSL_ERR_IO);
-    CHECK(ssl_add_identity_file(s, "/", pki_file("client.key")) == SSL_ERR_IO);
+    CHECK(ssl_add_identity_file(s, "/", key_path) == SSL_ERR_IO);
 }
 
 static void wrong_lengths(const struct way *way)

@@ -169,7 +169,9 @@
 #define SSL_FLAG_SERVER 2
 
 // Server: demand a client certificate (Windows CE). Whom to believe is said by ssl_add_trust_* or
-// by the certificate hook: the built-in roots do not vouch for clients.
+// by the certificate hook: the built-in roots do not vouch for clients, and with neither the
+// handshake fails with SSL_ERR_INVALID. The certificate has to be one for client authentication; no
+// name is looked at. A client that has none is SSL_ERR_NO_CERT, whatever a hook would say.
 #define SSL_FLAG_AUTH_CLIENT 4
 
 // The socket stays plain until ssl_perform_handshake (Windows CE).
@@ -191,7 +193,9 @@
 // Transparent mode: use an AF_UNIX pair, which is cheaper but no TCP socket.
 #define SSL_FLAG_UNIX_PAIR 1048576
 
-// Client: the handshake fails with SSL_ERR_NOT_RESUMED unless it resumes an earlier session.
+// Client: the handshake fails with SSL_ERR_NOT_RESUMED unless it resumes an earlier session. If
+// there is none to offer nothing is sent; if the server does not take it no client certificate is.
+// SSL_ERR_INVALID together with SSL_FLAG_NO_RESUMPTION or SSL_FLAG_SERVER.
 #define SSL_FLAG_REQUIRE_RESUMPTION 2097152
 
 // Neither offer nor keep sessions; a server gives out no tickets.
@@ -567,15 +571,21 @@ int32_t ssl_set_protocols(ssl_socket *s, uint16_t min, uint16_t max);
 int32_t ssl_set_key_log_file(ssl_socket *s, const char *path);
 
 // Has the handshake of `s` resume the session of `other`, as an FTP server demands for its data
-// connections. `other` must be a client whose handshake is complete; its connection may have
-// ended since. NULL: any session with the same peer name and settings, as without this call.
+// connections. `other` must be a client whose handshake is complete (SSL_ERR_STATE) and that had a
+// peer name; its connection may have ended since, and its handle may be freed after this call.
+// NULL: any session with the same peer name and settings, as without this call.
 //
-// `s` takes the peer name of `other` if it has none. At the handshake trust, pins, revocation
-// lists, identity, hooks (present or not), suites and protocol versions must be the same as those
-// of `other`: a session got under one setting says nothing about another, and SSL_ERR_INVALID
-// tells what differs. If no session of `other` is left, or the server does not take it, a full
-// handshake is made; ssl_session_info.resumed tells, and SSL_FLAG_REQUIRE_RESUMPTION makes that an
-// error.
+// `s` takes the peer name of `other` if it has none; another one is SSL_ERR_INVALID, here or at the
+// handshake. At the handshake trust, pins, revocation lists, identities, hooks (the certificate
+// hook: whether there is one), SSL_FLAG_STRICT, suites and protocol versions must be the same as
+// those of `other`: a session got under one setting says nothing about another, and SSL_ERR_INVALID
+// tells what differs. With SSL_FLAG_NO_RESUMPTION it is SSL_ERR_INVALID too. If no session of
+// `other` is left, or the server does not take it, a full handshake is made;
+// ssl_session_info.resumed tells, and SSL_FLAG_REQUIRE_RESUMPTION makes that an error.
+//
+// The certificate of the session is verified again, and a certificate hook is called with it: what
+// has expired or been revoked since is found. A handle with a hook that chooses the identity
+// offers a session by this call only.
 //
 // A session of TLS 1.3 is good for one connection; servers send new ones as they like. Read from
 // the control connection before a data connection is opened, as one that waits for the server's
@@ -863,12 +873,14 @@ uint32_t ssl_error_category(int32_t code);
 // 0xD0730004 SO_SSL_GET_CIPHERS: takes dwProtocol, 4, and gives what was set, at first all that
 // there is. Both buffers may be the same.
 // 0x90730005, 0x90730006 SO_SSL_SET_CLIENT_OPTS, SO_SSL_SET_SERVER_OPTS: a time_t, then two DWORDs,
-// 16 bytes in all. They have no effect: sessions are not cached yet.
+// 16 bytes in all. They have no effect: sessions are kept by the library's own measure, and 0, the
+// value at first, does not end that. SSL_FLAG_NO_RESUMPTION in the flags does.
 // 0x50730005, 0x50730006 SO_SSL_GET_CLIENT_OPTS, SO_SSL_GET_SERVER_OPTS: give what was set, at
 // first zeros.
-// 0x90730007 SO_SSL_SET_CLIENT_AUTH_OPTS: SSLCLIENTAUTHOPTS, 32 bytes. It has no effect, and
-// dwRequestClientAuth or dwRedoHandshake other than 0 answers SSL_ERR_UNSUPPORTED. The address of
-// the issuers in it is not followed.
+// 0x90730007 SO_SSL_SET_CLIENT_AUTH_OPTS: SSLCLIENTAUTHOPTS, 32 bytes. dwRequestClientAuth other than
+// 0 has a server demand a client certificate as SSL_FLAG_AUTH_CLIENT does; with SSL_FLAG_ASK_CLIENT
+// it only asks. dwRedoHandshake other than 0 answers SSL_ERR_UNSUPPORTED. The address of the issuers
+// in it is not followed: whom to believe is said by ssl_add_trust_*.
 // 0x50730007 SO_SSL_GET_CLIENT_AUTH_OPTS: gives what was set, at first zeros.
 // 0x90730008 SO_SSL_SET_VALIDATE_CERT_HOOK: the address of an ssl_validate_cert_fn, then its
 // argument, 16 bytes in all, as ssl_set_validate_cert_hook. They are copied. An address of 0 clears

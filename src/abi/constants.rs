@@ -105,7 +105,9 @@ pub const SSL_CATEGORY_INTERNAL: u32 = 7;
 /// The server role (Windows CE).
 pub const SSL_FLAG_SERVER: u32 = 0x2;
 /// Server: demand a client certificate (Windows CE). Whom to believe is said by ssl_add_trust_* or
-/// by the certificate hook: the built-in roots do not vouch for clients.
+/// by the certificate hook: the built-in roots do not vouch for clients, and with neither the
+/// handshake fails with SSL_ERR_INVALID. The certificate has to be one for client authentication; no
+/// name is looked at. A client that has none is SSL_ERR_NO_CERT, whatever a hook would say.
 pub const SSL_FLAG_AUTH_CLIENT: u32 = 0x4;
 /// The socket stays plain until ssl_perform_handshake (Windows CE).
 pub const SSL_FLAG_DEFER_HANDSHAKE: u32 = 0x8;
@@ -120,7 +122,9 @@ pub const SSL_FLAG_STRICT: u32 = 0x40000;
 pub const SSL_FLAG_ALLOW_TRUNCATION: u32 = 0x80000;
 /// Transparent mode: use an AF_UNIX pair, which is cheaper but no TCP socket.
 pub const SSL_FLAG_UNIX_PAIR: u32 = 0x100000;
-/// Client: the handshake fails with SSL_ERR_NOT_RESUMED unless it resumes an earlier session.
+/// Client: the handshake fails with SSL_ERR_NOT_RESUMED unless it resumes an earlier session. If
+/// there is none to offer nothing is sent; if the server does not take it no client certificate is.
+/// SSL_ERR_INVALID together with SSL_FLAG_NO_RESUMPTION or SSL_FLAG_SERVER.
 pub const SSL_FLAG_REQUIRE_RESUMPTION: u32 = 0x200000;
 /// Neither offer nor keep sessions; a server gives out no tickets.
 pub const SSL_FLAG_NO_RESUMPTION: u32 = 0x400000;

@@ -161,15 +161,21 @@ pub unsafe extern "C" fn ssl_set_key_log_file(s: *mut ssl_socket, path: *const c
 }
 
 /// Has the handshake of `s` resume the session of `other`, as an FTP server demands for its data
-/// connections. `other` must be a client whose handshake is complete; its connection may have
-/// ended since. NULL: any session with the same peer name and settings, as without this call.
+/// connections. `other` must be a client whose handshake is complete (SSL_ERR_STATE) and that had a
+/// peer name; its connection may have ended since, and its handle may be freed after this call.
+/// NULL: any session with the same peer name and settings, as without this call.
 ///
-/// `s` takes the peer name of `other` if it has none. At the handshake trust, pins, revocation
-/// lists, identity, hooks (present or not), suites and protocol versions must be the same as those
-/// of `other`: a session got under one setting says nothing about another, and SSL_ERR_INVALID
-/// tells what differs. If no session of `other` is left, or the server does not take it, a full
-/// handshake is made; ssl_session_info.resumed tells, and SSL_FLAG_REQUIRE_RESUMPTION makes that an
-/// error.
+/// `s` takes the peer name of `other` if it has none; another one is SSL_ERR_INVALID, here or at the
+/// handshake. At the handshake trust, pins, revocation lists, identities, hooks (the certificate
+/// hook: whether there is one), SSL_FLAG_STRICT, suites and protocol versions must be the same as
+/// those of `other`: a session got under one setting says nothing about another, and SSL_ERR_INVALID
+/// tells what differs. With SSL_FLAG_NO_RESUMPTION it is SSL_ERR_INVALID too. If no session of
+/// `other` is left, or the server does not take it, a full handshake is made;
+/// ssl_session_info.resumed tells, and SSL_FLAG_REQUIRE_RESUMPTION makes that an error.
+///
+/// The certificate of the session is verified again, and a certificate hook is called with it: what
+/// has expired or been revoked since is found. A handle with a hook that chooses the identity
+/// offers a session by this call only.
 ///
 /// A session of TLS 1.3 is good for one connection; servers send new ones as they like. Read from
 /// the control connection before a data connection is opened, as one that waits for the server's

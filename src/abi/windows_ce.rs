@@ -37,12 +37,14 @@ use crate::winsock::{self, Hooks, Request};
 /// 0xD0730004 SO_SSL_GET_CIPHERS: takes dwProtocol, 4, and gives what was set, at first all that
 /// there is. Both buffers may be the same.
 /// 0x90730005, 0x90730006 SO_SSL_SET_CLIENT_OPTS, SO_SSL_SET_SERVER_OPTS: a time_t, then two DWORDs,
-/// 16 bytes in all. They have no effect: sessions are not cached yet.
+/// 16 bytes in all. They have no effect: sessions are kept by the library's own measure, and 0, the
+/// value at first, does not end that. SSL_FLAG_NO_RESUMPTION in the flags does.
 /// 0x50730005, 0x50730006 SO_SSL_GET_CLIENT_OPTS, SO_SSL_GET_SERVER_OPTS: give what was set, at
 /// first zeros.
-/// 0x90730007 SO_SSL_SET_CLIENT_AUTH_OPTS: SSLCLIENTAUTHOPTS, 32 bytes. It has no effect, and
-/// dwRequestClientAuth or dwRedoHandshake other than 0 answers SSL_ERR_UNSUPPORTED. The address of
-/// the issuers in it is not followed.
+/// 0x90730007 SO_SSL_SET_CLIENT_AUTH_OPTS: SSLCLIENTAUTHOPTS, 32 bytes. dwRequestClientAuth other than
+/// 0 has a server demand a client certificate as SSL_FLAG_AUTH_CLIENT does; with SSL_FLAG_ASK_CLIENT
+/// it only asks. dwRedoHandshake other than 0 answers SSL_ERR_UNSUPPORTED. The address of the issuers
+/// in it is not followed: whom to believe is said by ssl_add_trust_*.
 /// 0x50730007 SO_SSL_GET_CLIENT_AUTH_OPTS: gives what was set, at first zeros.
 /// 0x90730008 SO_SSL_SET_VALIDATE_CERT_HOOK: the address of an ssl_validate_cert_fn, then its
 /// argument, 16 bytes in all, as ssl_set_validate_cert_hook. They are copied. An address of 0 clears

@@ -14,8 +14,14 @@ fn base64_is_decoded_as_rfc_4648_has_it() {
     }
     let all = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let decoded = decode(all.as_bytes()).unwrap();
-    assert_eq!((decoded.len(), &decoded[..3], &decoded[45..]), (48, &[0, 16, 131][..], &[243, 223, 191][..]));
-    for text in ["", " ", "Z", "Zg", "Zg=", "Zg===", "Zm8", "Zm8==", "=", "Zg==Zg==", "Zm9v=", "Z*==", "Zm-_", "Zm9v\0"] {
+    assert_eq!(
+        (decoded.len(), &decoded[..3], &decoded[45..]),
+        (48, &[0, 16, 131][..], &[243, 223, 191][..])
+    );
+    for text in [
+        "", " ", "Z", "Zg", "Zg=", "Zg===", "Zm8", "Zm8==", "=", "Zg==Zg==", "Zm9v=", "Z*==",
+        "Zm-_", "Zm9v\0",
+    ] {
         assert!(decode(text.as_bytes()).is_none(), "{text:?}");
     }
 }
@@ -32,7 +38,8 @@ fn decoding_takes_no_more_room_than_it_asked_for() {
 
 #[test]
 fn sections_are_found_among_other_text() {
-    let text = b"junk -----BEGIN A-----\nx\n-----END A-----\nmore\n-----BEGIN B C-----y-----END B C-----";
+    let text =
+        b"junk -----BEGIN A-----\nx\n-----END A-----\nmore\n-----BEGIN B C-----y-----END B C-----";
     let found: Vec<_> = Sections(text)
         .map(|section| section.map(|section| (section.label, section.body)))
         .collect();
