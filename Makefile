@@ -69,9 +69,9 @@ endef
 pkg_config = $(call pkg_config_of,$(1),$(2),sslsock,Turn a live TCP socket into TLS and go on using plain send and recv,)
 pkg_config_wince = $(call pkg_config_of,$(1),$(2),sslsock-wince,Headers with which Windows CE sources compile on Linux,/sslsock/wince)
 
-examples: build/examples/smtp_starttls build/examples/ftps
+examples: build/examples/smtp_starttls build/examples/smtp_server build/examples/ftps
 
-build/examples/smtp_starttls build/examples/ftps: build/examples/%: examples/%.c | lib
+build/examples/smtp_starttls build/examples/smtp_server build/examples/ftps: build/examples/%: examples/%.c | lib
 	mkdir -p $(@D)
 	$(CC) -std=c99 $(WARNINGS) $(CFLAGS) $(SSLSOCK_CFLAGS) -o $@ $< $(SSLSOCK_LIBS)
 
@@ -160,7 +160,7 @@ lib-asan:
 
 # The same with ThreadSanitizer, which has to see the standard library's locks too: that is built as well, from the
 # sources that `rustup component add rust-src` brings.
-TSAN_PROGRAMS := numbers process readiness loading/rounds
+TSAN_PROGRAMS := numbers process readiness validation loading/rounds
 c-tests-tsan:
 	$(MAKE) $(addprefix build/tsan/c-tests/,$(TSAN_PROGRAMS)) TREE=build/tsan TREE_LIB=lib-tsan CFLAGS='-O1 -g -fsanitize=thread' C_TEST_EXTRA=c-tests/tsan/memory.c
 

@@ -10,6 +10,7 @@
  * signer CHAIN KEY             the openssl command has the key
  * hook LEAF.der CHAIN KEY ...  the same as add, and a hook that prints the issuers and chooses the one with this leaf
  * decline CHAIN KEY            the hook says that there is none
+ * fork CHAIN KEY               as signer, with a hook that chooses: both fork, and return in the child, too
  */
 #define _POSIX_C_SOURCE 200809L
 
@@ -17,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/check.h"
@@ -41,10 +43,30 @@ static struct file read_file(const char *name)
     return file;
 }
 
+static int forks, is_child;
+
+/* Goes on in the child alone, and in the parent when the child has seen that the connection is not its own. */
+static void fork_if_asked(void)
+{
+    int status = 0;
+    pid_t child;
+
+    if (!forks) {
+        return;
+    }
+    child = fork();
+    CHECK(child >= 0);
+    is_child = child == 0;
+    if (!is_child) {
+        CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    }
+}
+
 static int32_t sign(uint32_t type, void *key_file, const uint8_t *source, uint32_t source_len, uint32_t flags,
                     uint8_t *dest, uint32_t *dest_len)
 {
     CHECK(flags == SSL_SIGN_PERFORM_HASH && *dest_len >= 1024);
+    fork_if_asked();
     *dest_len = (uint32_t)sign_with_openssl(type, key_file, source, source_len, dest, *dest_len);
     return *dest_len > 0 ? SSL_ERR_OKAY : SSL_ERR_FAILED;
 }
@@ -62,6 +84,10 @@ static int32_t choose(uint32_t type, void *leaf, uint32_t issuer_count, const ss
             printf("%02x", issuers[i].pBlobData[at]);
         }
         printf("\n");
+    }
+    if (forks) {
+        fork_if_asked();
+        return SSL_ERR_OKAY;
     }
     if (leaf == NULL) {
         return SSL_ERR_NO_CERT;
@@ -89,7 +115,8 @@ static void identify(ssl_socket *s, const char *way, char **files, int count)
     if (strcmp(way, "hook") == 0) {
         NEEDED(ssl_set_auth_request_hook(s, choose, files[0]));
         files++, count--;
-    } else if (strcmp(way, "decline") == 0) {
+    } else if (strcmp(way, "decline") == 0 || strcmp(way, "fork") == 0) {
+        forks = strcmp(way, "fork") == 0;
         NEEDED(ssl_set_auth_request_hook(s, choose, NULL));
     }
     CHECK(count >= 2 && count % 2 == 0);
@@ -98,7 +125,7 @@ static void identify(ssl_socket *s, const char *way, char **files, int count)
     } else if (strcmp(way, "memory") == 0) {
         struct file chain = read_file(files[0]), key = read_file(files[1]);
         NEEDED(ssl_set_identity_pem(s, chain.bytes, chain.length, key.bytes, key.length));
-    } else if (strcmp(way, "signer") == 0) {
+    } else if (strcmp(way, "signer") == 0 || forks) {
         struct file chain = read_file(files[0]);
         NEEDED(ssl_set_identity_signer(s, chain.bytes, chain.length, sign, files[1]));
     } else {
@@ -113,6 +140,7 @@ int main(int argc, char **argv)
     static const char request[] = "GET / HTTP/1.0\r\nHost: mail.test\r\n\r\n";
     char answer[4096];
     ssize_t count;
+    int32_t outcome;
     ssl_socket *s;
     int fd;
 
@@ -121,7 +149,12 @@ int main(int argc, char **argv)
     s = ssl_socket_new(fd);
     CHECK(s != NULL && ssl_add_trust_file(s, pki_file("ca.pem")) == SSL_ERR_OKAY);
     identify(s, argv[2], argv + 3, argc - 3);
-    NEEDED(ssl_perform_handshake(s, "mail.test"));
+    outcome = ssl_perform_handshake(s, "mail.test");
+    if (is_child) {
+        CHECK(outcome == SSL_ERR_FORKED);
+        _exit(0);
+    }
+    NEEDED(outcome);
     CHECK(send(fd, request, sizeof request - 1, MSG_NOSIGNAL) == (ssize_t)sizeof request - 1);
     while ((count = recv(fd, answer, sizeof answer, 0)) > 0) {
         CHECK(fwrite(answer, 1, (size_t)count, stdout) == (size_t)count);

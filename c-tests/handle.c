@@ -611,7 +611,6 @@ static void unknown_numbers(const struct way *way)
     (void)way;
     EXPECT(SSL_ERR_INVALID, ssl_set_flags(plain, 0x80000000));
     EXPECT(SSL_ERR_INVALID, ssl_set_flags(plain, UINT32_MAX));
-    EXPECT(SSL_ERR_UNSUPPORTED, ssl_set_flags(plain, SSL_FLAG_AUTH_CLIENT));
     EXPECT(SSL_ERR_STATE, ssl_set_flags(s, SSL_FLAG_EXPLICIT_IO));
     EXPECT(SSL_ERR_INVALID, ssl_set_timeout(plain, 0, 1000));
     EXPECT(SSL_ERR_INVALID, ssl_set_timeout(plain, 3, 1000));

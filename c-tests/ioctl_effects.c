@@ -257,6 +257,13 @@ static void *serve(void *s)
     return NULL;
 }
 
+/* A client whose handshake may fail. */
+static void *converse(void *client)
+{
+    set_code(client, PERFORM_HANDSHAKE, "localhost", 10);
+    return NULL;
+}
+
 /* Both ends of a connection, and what the setting of one of them makes of it. */
 static void in_the_server_role(const struct way *way)
 {
@@ -301,6 +308,55 @@ static void in_the_server_role(const struct way *way)
     }
 }
 
+/* Windows CE's two ways of asking a client for its certificate, and the two of asking less. */
+static void a_server_may_ask_for_certificates(const struct way *way)
+{
+    static const struct {
+        uint32_t flags;
+        uint32_t request;
+        int has_trust;
+        int32_t result;
+    } rows[] = {
+        {0, 0, 0, SSL_ERR_OKAY},
+        {0, 1, 0, SSL_ERR_INVALID},
+        {SSL_FLAG_AUTH_CLIENT, 0, 0, SSL_ERR_INVALID},
+        {0, 1, 1, SSL_ERR_NO_CERT},
+        {SSL_FLAG_AUTH_CLIENT, 0, 1, SSL_ERR_NO_CERT},
+        {SSL_FLAG_ASK_CLIENT, 1, 1, SSL_ERR_OKAY},
+        {SSL_FLAG_ASK_CLIENT, 0, 1, SSL_ERR_OKAY},
+    };
+
+    (void)way;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const struct client_auth_opts options = {rows[i].request, 0, 0, 0, NULL, 0, 0};
+        char chain[512], key[512], authority[512];
+        ssl_socket *server, *client;
+        pthread_t thread;
+        int ends[2];
+        int32_t result;
+
+        CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0);
+        server = ssl_socket_new(ends[0]);
+        client = trusting(ends[1]);
+        snprintf(chain, sizeof chain, "%s", pki_file("server-chain.pem"));
+        snprintf(key, sizeof key, "%s", pki_file("server.key"));
+        snprintf(authority, sizeof authority, "%s", pki_file("ca.pem"));
+        CHECK(ssl_set_identity_file(server, chain, key) == SSL_ERR_OKAY);
+        CHECK(set_code_flags(server, SSL_FLAG_SERVER | rows[i].flags) == SSL_ERR_OKAY);
+        CHECK(set_code(server, SET_CLIENT_AUTH_OPTS, &options, sizeof options) == SSL_ERR_OKAY);
+        CHECK(!rows[i].has_trust || ssl_add_trust_file(server, authority) == SSL_ERR_OKAY);
+        CHECK(pthread_create(&thread, NULL, converse, client) == 0);
+        result = ssl_perform_handshake(server, NULL);
+        if (result != rows[i].result) {
+            upgrade_failed("server", server);
+        }
+        CHECK(close(ends[0]) == 0);
+        CHECK(pthread_join(thread, NULL) == 0);
+        CHECK(ssl_socket_free(server) == SSL_ERR_OKAY && ssl_socket_free(client) == SSL_ERR_OKAY);
+        CHECK(close(ends[1]) == 0);
+    }
+}
+
 static void options_that_are_only_kept_do_no_harm(const struct way *way)
 {
     static const struct cache_opts cache = {-1, UINT32_MAX, UINT32_MAX};
@@ -326,6 +382,7 @@ int main(int argc, char **argv)
         {"handshakes_at_once_have_ciphers_of_their_own", handshakes_at_once_have_ciphers_of_their_own, NULL, 0},
         {"tls_1_0_means_the_safe_versions", tls_1_0_means_the_safe_versions, NULL, 0},
         {"in_the_server_role", in_the_server_role, NULL, 0},
+        {"a_server_may_ask_for_certificates", a_server_may_ask_for_certificates, NULL, 0},
         {"options_that_are_only_kept_do_no_harm", options_that_are_only_kept_do_no_harm, NULL, 0},
         {NULL, NULL, NULL, 0},
     };

@@ -40,6 +40,20 @@ static const struct way unconnected[] = {
     {NULL, NULL, 0},
 };
 
+static int32_t choose_nothing(uint32_t type, void *argument, uint32_t count, const ssl_blob *issuers, uint32_t flags,
+                              uint32_t *chain_len, ssl_blob **chain)
+{
+    (void)type, (void)argument, (void)count, (void)issuers, (void)flags, (void)chain_len, (void)chain;
+    return SSL_ERR_NO_CERT;
+}
+
+static int32_t sign_nothing(uint32_t type, void *argument, const uint8_t *source, uint32_t source_len, uint32_t flags,
+                            uint8_t *dest, uint32_t *dest_len)
+{
+    (void)type, (void)argument, (void)source, (void)source_len, (void)flags, (void)dest, (void)dest_len;
+    return SSL_ERR_FAILED;
+}
+
 static struct hook_calls accepting = {0, 0, SSL_ERR_OKAY};
 static struct hook_calls refusing = {0, 0, SSL_ERR_FAILED};
 
@@ -53,9 +67,18 @@ static const struct cache_opts no_cache = {0, 0, 0};
 static const struct cache_opts client_cache = {600, 32, 0xffffffffu};
 static const struct cache_opts server_cache = {-1, UINT32_MAX, 1};
 static const struct client_auth_opts no_client_auth = {0, 0, 0, 0, NULL, 0, 0};
-static const struct client_auth_opts client_auth = {0, 0, SSL_CERT_X509, 2, (void *)(uintptr_t)1, 0xffffffffu, 0};
+static const struct client_auth_opts client_auth = {1, 0, SSL_CERT_X509, 2, (void *)(uintptr_t)1, 0xffffffffu, 0};
 static const struct hook no_hook = {NULL, NULL};
 static const struct hook hook_set = {count_hook_call, &accepting};
+/* Of the other types of hooks there is one structure each, of the same form. The peer asks for no certificate. */
+static const struct {
+    ssl_auth_request_fn function;
+    void *argument;
+} request_hook_set = {choose_nothing, &accepting};
+static const struct {
+    ssl_signature_fn function;
+    void *argument;
+} signature_hook_set = {sign_nothing, &refusing};
 
 /* A structure that is set by one code and read by another. */
 static const struct setting {
@@ -80,9 +103,9 @@ static const struct setting {
     SETTING(SERVER_OPTS, no_cache, server_cache, sizeof server_cache, SSL_ERR_OKAY),
     SETTING(CLIENT_AUTH_OPTS, no_client_auth, client_auth, sizeof client_auth, SSL_ERR_UNSUPPORTED),
     SETTING(HOOK, no_hook, hook_set, sizeof hook_set, SSL_ERR_OKAY),
-    SETTING(AUTH_REQUEST_HOOK, no_hook, no_hook, sizeof no_hook, SSL_ERR_UNSUPPORTED),
+    SETTING(AUTH_REQUEST_HOOK, no_hook, request_hook_set, sizeof request_hook_set, SSL_ERR_OKAY),
     SETTING(KEY_EXCH_HOOK, no_hook, no_hook, sizeof no_hook, SSL_ERR_UNSUPPORTED),
-    SETTING(SIGNATURE_HOOK, no_hook, no_hook, sizeof no_hook, SSL_ERR_UNSUPPORTED),
+    SETTING(SIGNATURE_HOOK, no_hook, signature_hook_set, sizeof signature_hook_set, SSL_ERR_OKAY),
 };
 #define SETTINGS (sizeof settings / sizeof *settings)
 
@@ -377,7 +400,7 @@ static void reading_into_every_size(const struct way *way)
         read_in_every_size(s, settings[i].name, settings[i].get, returned);
     }
     read_in_every_size(s, "CAPABILITIES", GET_CAPABILITIES, 4);
-    CHECK(get(s, GET_CAPABILITIES, out, sizeof out, NULL) == SSL_ERR_OKAY && out[0] == 1);
+    CHECK(get(s, GET_CAPABILITIES, out, sizeof out, NULL) == SSL_ERR_OKAY && out[0] == 5);
     if (way->flags == OPEN) {
         read_in_every_size(s, "CONNECTION_INFO", GET_CONNECTION_INFO, 28);
     } else {
@@ -442,14 +465,10 @@ static const struct refused refused[] = {
     {"one cipher too much", SET_CIPHERS, SSL_ERR_INVALID, EFAULT, 12, {TLS1, 2, CALG_AES_128}},
     {"a product of ciphers that overflows", SET_CIPHERS, SSL_ERR_INVALID, EFAULT, 12, {TLS1, 0x40000001, CALG_AES_128}},
     {"all ciphers", SET_CIPHERS, SSL_ERR_INVALID, EFAULT, 32, {TLS1, UINT32_MAX, CALG_AES_128}},
-    {"client certificates", SET_CLIENT_AUTH_OPTS, SSL_ERR_UNSUPPORTED, 0, 32, {1, 0}},
-    {"client certificates later", SET_CLIENT_AUTH_OPTS, SSL_ERR_UNSUPPORTED, 0, 32, {0x80000000u, 1}},
+    {"client certificates, and later", SET_CLIENT_AUTH_OPTS, SSL_ERR_UNSUPPORTED, 0, 32, {0x80000000u, 1}},
     {"another handshake", SET_CLIENT_AUTH_OPTS, SSL_ERR_UNSUPPORTED, 0, 32, {0, 1}},
-    {"a request hook", SET_AUTH_REQUEST_HOOK, SSL_ERR_UNSUPPORTED, 0, 16, {1, 0, 0, 0}},
-    {"a request hook, by its upper half", SET_AUTH_REQUEST_HOOK, SSL_ERR_UNSUPPORTED, 0, 16, {0, 1, 0, 0}},
     {"a key-exchange hook", SET_KEY_EXCH_HOOK, SSL_ERR_UNSUPPORTED, 0, 16, {1, 0, 0, 0}},
-    {"a signature hook", SET_SIGNATURE_HOOK, SSL_ERR_UNSUPPORTED, 0, 16, {1, 0, 0, 0}},
-    {"a server's demand", SET_FLAGS, SSL_ERR_UNSUPPORTED, 0, 4, {SSL_FLAG_AUTH_CLIENT}},
+    {"a key-exchange hook, by its upper half", SET_KEY_EXCH_HOOK, SSL_ERR_UNSUPPORTED, 0, 16, {0, 1, 0, 0}},
 };
 
 static void what_is_refused_changes_nothing(const struct way *way)
@@ -471,8 +490,8 @@ static void what_is_refused_changes_nothing(const struct way *way)
         free(buffer);
     }
     if (!is_late(way->flags)) {
-        CHECK(set_code(s, SET_AUTH_REQUEST_HOOK, &hook_set, sizeof hook_set) == SSL_ERR_UNSUPPORTED);
-        expect_error_text(s, "ssl_set_identity_pem");
+        CHECK(set_code(s, SET_KEY_EXCH_HOOK, &hook_set, sizeof hook_set) == SSL_ERR_UNSUPPORTED);
+        expect_error_text(s, "no safe version of TLS");
     }
     expect_alive(way, fd);
 }

@@ -16,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/codes.h"
 #include "common/dead.h"
 #include "common/peer.h"
 #include "common/test.h"
@@ -597,6 +598,55 @@ static void one_of_those_who_come_at_once_wins(const struct way *way)
     note("accepted %d, refused %d, cancelled %d, freed first %d", wins[ACCEPT], wins[REFUSE], wins[CANCEL], wins[FREE]);
 }
 
+/* Drives it by its code until it is over or waits for the program. */
+static int32_t perform_by_code(ssl_socket *s)
+{
+    for (;;) {
+        int32_t answer = set_code(s, PERFORM_HANDSHAKE, "localhost", 10);
+        int transport;
+
+        if (answer != SSL_ERR_WANT_READ) {
+            return answer;
+        }
+        CHECK(ssl_get_transport_fd(s, &transport) == SSL_ERR_OKAY);
+        await_events(transport, POLLIN);
+        CHECK(close(transport) == 0);
+    }
+}
+
+static void a_handshake_by_its_code_waits_too(const struct way *way)
+{
+    for (int round = 0; round < 3; round++) {
+        struct hook_calls calls = {.answer = SSL_ERR_WANT_VALIDATION};
+        int fd = peer_connect(way->peer);
+        ssl_socket *s = ssl_socket_new(fd);
+
+        CHECK(s != NULL && ssl_set_flags(s, SSL_FLAG_NONBLOCKING | way->flags) == SSL_ERR_OKAY);
+        CHECK(ssl_add_trust_file(s, pki_file("ca.pem")) == SSL_ERR_OKAY);
+        set_counting_hook(s, &calls);
+        CHECK(perform_by_code(s) == SSL_ERR_WANT_VALIDATION && ssl_get_error(s) == SSL_ERR_WANT_VALIDATION);
+        CHECK(perform_by_code(s) == SSL_ERR_WANT_VALIDATION);
+        switch (round) {
+        case 0:
+            CHECK(ssl_complete_validation(s, SSL_ERR_OKAY) == SSL_ERR_OKAY);
+            CHECK(perform_by_code(s) == SSL_ERR_OKAY);
+            echo_on(fd);
+            break;
+        case 1:
+            CHECK(ssl_complete_validation(s, SSL_ERR_CERT_EXPIRED) == SSL_ERR_OKAY);
+            CHECK(perform_by_code(s) == SSL_ERR_CERT_EXPIRED);
+            expect_dead(fd);
+            break;
+        default:
+            CHECK(ssl_cancel_handshake(s) == SSL_ERR_OKAY);
+            CHECK(perform_by_code(s) == SSL_ERR_CANCELLED);
+            expect_dead(fd);
+        }
+        CHECK(calls.times == 1);
+        CHECK(ssl_socket_free(s) == SSL_ERR_OKAY && close(fd) == 0);
+    }
+}
+
 static const struct way versions[] = {
     {"TLS 1.3", "SSLSOCK_PEER", 0},
     {"TLS 1.2", "SSLSOCK_PEER_TLS12", 0},
@@ -607,6 +657,7 @@ int main(int argc, char **argv)
 {
     static const struct test tests[] = {
         {"a_hundred_handshakes_in_an_event_loop", a_hundred_handshakes_in_an_event_loop, versions, 240},
+        {"a_handshake_by_its_code_waits_too", a_handshake_by_its_code_waits_too, transparent_ways_and_versions, 0},
         {"one_of_those_who_come_at_once_wins", one_of_those_who_come_at_once_wins, each_mode, 240},
         {NULL, NULL, NULL, 0},
     };

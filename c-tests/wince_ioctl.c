@@ -66,8 +66,21 @@ static int CALLBACK choose_certificate(DWORD type, LPVOID argument, DWORD issuer
     return SSL_ERR_FAILED;
 }
 
+static int CALLBACK sign(DWORD type, LPVOID argument, LPBYTE source, DWORD source_length, DWORD flags, LPBYTE dest,
+                         LPDWORD dest_length)
+{
+    (void)type;
+    (void)argument;
+    (void)source;
+    (void)source_length;
+    (void)flags;
+    (void)dest;
+    (void)dest_length;
+    return SSL_ERR_FAILED;
+}
+
 static DWORD defer = SSL_FLAG_DEFER_HANDSHAKE;
-static DWORD auth_client = SSL_FLAG_AUTH_CLIENT;
+static DWORD auth_client = SSL_FLAG_SERVER | SSL_FLAG_AUTH_CLIENT;
 static DWORD unknown_flag = 1;
 static DWORD tls1 = SSL_PROTOCOL_TLS1;
 static SSLPROTOCOLS tls = {1, {{SSL_PROTOCOL_TLS1, 0, 0}}};
@@ -77,14 +90,17 @@ static SSLCIPHERS aes = {SSL_PROTOCOL_TLS1, 1, {CALG_AES_128}};
 static SSLCIPHERS rc4 = {SSL_PROTOCOL_TLS1, 1, {CALG_RC4}};
 static SSLCLIENTOPTS client_opts = {60, 10, 0};
 static SSLSERVEROPTS server_opts = {60, 10, 0};
-static SSLCLIENTAUTHOPTS no_demand = {0, 0, SSL_CERT_X509, 0, NULL, 0};
 static SSLCLIENTAUTHOPTS demand = {1, 0, SSL_CERT_X509, 0, NULL, 0};
+static SSLCLIENTAUTHOPTS no_demand = {0, 0, SSL_CERT_X509, 0, NULL, 0};
+static SSLCLIENTAUTHOPTS again = {0, 1, SSL_CERT_X509, 0, NULL, 0};
 static SSLVALIDATECERTHOOK accepting = {accept_all, NULL};
 static SSLVALIDATECERTHOOK refusing = {refuse_all, NULL};
 static SSLAUTHREQUESTHOOK no_request_hook = {NULL, NULL};
 static SSLAUTHREQUESTHOOK request_hook = {choose_certificate, NULL};
 static SSLKEYEXCHANGEHOOK no_exchange_hook = {NULL, NULL};
 static SSLSIGNATUREHOOK no_signature_hook = {NULL, NULL};
+static SSLSIGNATUREHOOK signature_hook = {sign, NULL};
+static SSLKEYEXCHANGEHOOK exchange_hook = {sign, NULL};
 
 /* What can be set, until it is too late. */
 #define SET(name, value, size) REFUSED(name, value, size, FINE)
@@ -103,7 +119,7 @@ static const struct call calls[] = {
     SET(FLAGS, &defer, sizeof defer),
     REFUSED(FLAGS, &defer, 3, WSAEFAULT),
     REFUSED(FLAGS, &unknown_flag, sizeof unknown_flag, WSAEINVAL),
-    REFUSED(FLAGS, &auth_client, sizeof auth_client, WSAEOPNOTSUPP),
+    SET(FLAGS, &auth_client, sizeof auth_client),
     GET(FLAGS, 4),
     CRAMPED(FLAGS, 4),
     SET(PROTOCOLS, &tls, sizeof tls),
@@ -121,17 +137,22 @@ static const struct call calls[] = {
     SET(SERVER_OPTS, &server_opts, sizeof server_opts),
     GET(SERVER_OPTS, sizeof(SSLSERVEROPTS)),
     SET(CLIENT_AUTH_OPTS, &no_demand, sizeof no_demand),
-    REFUSED(CLIENT_AUTH_OPTS, &demand, sizeof demand, WSAEOPNOTSUPP),
+    SET(CLIENT_AUTH_OPTS, &demand, sizeof demand),
+    REFUSED(CLIENT_AUTH_OPTS, &again, sizeof again, WSAEOPNOTSUPP),
     GET(CLIENT_AUTH_OPTS, sizeof(SSLCLIENTAUTHOPTS)),
     SET(VALIDATE_CERT_HOOK, &accepting, sizeof accepting),
     REFUSED(VALIDATE_CERT_HOOK, &accepting, sizeof accepting - 1, WSAEFAULT),
     GET(VALIDATE_CERT_HOOK, sizeof(SSLVALIDATECERTHOOK)),
     SET(AUTH_REQUEST_HOOK, &no_request_hook, sizeof no_request_hook),
-    REFUSED(AUTH_REQUEST_HOOK, &request_hook, sizeof request_hook, WSAEOPNOTSUPP),
+    SET(AUTH_REQUEST_HOOK, &request_hook, sizeof request_hook),
+    REFUSED(AUTH_REQUEST_HOOK, &request_hook, sizeof request_hook - 1, WSAEFAULT),
     GET(AUTH_REQUEST_HOOK, sizeof(SSLAUTHREQUESTHOOK)),
     SET(KEY_EXCH_HOOK, &no_exchange_hook, sizeof no_exchange_hook),
     GET(KEY_EXCH_HOOK, sizeof(SSLKEYEXCHANGEHOOK)),
+    REFUSED(KEY_EXCH_HOOK, &exchange_hook, sizeof exchange_hook, WSAEOPNOTSUPP),
     SET(SIGNATURE_HOOK, &no_signature_hook, sizeof no_signature_hook),
+    SET(SIGNATURE_HOOK, &signature_hook, sizeof signature_hook),
+    REFUSED(SIGNATURE_HOOK, &signature_hook, sizeof signature_hook - 1, WSAEFAULT),
     GET(SIGNATURE_HOOK, sizeof(SSLSIGNATUREHOOK)),
     SET(PEERNAME, "localhost", 10),
     REFUSED(PEERNAME, "two words", 10, WSAEINVAL),

@@ -17,7 +17,7 @@
  * their size, set by the caller.
  *
  * Threads. Every function may be called from any thread. On one handle one thread may send while
- * another receives; everything else on it takes its turn. Inside the certificate hook the ssl_get_*
+ * another receives; everything else on it takes its turn. Inside a hook of it the ssl_get_*
  * functions may be called for the same handle, everything else answers SSL_ERR_REENTRANT.
  *
  * The library never prints, never ends the process, never changes signal handlers. Its own threads
@@ -63,7 +63,7 @@
 // The issuer is not trusted, or the certificate is of no use here (Windows CE).
 #define SSL_ERR_CERT_UNKNOWN 10
 
-// Signature, as a hook's answer (Windows CE).
+// The program's signature function has not signed, or not rightly (Windows CE).
 #define SSL_ERR_SIGNATURE 11
 
 // NULL, garbage, a freed handle: not a live handle.
@@ -81,7 +81,7 @@
 // Not supported, and ignoring it would be unsafe.
 #define SSL_ERR_UNSUPPORTED 104
 
-// Called from inside the certificate hook of the same handle.
+// Called from inside a hook of the same handle.
 #define SSL_ERR_REENTRANT 105
 
 // The buffer is too small; the length needed has been written.
@@ -169,7 +169,9 @@
 #define SSL_FLAG_SERVER 2
 
 // Server: demand a client certificate (Windows CE). Whom to believe is said by ssl_add_trust_* or
-// by the certificate hook: the built-in roots do not vouch for clients.
+// by the certificate hook: the built-in roots do not vouch for clients, and with neither the
+// handshake fails with SSL_ERR_INVALID. The certificate has to be one for client authentication; no
+// name is looked at. A client that has none is SSL_ERR_NO_CERT, whatever a hook would say.
 #define SSL_FLAG_AUTH_CLIENT 4
 
 // The socket stays plain until ssl_perform_handshake (Windows CE).
@@ -225,7 +227,7 @@
 // The time of the call.
 #define SSL_TIME_NOW INT64_MIN
 
-// The whole handshake, without the time spent in the certificate hook; 30 s by default.
+// The whole handshake, without the time spent in hooks; 30 s by default.
 #define SSL_TIMEOUT_HANDSHAKE 1
 
 // Waiting for the peer's last words when a connection is closed; 5 s by default.
@@ -379,13 +381,15 @@ typedef struct {
 // Signs with a private key that the library does not see, such as one in a smart card or a
 // hardware module (Windows CE: SSLSIGNATUREFUNC, with the schemes of today).
 //
-// It is called on the thread that asked for the handshake, with no lock held. `type` is the
-// signature scheme as in RFC 8446, section 4.2.3 (0x0403 ecdsa_secp256r1_sha256, 0x0804
+// It is called on the thread that asked for the handshake, with no lock held; its time does not
+// count. In a client that may be before the certificate hook is called: what it signs does not
+// leave before the latter has accepted the server. `type` is the signature scheme as in RFC 8446, section 4.2.3 (0x0403 ecdsa_secp256r1_sha256, 0x0804
 // rsa_pss_rsae_sha256, ...); `arg` is what was given with the hook; `source` has the `source_len`
 // bytes to be signed, not hashed yet; `flags` is SSL_SIGN_PERFORM_HASH. `*dest_len` is the
 // capacity of `dest`, at least 1,024, and becomes the length of the signature (ECDSA in DER).
 //
-// It answers SSL_ERR_OKAY, or anything else to fail the handshake with SSL_ERR_SIGNATURE. Inside
+// It answers SSL_ERR_OKAY, or anything else to fail the handshake with SSL_ERR_SIGNATURE. So does
+// what is no signature by the certificate's key, before anything of it is sent. Inside
 // it only the ssl_get_* functions may be called for the same handle. It must return: an exception
 // or longjmp through the library is undefined.
 typedef int32_t (*ssl_signature_fn)(uint32_t type,
@@ -399,16 +403,18 @@ typedef int32_t (*ssl_signature_fn)(uint32_t type,
 // The hook that chooses a client certificate (Windows CE: SSLAUTHREQUESTFUNC).
 //
 // It is called at most once per handshake, when the server asks for a certificate, on the thread
-// that asked for the handshake, with no lock held; its time does not count. `type` is
-// SSL_CERT_X509; `arg` is what was given to ssl_set_auth_request_hook; `issuers` has the
+// that asked for the handshake, with no lock held; its time does not count. That may be before the
+// certificate hook is called: what it answers does not leave before the latter has accepted the
+// server. `type` is SSL_CERT_X509; `arg` is what was given to ssl_set_auth_request_hook; `issuers` has the
 // distinguished names in DER of the CAs that the server accepts, none if it does not say;
 // `flags` is 0. All are valid during the call only.
 //
 // It answers SSL_ERR_OKAY with a chain, leaf first, in DER: `*chain` points to `*chain_len` blobs,
-// which the library copies as soon as the hook has returned. The leaf must be that of an identity
-// set on the handle (ssl_set_identity_*, ssl_add_identity_*), whose key then signs, or the
-// signature hook (SO_SSL_SET_SIGNATURE_HOOK) has to hold the key. With `*chain_len` left 0 the
-// library chooses among the handle's identities as without a hook. SSL_ERR_NO_CERT: go on without
+// 32 at most and 64 KiB in all, which the library copies as soon as the hook has returned. The leaf
+// must be that of an identity set on the handle (ssl_set_identity_*, ssl_add_identity_*), whose key
+// then signs, and by itself stands for the whole chain of that; or the signature hook
+// (SO_SSL_SET_SIGNATURE_HOOK) has to hold the key. With `*chain_len` left 0 the library chooses
+// among the handle's identities as without a hook. SSL_ERR_NO_CERT: go on without
 // a certificate. Anything else ends the handshake with that result, as from the certificate hook.
 // Inside it only the ssl_get_* functions may be called for the same handle. It must return: an
 // exception or longjmp through the library is undefined.
@@ -516,7 +522,7 @@ ssl_socket *ssl_settings_new(void);
 // done then is done by a thread of the library, which gives up on a peer that takes nothing for
 // two minutes; the descriptor may be closed meanwhile. Calls and handshakes in progress on other
 // threads fail, and what such a ssl_send has accepted may be lost. SSL_ERR_REENTRANT inside the
-// handle's certificate hook. Any thread.
+// handle's hooks. Any thread.
 int32_t ssl_socket_free(ssl_socket *s);
 
 // Sets the flags (SSL_FLAG_*); they replace the earlier ones. An unknown bit answers
@@ -524,7 +530,7 @@ int32_t ssl_socket_free(ssl_socket *s);
 // handshake has begun SSL_ERR_STATE; then nothing has been changed. Any thread.
 int32_t ssl_set_flags(ssl_socket *s, uint32_t flags);
 
-// Writes the flags to `flags`. Any thread, also inside the certificate hook.
+// Writes the flags to `flags`. Any thread, also inside hooks.
 int32_t ssl_get_flags(ssl_socket *s, uint32_t *flags);
 
 // Sets the certificate hook, which then has the last word on the peer's certificate: see
@@ -653,9 +659,11 @@ int32_t ssl_verify_chain(ssl_socket *s,
                          int64_t time,
                          ssl_verify_report *report);
 
-// Sets the certificate chain and private key of this side, both PEM and copied: leaf first; the
-// key in PKCS #8, PKCS #1 or SEC 1 form, not encrypted. A server needs one.
-// SSL_ERR_BAD_DATA if they cannot be used or do not belong together.
+// Sets the certificate chain and private key of this side, copied: each PEM or DER, the chain leaf
+// first (in DER one certificate after the other), the key in PKCS #8, PKCS #1 or SEC 1 form, not
+// encrypted. PEM may hold both at once. A server needs one. The key is RSA (2048 to 8192 bits), EC
+// on P-256, P-384 or P-521, or Ed25519.
+// SSL_ERR_BAD_DATA if they cannot be used or do not belong together; the text says what to do.
 // Any thread, before the handshake.
 int32_t ssl_set_identity_pem(ssl_socket *s,
                              const void *chain,
@@ -869,9 +877,10 @@ uint32_t ssl_error_category(int32_t code);
 // value at first, does not end that. SSL_FLAG_NO_RESUMPTION in the flags does.
 // 0x50730005, 0x50730006 SO_SSL_GET_CLIENT_OPTS, SO_SSL_GET_SERVER_OPTS: give what was set, at
 // first zeros.
-// 0x90730007 SO_SSL_SET_CLIENT_AUTH_OPTS: SSLCLIENTAUTHOPTS, 32 bytes. It has no effect, and
-// dwRequestClientAuth or dwRedoHandshake other than 0 answers SSL_ERR_UNSUPPORTED. The address of
-// the issuers in it is not followed.
+// 0x90730007 SO_SSL_SET_CLIENT_AUTH_OPTS: SSLCLIENTAUTHOPTS, 32 bytes. dwRequestClientAuth other than
+// 0 has a server demand a client certificate as SSL_FLAG_AUTH_CLIENT does; with SSL_FLAG_ASK_CLIENT
+// it only asks. dwRedoHandshake other than 0 answers SSL_ERR_UNSUPPORTED. The address of the issuers
+// in it is not followed: whom to believe is said by ssl_add_trust_*.
 // 0x50730007 SO_SSL_GET_CLIENT_AUTH_OPTS: gives what was set, at first zeros.
 // 0x90730008 SO_SSL_SET_VALIDATE_CERT_HOOK: the address of an ssl_validate_cert_fn, then its
 // argument, 16 bytes in all, as ssl_set_validate_cert_hook. They are copied. An address of 0 clears
@@ -911,7 +920,7 @@ uint32_t ssl_error_category(int32_t code);
 // Buffers that a code does not use are left alone, whatever they are. If the output buffer is too
 // small: SSL_ERR_BUFFER, and `returned` gets the length needed; if the input buffer is, also for
 // the count in it: SSL_ERR_INVALID. What follows a structure in its buffer does not count. Numbers
-// that are no SO_SSL_* code answer SSL_ERR_INVALID. Any thread; not inside the certificate hook.
+// that are no SO_SSL_* code answer SSL_ERR_INVALID. Any thread; not inside a hook.
 int32_t ssl_ioctl(ssl_socket *s,
                   uint32_t code,
                   const void *in,

@@ -55,8 +55,8 @@ MUTATIONS = [
         [
             (
                 "src/socket/upgrade.rs",
-                "        self.errors.set_fatal(error.clone());\n        self.kill();\n",
-                "        self.errors.set_fatal(error.clone());\n        let _ = || self.kill();\n",
+                "        let phase = self.kill(&mut self.state());\n",
+                "        let phase = std::mem::replace(&mut self.state().phase, Phase::Failed);\n",
             ),
             ("src/relay/mod.rs", "            self.program.cut_off(&library);\n", "            drop(library);\n"),
         ],
@@ -98,6 +98,22 @@ MUTATIONS = [
         "without a name the hook is not told",
         [("src/verify/chain.rs", "else { return findings.push(no_name()) };", "else { return };")],
         ["without_a_name"],
+    ),
+    Mutation(
+        "a decision is lost that comes before the hook has returned",
+        [
+            (
+                "src/socket/approval.rs",
+                "            self.next_step()?.validation = Validation::Awaited { answer: None, until: None };\n",
+                "            drop(self.next_step()?);\n",
+            ),
+        ],
+        ["a_hundred_handshakes"],
+    ),
+    Mutation(
+        "a handshake that was cancelled goes on",
+        [("src/socket/upgrade.rs", "        self.errors.fatal().map_or(Ok(state), Err)\n", "        Ok(state)\n")],
+        ["one_of_those_who_come_at_once", "a_hundred_handshakes"],
     ),
     Mutation(
         "the ciphers of a socket are kept and not restricted",

@@ -15,7 +15,7 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 # For the tests themselves; those of the servers are the launcher's to say.
 TOOLS = [
-    "binutils", "ca-certificates", "clang", "g++", "gcc", "gnutls-bin", "libssl-dev", "make", "mono-mcs",
+    "binutils", "ca-certificates", "clang", "curl", "g++", "gcc", "gnutls-bin", "libssl-dev", "make", "mono-mcs",
     "mono-runtime", "mono-xbuild", "openssl", "pkg-config", "python3-pip", "python3-venv", "strace", "valgrind",
 ]  # fmt: skip
 if platform.machine() == "x86_64":

@@ -204,6 +204,7 @@ class Wheel(Python):
         arguments = [
             (self.port("SSLSOCK_EXIM_SMTP"), self.authority, "sent"),
             (self.port("SSLSOCK_EXIM_SMTP"), self.authority, "250 "),
+            (self.port("SSLSOCK_VSFTPD_FTP"), self.authority, " upload"),
             (self.port("SSLSOCK_NGINX_HTTPS"), self.fingerprint(), f"connected to {NAME}"),
         ]
         found = programs("bindings/python/README.md", "python")
@@ -230,20 +231,21 @@ class Wheel(Python):
     def test_every_example_runs(self):
         sender, file = f"{secrets.token_hex(8)}@client.test", secrets.token_hex(8)
         pathlib.Path(self.launched["SSLSOCK_VSFTPD_ROOT"], file).touch()
+        mail = ("--mail", sender, "b@mail.test")
         arguments = {
-            "ftps.py": (self.port("SSLSOCK_VSFTPD_FTP"), self.authority, file),
-            "smtp_starttls.py": (self.port("SSLSOCK_EXIM_SMTP"), self.authority, "success: TLSv1.3", "--mail", sender, "b@mail.test"),
+            "ftps.py": (file, "--trust", self.authority, NAME, self.port("SSLSOCK_VSFTPD_FTP"), "list"),
+            "smtp_starttls.py": ("success: TLSv1.3", NAME, self.port("SSLSOCK_EXIM_SMTP"), self.authority, *mail),
         }
         examples = {path.name: path.read_text() for path in (ROOT / "examples" / "python").glob("*.py")}
         self.assertEqual(set(examples), set(arguments))
-        for name, (port, authority, output, *more) in arguments.items():
+        for name, (output, *words) in arguments.items():
             with self.subTest(name):
-                done = self.run_python(examples[name], NAME, port, authority, *more)
+                done = self.run_python(examples[name], *words)
                 self.assert_success(done)
                 self.assertIn(output, done.stdout)
 
     def test_the_readmes_hook_refuses_another_certificate(self):
-        program = programs("bindings/python/README.md", "python")[2]
+        program = programs("bindings/python/README.md", "python")[-1]
         done = self.run_python(program, NAME, self.port("SSLSOCK_NGINX_HTTPS"), "0" * 64)
         self.assertEqual(done.returncode, 1, done.stdout)
         self.assertIn("SslCertificateError: SSL_ERR_CERT_UNKNOWN", done.stderr)
@@ -401,8 +403,10 @@ class NuGetPackage(InstalledTest):
     def test_every_program_of_the_readme_runs(self):
         arguments = [
             (self.port("SSLSOCK_EXIM_SMTP"), self.authority, "250 "),
+            (self.port("SSLSOCK_VSFTPD_FTP"), self.authority, " upload"),
             (self.port("SSLSOCK_NGINX_HTTPS"), self.key_digest(), f"connected to {NAME}"),
             (self.port("SSLSOCK_NGINX_HTTPS"), self.authority, "HTTP/1.1 200 OK"),
+            (self.port("SSLSOCK_VSFTPD_FTP"), self.authority, "resumed: True"),
         ]
         found = programs("bindings/dotnet/README.md", "csharp")
         self.assertEqual(len(found), len(arguments))
@@ -415,15 +419,15 @@ class NuGetPackage(InstalledTest):
 
     def test_every_example_runs(self):
         arguments = {
-            "ftps": (self.port("SSLSOCK_VSFTPD_FTP"), "anonymous", "nobody", self.authority, "257 "),
-            "smtp_starttls": (self.port("SSLSOCK_EXIM_SMTP"), self.authority, "success\n"),
+            "ftps": (("--trust", self.authority, NAME, self.port("SSLSOCK_VSFTPD_FTP"), "list"), "resumed: yes\n"),
+            "smtp_starttls": ((NAME, self.port("SSLSOCK_EXIM_SMTP"), self.authority), "success\n"),
         }
         examples = {path.stem: path.read_text() for path in (ROOT / "examples" / "dotnet").glob("*.cs")}
         self.assertEqual(set(examples), set(arguments))
-        for example, (*words, output) in arguments.items():
+        for example, (words, output) in arguments.items():
             for name, run in self.on_both():
                 with self.subTest(name, example=example):
-                    done = run(examples[example], NAME, *words)
+                    done = run(examples[example], *words)
                     self.assert_success(done)
                     self.assertIn(output, done.stdout)
 

@@ -169,6 +169,10 @@ class Nginx(RealServerTest):
             self.assert_seen_as(kind, "signer", f"{kind}.pem", f"{kind}.key")
             self.assert_seen_as(kind, "signer", f"{kind}.der", f"{kind}.key")
 
+    def test_a_hook_that_forks_and_returns_in_the_child_too(self):
+        for kind in ("ec", "rsa"):
+            self.assert_seen_as(kind, "fork", f"{kind}.pem", f"{kind}.key")
+
     def test_the_first_by_an_issuer_that_nginx_names(self):
         self.assert_seen_as("rsa", "add", "strange.pem", "strange.key", "rsa.pem", "rsa.key", "ec.pem", "ec.key")
 

@@ -625,5 +625,43 @@ class WrongClients(ClientTest):
         return outgoing.read()
 
 
+class Example(ClientTest):
+    def start(self, *arguments):
+        program = BUILD / "examples" / "smtp_server"
+        if not program.exists():
+            self.fail(f"{program} has not been built")
+        identity = self.pki / "server-chain.pem", self.pki / "server.key"
+        command = [program, "0", *identity, *arguments]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        self.addCleanup(process.stdout.close)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        return process, int(process.stdout.readline().rpartition(":")[2])
+
+    def send(self, port, context):
+        with smtplib.SMTP("127.0.0.1", port, timeout=SECONDS) as client:
+            self.assertEqual(client.docmd("MAIL", "FROM:<a@a.test>")[0], 530)
+            client._host = NAME
+            client.starttls(context=context)
+            client.sendmail("a@a.test", ["b@b.test"], "the text")
+
+    def test_it_takes_mail(self):
+        process, port = self.start()
+        self.send(port, self.of_python())
+        self.assertEqual(process.stdout.readline(), "TLS with nobody\n")
+        self.assertEqual(process.stdout.readline(), "| the text\n")
+
+    def test_it_takes_mail_from_whom_it_knows(self):
+        process, port = self.start(self.pki / "ca.pem")
+        with self.assertRaises((OSError, smtplib.SMTPException)):
+            self.send(port, self.of_python())
+        self.assertRegex(process.stdout.readline(), "SSL_ERR_NO_CERT: client sent no certificate")
+        context = self.of_python()
+        context.load_cert_chain(self.pki / "client-chain.pem", self.pki / "client.key")
+        self.send(port, context)
+        self.assertEqual(process.stdout.readline(), "TLS with CN=user\n")
+        self.assertEqual(process.stdout.readline(), "| the text\n")
+
+
 if __name__ == "__main__":
     harness.run_and_count()

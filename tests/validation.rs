@@ -2,65 +2,30 @@
 
 mod support;
 
+use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, LazyLock, Mutex};
+use std::sync::{Arc, LazyLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustls::pki_types::PrivateKeyDer;
+use rustls::pki_types::pem::PemObject;
 use sslsock::abi::types::ssl_socket;
-use sslsock::abi::{errors, handles, information, session};
-use support::dead::{PASSWORD, assert_dead};
-use support::explicit::{poll, transport, wait_as_told};
+use sslsock::abi::{handles, session};
+use support::dead::assert_dead;
+use support::explicit::{poll, transport};
 use support::fixtures::ders;
 use support::hooks::{Hook, Scene, VERSIONS, assert_only_hello, kinds};
 use support::pki::{Authority, Certified};
-use support::wire::{MODES, Served, Transport, connect};
+use support::resuming::{self, Client, KINDS, WAYS, config, serve};
+use support::wire::{MODES, Transport, Wire, connect};
 use support::*;
 
 static AUTHORITY: LazyLock<Authority> = LazyLock::new(|| Authority::new("validation"));
 static MAIL: LazyLock<Certified> = LazyLock::new(|| AUTHORITY.issue(&["mail.test"]));
 static UNKNOWN: LazyLock<Certified> =
     LazyLock::new(|| Authority::new("nobody").issue(&["mail.test"]));
-
-/// A scene whose hook leaves its answer open, and which waits for it.
-fn waiting_scene(
-    flags: u32,
-    certified: &Certified,
-    version: &'static rustls::SupportedProtocolVersion,
-    hook: &Hook,
-) -> Scene {
-    let scene = Scene::new(&AUTHORITY, SSL_FLAG_NONBLOCKING | flags, certified, version);
-    let scene = scene.hooked(hook);
-    assert_eq!(go_on(&scene.handle).unwrap_err().code, SSL_ERR_WANT_VALIDATION);
-    scene
-}
-
-/// Drives the handshake until it is over or waits for the program.
-fn go_on(handle: &Handle) -> Outcome {
-    loop {
-        match handle.handshake("mail.test") {
-            Err(Failure { code: code @ (SSL_ERR_WANT_READ | SSL_ERR_WANT_WRITE), .. }) => {
-                wait_as_told(handle, code);
-            }
-            outcome => return outcome,
-        }
-    }
-}
-
-#[track_caller]
-fn assert_not_awaited(handle: &Handle, result: i32, why: &str) {
-    let failure = handle.complete(result).unwrap_err();
-    assert_eq!(failure.code, SSL_ERR_STATE, "{}", failure.text);
-    assert!(failure.text.contains(why), "{}", failure.text);
-}
-
-fn speaks_tls(scene: &Scene, flags: u32) {
-    match flags & SSL_FLAG_EXPLICIT_IO {
-        0 => assert_eq!(plain_send(scene.client.as_raw_fd(), b"hello"), Ok(5)),
-        _ => assert_eq!(scene.handle.send(b"hello", 0), Ok(5)),
-    }
-}
 
 #[test]
 fn the_handshake_waits_for_the_answer_and_shows_what_it_is_about() {
@@ -69,7 +34,7 @@ fn the_handshake_waits_for_the_answer_and_shows_what_it_is_about() {
         for version in VERSIONS {
             for mode in MODES {
                 let hook = Hook::answering(SSL_ERR_WANT_VALIDATION);
-                let scene = waiting_scene(mode, certified, version, &hook);
+                let scene = Scene::asked(&AUTHORITY, mode, certified, version, &hook);
                 for _ in 0..3 {
                     let failure = scene.handle.handshake("mail.test").unwrap_err();
                     assert_eq!(failure.code, SSL_ERR_WANT_VALIDATION);
@@ -86,13 +51,13 @@ fn the_handshake_waits_for_the_answer_and_shows_what_it_is_about() {
                 assert_eq!(poll(&real, libc::POLLIN, 0), 0, "the peer awaits our last flight");
                 assert_eq!(scene.handle.send(b"early", 0), Err(libc::ENOTCONN));
                 assert_eq!(scene.handle.complete(0), Ok(()));
-                assert_not_awaited(&scene.handle, 0, "it has been decided already");
-                assert_eq!(go_on(&scene.handle), Ok(()));
-                assert_not_awaited(&scene.handle, 0, "the handshake is complete");
+                scene.handle.assert_not_awaited(0, "it has been decided already");
+                assert_eq!(scene.handle.go_on(), Ok(()));
+                scene.handle.assert_not_awaited(0, "the handshake is complete");
                 let verdict =
                     if is_trusted { SSL_VERDICT_TRUSTED } else { SSL_VERDICT_ACCEPTED_BY_HOOK };
                 assert_eq!(scene.handle.verify_report().verdict, verdict);
-                speaks_tls(&scene, mode);
+                scene.speaks_tls(mode);
                 drop(real);
                 let (record, served) = scene.end();
                 assert_eq!(served.plaintext, b"hello");
@@ -122,15 +87,15 @@ fn what_comes_later_is_judged_as_the_hook_s_own_answer() {
             let direct = Scene::new(&AUTHORITY, mode, certified, version).hooked(&own);
             let wanted = direct.handle.handshake("mail.test").unwrap_err();
             let hook = Hook::answering(SSL_ERR_WANT_VALIDATION);
-            let scene = waiting_scene(mode, certified, version, &hook);
+            let scene = Scene::asked(&AUTHORITY, mode, certified, version, &hook);
             assert_eq!(scene.handle.complete(answer), Ok(()));
-            let outcome = go_on(&scene.handle);
+            let outcome = scene.handle.go_on();
             assert_eq!(scene.handle.assert_failed(outcome, code), wanted);
             let info = scene.handle.error_info();
             assert_eq!((info.code, info.from_hook), (code, 1));
             assert_eq!(info.category, SSL_CATEGORY_CERTIFICATE);
             assert_dead(scene.client.as_raw_fd(), "refused");
-            assert_not_awaited(&scene.handle, 0, "handshake failed");
+            scene.handle.assert_not_awaited(0, "handshake failed");
             assert_only_hello(&scene.end().0.bytes());
             direct.end();
             hook.call();
@@ -143,9 +108,9 @@ fn strict_does_not_let_it_accept_what_is_wrong() {
     for version in VERSIONS {
         for mode in MODES {
             let hook = Hook::answering(SSL_ERR_WANT_VALIDATION);
-            let scene = waiting_scene(mode | SSL_FLAG_STRICT, &UNKNOWN, version, &hook);
+            let scene = Scene::asked(&AUTHORITY, mode | SSL_FLAG_STRICT, &UNKNOWN, version, &hook);
             assert_eq!(scene.handle.complete(0), Ok(()));
-            let outcome = go_on(&scene.handle);
+            let outcome = scene.handle.go_on();
             let failure = scene.handle.assert_failed(outcome, SSL_ERR_CERT_UNKNOWN);
             assert!(failure.text.contains("SSL_FLAG_STRICT does not let"), "{}", failure.text);
             assert_eq!(scene.handle.error_info().from_hook, 0);
@@ -159,13 +124,13 @@ fn strict_does_not_let_it_accept_what_is_wrong() {
 #[test]
 fn leaving_it_open_is_no_decision_and_can_be_made_up_for() {
     let hook = Hook::answering(SSL_ERR_WANT_VALIDATION);
-    let scene = waiting_scene(0, &UNKNOWN, VERSIONS[1], &hook);
+    let scene = Scene::asked(&AUTHORITY, 0, &UNKNOWN, VERSIONS[1], &hook);
     let failure = scene.handle.complete(SSL_ERR_WANT_VALIDATION).unwrap_err();
     assert_eq!(failure.code, SSL_ERR_INVALID);
     assert!(failure.text.contains("is no decision"), "{}", failure.text);
-    assert_eq!(go_on(&scene.handle).unwrap_err().code, SSL_ERR_WANT_VALIDATION);
+    assert_eq!(scene.handle.go_on().unwrap_err().code, SSL_ERR_WANT_VALIDATION);
     assert_eq!(scene.handle.complete(0), Ok(()));
-    assert_eq!(go_on(&scene.handle), Ok(()));
+    assert_eq!(scene.handle.go_on(), Ok(()));
     scene.end();
 }
 
@@ -218,14 +183,14 @@ fn an_answer_may_come_before_the_hook_has_returned() {
         for mode in MODES {
             let (scene, hook) = answered_inside(mode, version, 0, SSL_ERR_WANT_VALIDATION);
             let scene = scene.hooked(&hook);
-            assert_eq!(go_on(&scene.handle), Ok(()));
-            speaks_tls(&scene, mode);
+            assert_eq!(scene.handle.go_on(), Ok(()));
+            scene.speaks_tls(mode);
             assert_eq!(scene.end().1.plaintext, b"hello");
             hook.call();
 
             let (scene, hook) = answered_inside(mode, version, 8, SSL_ERR_WANT_VALIDATION);
             let scene = scene.hooked(&hook);
-            let outcome = go_on(&scene.handle);
+            let outcome = scene.handle.go_on();
             scene.handle.assert_failed(outcome, SSL_ERR_CERT_EXPIRED);
             assert_only_hello(&scene.end().0.bytes());
             hook.call();
@@ -238,13 +203,13 @@ fn what_the_hook_answers_itself_counts() {
     for version in VERSIONS {
         let (scene, hook) = answered_inside(0, version, 8, 0);
         let scene = scene.hooked(&hook);
-        assert_eq!(go_on(&scene.handle), Ok(()));
-        assert_not_awaited(&scene.handle, 8, "the handshake is complete");
+        assert_eq!(scene.handle.go_on(), Ok(()));
+        scene.handle.assert_not_awaited(8, "the handshake is complete");
         scene.end();
         let (scene, hook) = answered_inside(0, version, 0, -5);
         let scene = scene.hooked(&hook);
-        assert_eq!(go_on(&scene.handle).unwrap_err().code, -5);
-        assert_not_awaited(&scene.handle, 0, "failed");
+        assert_eq!(scene.handle.go_on().unwrap_err().code, -5);
+        scene.handle.assert_not_awaited(0, "failed");
         assert_only_hello(&scene.end().0.bytes());
     }
 }
@@ -259,17 +224,17 @@ fn nobody_is_asked_before_the_hook_is_called_or_without_one() {
     let peer = thread::spawn(move || wire.hear_all());
     let handle = hook.on(Handle::of(&client).flags(SSL_FLAG_NONBLOCKING));
     assert_eq!(handle.handshake("mail.test").unwrap_err().code, SSL_ERR_WANT_READ);
-    assert_not_awaited(&handle, 0, "the certificate hook has not been called");
+    handle.assert_not_awaited(0, "the certificate hook has not been called");
     assert_eq!(handle.error().code, SSL_ERR_STATE);
     assert_eq!(handle.handshake("mail.test").unwrap_err().code, SSL_ERR_WANT_READ);
     drop((handle, client));
     peer.join().unwrap();
     // It was not answered ahead of time.
-    assert_eq!(go_on(&scene.handle).unwrap_err().code, SSL_ERR_WANT_VALIDATION);
+    assert_eq!(scene.handle.go_on().unwrap_err().code, SSL_ERR_WANT_VALIDATION);
     scene.end();
 
     let scene = Scene::new(&AUTHORITY, SSL_FLAG_NONBLOCKING, &MAIL, VERSIONS[1]);
-    assert_eq!(go_on(&scene.handle), Ok(()));
+    assert_eq!(scene.handle.go_on(), Ok(()));
     assert_eq!(scene.handle.complete(0).unwrap_err().code, SSL_ERR_STATE);
     scene.end();
     for other in [handles::ssl_settings_new(), handles::ssl_defaults()] {
@@ -287,12 +252,12 @@ fn the_wait_counts_against_the_time_limit_and_the_hook_s_time_does_not() {
             let scene = Scene::new(&AUTHORITY, SSL_FLAG_NONBLOCKING | mode, &MAIL, version);
             let mut scene = scene.hooked(&hook);
             scene.handle = scene.handle.timeout(SSL_TIMEOUT_HANDSHAKE, 150);
-            assert_eq!(go_on(&scene.handle).unwrap_err().code, SSL_ERR_WANT_VALIDATION);
+            assert_eq!(scene.handle.go_on().unwrap_err().code, SSL_ERR_WANT_VALIDATION);
             let began = Instant::now();
             while began.elapsed() < limit {
                 thread::sleep(limit - began.elapsed().min(limit));
             }
-            assert_not_awaited(&scene.handle, 0, "time limit is over");
+            scene.handle.assert_not_awaited(0, "time limit is over");
             let outcome = scene.handle.handshake("mail.test");
             let failure = scene.handle.assert_failed(outcome, SSL_ERR_TIMEOUT);
             assert_eq!(
@@ -301,7 +266,7 @@ fn the_wait_counts_against_the_time_limit_and_the_hook_s_time_does_not() {
                  the certificate by ssl_complete_validation (ssl_set_timeout changes the limit)"
             );
             assert_dead(scene.client.as_raw_fd(), "timed out");
-            assert_not_awaited(&scene.handle, 0, "failed");
+            scene.handle.assert_not_awaited(0, "failed");
             assert_eq!(scene.handle.error().code, SSL_ERR_TIMEOUT);
             assert_only_hello(&scene.end().0.bytes());
             hook.call();
@@ -315,10 +280,10 @@ fn an_answer_in_time_counts_although_the_next_call_is_late() {
     let scene = Scene::new(&AUTHORITY, SSL_FLAG_NONBLOCKING, &MAIL, VERSIONS[1]).hooked(&hook);
     let handle = &scene.handle;
     assert_eq!(sslsock::abi::settings::ssl_set_timeout(handle.0, SSL_TIMEOUT_HANDSHAKE, 2000), 0);
-    assert_eq!(go_on(handle).unwrap_err().code, SSL_ERR_WANT_VALIDATION);
+    assert_eq!(handle.go_on().unwrap_err().code, SSL_ERR_WANT_VALIDATION);
     assert_eq!(handle.complete(9), Ok(()));
     thread::sleep(Duration::from_millis(2100));
-    assert_eq!(go_on(handle).unwrap_err().code, SSL_ERR_CERT_REVOKED);
+    assert_eq!(handle.go_on().unwrap_err().code, SSL_ERR_CERT_REVOKED);
     scene.end();
 }
 
@@ -327,7 +292,7 @@ fn freed_while_it_waits_it_sends_nothing_more() {
     for version in VERSIONS {
         for mode in MODES {
             let hook = Hook::answering(SSL_ERR_WANT_VALIDATION);
-            let scene = waiting_scene(mode, &MAIL, version, &hook);
+            let scene = Scene::asked(&AUTHORITY, mode, &MAIL, version, &hook);
             // One has come, and nobody has looked at it.
             assert_eq!(scene.handle.complete(0), Ok(()));
             let Scene { client, handle, record, peer } = scene;
@@ -341,190 +306,6 @@ fn freed_while_it_waits_it_sends_nothing_more() {
             assert_only_hello(&record.bytes());
         }
     }
-}
-
-#[test]
-fn cancelled_while_it_waits_it_sends_nothing_more() {
-    for version in VERSIONS {
-        for mode in MODES {
-            for answered in [false, true] {
-                let hook = Hook::answering(SSL_ERR_WANT_VALIDATION);
-                let scene = waiting_scene(mode, &MAIL, version, &hook);
-                if answered {
-                    assert_eq!(scene.handle.complete(0), Ok(()));
-                }
-                assert_eq!(scene.handle.cancel(), Ok(()));
-                assert_cancelled(&scene);
-                assert_not_awaited(&scene.handle, 0, "failed");
-                assert_only_hello(&scene.end().0.bytes());
-                hook.call();
-            }
-        }
-    }
-}
-
-/// The handshake was cancelled, and the handle goes on saying so.
-#[track_caller]
-fn assert_cancelled(scene: &Scene) {
-    for _ in 0..2 {
-        let outcome = scene.handle.handshake("mail.test");
-        let failure = scene.handle.assert_failed(outcome, SSL_ERR_CANCELLED);
-        assert_eq!(failure.text, "the handshake was cancelled by ssl_cancel_handshake");
-    }
-    assert_dead(scene.client.as_raw_fd(), "cancelled");
-    let again = scene.handle.cancel().unwrap_err();
-    assert_eq!(again.code, SSL_ERR_STATE);
-    assert_eq!(errors::ssl_get_error(scene.handle.0), SSL_ERR_CANCELLED);
-    let mut fd = -1;
-    let got = unsafe { information::ssl_get_transport_fd(scene.handle.0, &mut fd) };
-    assert_eq!(got, SSL_ERR_STATE);
-}
-
-/// A client of a peer that only listens.
-fn scene_of_a_silent_peer(flags: u32) -> Scene {
-    let (client, mut wire) = connect(Transport::Tcp);
-    let record = wire.record();
-    let peer = thread::spawn(move || {
-        wire.hear_all();
-        Served::default()
-    });
-    let handle = Handle::of(&client).flags(flags).trust(&AUTHORITY.pem());
-    // Only what is tested can end it.
-    let handle = handle.timeout(SSL_TIMEOUT_HANDSHAKE, u32::MAX);
-    Scene { client, handle, record, peer }
-}
-
-#[test]
-fn a_handshake_with_a_silent_peer_can_be_cancelled_from_another_thread() {
-    for mode in MODES {
-        for server in [0, SSL_FLAG_SERVER] {
-            let mut scene = scene_of_a_silent_peer(mode | server);
-            if server != 0 {
-                scene.handle = scene.handle.identity(&MAIL.chain, &MAIL.key);
-            }
-            thread::scope(|scope| {
-                let handle = &scene.handle;
-                let upgrading =
-                    support::explicit::waiting(scope, move || handle.handshake("mail.test"));
-                assert_eq!(scene.handle.cancel(), Ok(()));
-                let failure = upgrading.join().unwrap().unwrap_err();
-                assert_eq!(failure.code, SSL_ERR_CANCELLED, "{}", failure.text);
-            });
-            assert_cancelled(&scene);
-            let (record, _) = scene.end();
-            assert!(!record.contains(PASSWORD));
-            if server == 0 {
-                assert_only_hello(&record.bytes());
-            }
-        }
-    }
-}
-
-#[test]
-fn a_handshake_can_be_cancelled_between_two_calls() {
-    for mode in MODES {
-        let scene = scene_of_a_silent_peer(mode | SSL_FLAG_NONBLOCKING);
-        assert_eq!(scene.handle.handshake("mail.test").unwrap_err().code, SSL_ERR_WANT_READ);
-        assert_eq!(scene.handle.cancel(), Ok(()));
-        assert_cancelled(&scene);
-        assert_only_hello(&scene.end().0.bytes());
-    }
-}
-
-#[test]
-fn cancelled_while_its_hook_runs_it_ends_when_that_returns() {
-    for version in VERSIONS {
-        for mode in MODES {
-            for answer in [0, SSL_ERR_WANT_VALIDATION, -5] {
-                for flags in [0, SSL_FLAG_NONBLOCKING] {
-                    let token = Arc::new(AtomicUsize::new(0));
-                    let codes = Arc::new(Mutex::new(Vec::new()));
-                    let (inside, told) = (token.clone(), codes.clone());
-                    let hook = Hook::doing(answer, move || {
-                        let s = inside.load(Ordering::Acquire);
-                        let cancel = move || session::ssl_cancel_handshake(s as *mut ssl_socket);
-                        let mut codes = told.lock().unwrap();
-                        // Not from here, but from another thread; and only once.
-                        codes.push(cancel());
-                        codes.push(thread::spawn(cancel).join().unwrap());
-                        codes.push(thread::spawn(cancel).join().unwrap());
-                        codes.push(session::ssl_complete_validation(s as *mut ssl_socket, 0));
-                    });
-                    let scene = Scene::new(&AUTHORITY, mode | flags, &MAIL, version).hooked(&hook);
-                    token.store(scene.handle.0 as usize, Ordering::Release);
-                    assert_eq!(go_on(&scene.handle).unwrap_err().code, SSL_ERR_CANCELLED);
-                    assert_cancelled(&scene);
-                    assert_only_hello(&scene.end().0.bytes());
-                    hook.call();
-                    let codes = codes.lock().unwrap();
-                    let reentrant = SSL_ERR_REENTRANT;
-                    assert_eq!(*codes, [reentrant, 0, SSL_ERR_STATE, reentrant]);
-                }
-            }
-        }
-    }
-}
-
-#[test]
-fn there_is_nothing_to_cancel_before_and_after() {
-    for mode in MODES {
-        let scene = Scene::new(&AUTHORITY, mode, &MAIL, VERSIONS[1]);
-        let failure = scene.handle.cancel().unwrap_err();
-        assert_eq!(failure.code, SSL_ERR_STATE);
-        assert!(failure.text.contains("none has been asked for"), "{}", failure.text);
-        assert_eq!(scene.handle.handshake("mail.test"), Ok(()));
-        let failure = scene.handle.cancel().unwrap_err();
-        assert_eq!(failure.code, SSL_ERR_STATE);
-        assert!(failure.text.contains("is complete"), "{}", failure.text);
-        speaks_tls(&scene, mode);
-        assert_eq!(scene.end().1.plaintext, b"hello");
-
-        let scene = Scene::new(&AUTHORITY, mode, &UNKNOWN, VERSIONS[1]);
-        assert_eq!(scene.handle.handshake("mail.test").unwrap_err().code, SSL_ERR_CERT_UNKNOWN);
-        let failure = scene.handle.cancel().unwrap_err();
-        assert_eq!(failure.code, SSL_ERR_STATE);
-        assert!(failure.text.contains("has failed already"), "{}", failure.text);
-        assert_eq!(scene.handle.error().code, SSL_ERR_CERT_UNKNOWN);
-        scene.end();
-    }
-}
-
-/// Whoever is first: a handshake is complete and stays so, or was cancelled and nothing else.
-#[test]
-fn cancelled_at_any_moment_it_is_either_complete_or_dead() {
-    let mut cancelled = 0;
-    for round in 0..150 {
-        let mode = MODES[round % 3];
-        let scene = Scene::new(&AUTHORITY, mode, &MAIL, VERSIONS[round / 3 % 2]);
-        let barrier = std::sync::Barrier::new(2);
-        let took = thread::scope(|scope| {
-            let (handle, ready) = (&scene.handle, &barrier);
-            let canceller = scope.spawn(move || {
-                ready.wait();
-                let until = Instant::now() + Duration::from_micros(60 * round as u64);
-                while Instant::now() < until {
-                    std::hint::spin_loop();
-                }
-                handle.cancel().map_err(|failure| failure.code)
-            });
-            barrier.wait();
-            let outcome = scene.handle.handshake("mail.test").map_err(|failure| failure.code);
-            match (canceller.join().unwrap(), outcome) {
-                (Ok(()), Err(SSL_ERR_CANCELLED)) => true,
-                (Err(SSL_ERR_STATE), Ok(())) => false,
-                both => panic!("cancel and handshake answer {both:?}"),
-            }
-        });
-        if took {
-            cancelled += 1;
-            assert_cancelled(&scene);
-            assert!(!scene.end().0.contains(PASSWORD));
-        } else {
-            speaks_tls(&scene, mode);
-            assert_eq!(scene.end().1.plaintext, b"hello");
-        }
-    }
-    println!("{cancelled} of 150 were cancelled");
 }
 
 /// What is behind the last flight of the peer's cannot make our own leave before the decision.
@@ -549,10 +330,10 @@ fn an_error_behind_the_certificate_sends_nothing_before_the_decision() {
                 let flags = mode | if later { SSL_FLAG_NONBLOCKING } else { 0 };
                 let handle = hook.on(Handle::of(&client).flags(flags).trust(&AUTHORITY.pem()));
                 if later {
-                    assert_eq!(go_on(&handle).unwrap_err().code, SSL_ERR_WANT_VALIDATION);
+                    assert_eq!(handle.go_on().unwrap_err().code, SSL_ERR_WANT_VALIDATION);
                     assert_eq!(handle.complete(5), Ok(()));
                 }
-                assert_eq!(go_on(&handle).unwrap_err().code, SSL_ERR_BAD_DATA);
+                assert_eq!(handle.go_on().unwrap_err().code, SSL_ERR_BAD_DATA);
                 drop((handle, client));
                 peer.join().unwrap();
                 assert_only_hello(&record.bytes());
@@ -568,7 +349,8 @@ fn closed_while_it_waits_it_sends_nothing_more() {
     for mode in [0, SSL_FLAG_UNIX_PAIR] {
         for version in VERSIONS {
             let hook = Hook::answering(SSL_ERR_WANT_VALIDATION);
-            let Scene { client, handle, record, peer } = waiting_scene(mode, &MAIL, version, &hook);
+            let Scene { client, handle, record, peer } =
+                Scene::asked(&AUTHORITY, mode, &MAIL, version, &hook);
             drop(client);
             // The kernel takes its time to tell of it.
             let outcome = loop {
@@ -578,9 +360,143 @@ fn closed_while_it_waits_it_sends_nothing_more() {
                 }
             };
             handle.assert_failed(outcome, SSL_ERR_IO);
-            assert_not_awaited(&handle, 0, "failed");
+            handle.assert_not_awaited(0, "failed");
             peer.join().unwrap();
             assert_only_hello(&record.bytes());
         }
     }
+}
+
+/// The certificate of a session is that of an earlier handshake, and the decision is one of today.
+#[test]
+fn a_resumed_session_awaits_the_decision_too() {
+    for kind in KINDS {
+        for way in WAYS {
+            for answer in [0, -7] {
+                let authority = Authority::new("resumed");
+                let server =
+                    serve(config(&authority.issue(&["mail.test"]), kind), resuming::answer);
+                let accepting = Hook::answering(0);
+                let set = |handle: Handle| accepting.on(handle).trust(&authority.pem());
+                Client::new(server, way, set).talk("mail.test").close();
+                let open = Hook::answering(SSL_ERR_WANT_VALIDATION);
+                let set = |handle: Handle| open.on(handle).trust(&authority.pem());
+                let client = Client::new(server, way | SSL_FLAG_NONBLOCKING, set);
+                assert_eq!(client.handle.go_on().unwrap_err().code, SSL_ERR_WANT_VALIDATION);
+                assert_only_hello(&client.tap.client_bytes());
+                assert_eq!(client.handle.verify_report().verdict, SSL_VERDICT_TRUSTED);
+                assert_eq!(client.handle.complete(answer), Ok(()));
+                let outcome = client.handle.go_on().map_err(|failure| failure.code);
+                if answer == 0 {
+                    assert_eq!((outcome, client.has_resumed()), (Ok(()), true), "{kind:?}");
+                    client.close();
+                } else {
+                    assert_eq!(outcome, Err(answer));
+                    assert_only_hello(&client.close().all_from_client());
+                }
+                open.call();
+            }
+        }
+    }
+}
+
+/// A client that shows a certificate, and what it has heard.
+fn certified_client(
+    wire: Wire,
+    version: &'static rustls::SupportedProtocolVersion,
+) -> thread::JoinHandle<Vec<u8>> {
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(ders(&AUTHORITY.pem())[0].clone()).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[version])
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_client_auth_cert(
+            ders(&MAIL.chain),
+            PrivateKeyDer::from_pem_slice(MAIL.key.as_bytes()).unwrap(),
+        )
+        .unwrap();
+    thread::spawn(move || {
+        let name = "mail.test".try_into().unwrap();
+        let connection = rustls::ClientConnection::new(Arc::new(config), name).unwrap();
+        let mut stream = rustls::StreamOwned::new(connection, wire);
+        let _ = stream.write_all(b"hello").and_then(|()| stream.flush());
+        let mut answer = vec![0; 5];
+        if stream.read_exact(&mut answer).is_err() {
+            answer.clear();
+        }
+        answer
+    })
+}
+
+#[test]
+fn a_server_awaits_the_decision_on_its_client() {
+    for version in VERSIONS {
+        for mode in [0, SSL_FLAG_EXPLICIT_IO] {
+            for ends in ["accepted", "refused", "cancelled", "timed out"] {
+                let (server, wire) = connect(Transport::Tcp);
+                let heard = wire.record();
+                let client = certified_client(wire, version);
+                let hook = Hook::answering(SSL_ERR_WANT_VALIDATION);
+                let flags = SSL_FLAG_SERVER | SSL_FLAG_AUTH_CLIENT | SSL_FLAG_NONBLOCKING | mode;
+                let limit = if ends == "timed out" { 1500 } else { 0 };
+                let handle = hook
+                    .on(Handle::of(&server).flags(flags).identity(&MAIL.chain, &MAIL.key))
+                    .trust(&AUTHORITY.pem())
+                    .timeout(SSL_TIMEOUT_HANDSHAKE, if limit > 0 { limit } else { 120_000 });
+                assert_eq!(handle.go_on().unwrap_err().code, SSL_ERR_WANT_VALIDATION);
+                let before = heard.bytes();
+                assert_eq!(handle.peer_certificate(0).unwrap(), ders(&MAIL.chain)[0].as_ref());
+                let outcome = match ends {
+                    "accepted" => handle.complete(0),
+                    "refused" => handle.complete(SSL_ERR_CERT_REVOKED),
+                    "cancelled" => handle.cancel(),
+                    _ => {
+                        thread::sleep(Duration::from_millis(limit.into()));
+                        Ok(())
+                    }
+                };
+                assert_eq!(outcome, Ok(()));
+                let outcome = handle.go_on().map_err(|failure| failure.code);
+                let expected = match ends {
+                    "accepted" => Ok(()),
+                    "refused" => Err(SSL_ERR_CERT_REVOKED),
+                    "cancelled" => Err(SSL_ERR_CANCELLED),
+                    _ => Err(SSL_ERR_TIMEOUT),
+                };
+                assert_eq!(outcome, expected);
+                if ends == "accepted" {
+                    // What the client had said too early was kept.
+                    let mut said = [0; 5];
+                    let (received, sent) = match mode {
+                        0 => {
+                            server.await_events(libc::POLLIN);
+                            let number = server.as_raw_fd();
+                            (plain_recv(number, &mut said), plain_send(number, b"world"))
+                        }
+                        _ => (receive_all(&handle, &mut said), handle.send(b"world", 0)),
+                    };
+                    assert_eq!((received, sent, &said), (Ok(5), Ok(5), b"hello"));
+                }
+                drop((handle, server));
+                let answer = client.join().unwrap();
+                if ends == "accepted" {
+                    assert_eq!(answer, b"world");
+                    assert!(heard.bytes().len() > before.len());
+                } else {
+                    assert_eq!(answer, b"");
+                    assert_eq!(heard.bytes(), before, "{ends}: no ticket, no Finished");
+                }
+                hook.call();
+            }
+        }
+    }
+}
+
+/// In explicit mode, without blocking.
+fn receive_all(handle: &Handle, buffer: &mut [u8]) -> Result<usize, i32> {
+    let data = support::explicit::receive_all(handle, buffer.len());
+    buffer.copy_from_slice(&data);
+    Ok(data.len())
 }

@@ -5,43 +5,40 @@ namespace SslSock
 {
     /// <summary>
     /// The delegates that stand behind the static callbacks which the library calls, each under a number that is used
-    /// once: one that comes too late finds nothing, rather than another's. Handles with equal delegates have one number,
-    /// for to the library other arguments are other hooks, and sessions are not shared between those.
+    /// once: one that comes too late finds nothing, rather than another's. Equal delegates have one number, for to the
+    /// library other arguments are other hooks, and sessions are not shared between those.
     /// </summary>
+    /// <remarks>It keeps none of them alive: a hook that knows its socket would keep both for ever.</remarks>
     internal sealed class CallbackTable<T> where T : class
     {
-        private readonly Dictionary<T, Entry> byCallback = new Dictionary<T, Entry>();
-        private readonly Dictionary<long, Entry> byNumber = new Dictionary<long, Entry>();
+        private readonly Dictionary<long, WeakReference<T>> byNumber = new Dictionary<long, WeakReference<T>>();
+        private readonly Dictionary<int, List<long>> byHash = new Dictionary<int, List<long>>();
         private long last;
+        private int swept = 16;
 
-        /// <summary>Registers one more user of a delegate.</summary>
-        internal IntPtr Add(T callback)
+        /// <summary>The number of a delegate, good as long as the caller keeps <paramref name="kept"/>.</summary>
+        internal IntPtr Add(T callback, out T kept)
         {
             lock (byNumber)
             {
-                Entry entry;
-                if (!byCallback.TryGetValue(callback, out entry))
+                List<long> equals;
+                if (!byHash.TryGetValue(callback.GetHashCode(), out equals))
                 {
-                    entry = new Entry(callback, ++last);
-                    byCallback.Add(callback, entry);
-                    byNumber.Add(entry.Number, entry);
+                    equals = byHash[callback.GetHashCode()] = new List<long>();
                 }
-                entry.Users++;
-                return new IntPtr(entry.Number);
-            }
-        }
-
-        /// <summary>One user less. A delegate without any is forgotten.</summary>
-        internal void Remove(IntPtr number)
-        {
-            lock (byNumber)
-            {
-                Entry entry;
-                if (byNumber.TryGetValue(number.ToInt64(), out entry) && --entry.Users == 0)
+                foreach (long number in equals)
                 {
-                    byNumber.Remove(entry.Number);
-                    byCallback.Remove(entry.Callback);
+                    if (byNumber[number].TryGetTarget(out kept) && kept.Equals(callback))
+                    {
+                        return new IntPtr(number);
+                    }
                 }
+                byNumber.Add(++last, new WeakReference<T>(callback));
+                equals.Add(last);
+                kept = callback;
+                long added = last;
+                Sweep();
+                return new IntPtr(added);
             }
         }
 
@@ -50,26 +47,37 @@ namespace SslSock
         {
             lock (byNumber)
             {
-                Entry entry;
-                if (!byNumber.TryGetValue(number.ToInt64(), out entry))
+                WeakReference<T> entry;
+                T callback;
+                if (byNumber.TryGetValue(number.ToInt64(), out entry) && entry.TryGetTarget(out callback))
                 {
-                    throw new ObjectDisposedException(typeof(T).Name);
+                    return callback;
                 }
-                return entry.Callback;
+                throw new ObjectDisposedException(typeof(T).Name);
             }
         }
 
-        private sealed class Entry
+        /// <summary>Forgets what has been collected, whenever there is twice as much as the last time.</summary>
+        private void Sweep()
         {
-            internal readonly T Callback;
-            internal readonly long Number;
-            internal int Users;
-
-            internal Entry(T callback, long number)
+            if (byNumber.Count < 2 * swept)
             {
-                Callback = callback;
-                Number = number;
+                return;
             }
+            T ignored;
+            foreach (int hash in new List<int>(byHash.Keys))
+            {
+                foreach (long number in byHash[hash].FindAll(one => !byNumber[one].TryGetTarget(out ignored)))
+                {
+                    byNumber.Remove(number);
+                    byHash[hash].Remove(number);
+                }
+                if (byHash[hash].Count == 0)
+                {
+                    byHash.Remove(hash);
+                }
+            }
+            swept = Math.Max(16, byNumber.Count);
         }
     }
 }

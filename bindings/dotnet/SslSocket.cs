@@ -255,7 +255,7 @@ namespace SslSock
             if (!((ICollection<KeyValuePair<IntPtr, WeakReference<SslSocket>>>)Live).Remove(
                 new KeyValuePair<IntPtr, WeakReference<SslSocket>>(native, self)))
             {
-                // It has another owner now, for whom a signer has to stay.
+                // It has another owner now.
                 FreeHookHandle();
                 return true;
             }
@@ -263,12 +263,11 @@ namespace SslSock
             if (isExplicit && !isDisposing && ThreadPool.QueueUserWorkItem(_ => Native.ssl_socket_free(native)))
             {
                 FreeHookHandle();
-                ForgetCallbacks();
                 return true;
             }
             int code = Native.ssl_socket_free(native);
             FreeHookHandle();
-            ForgetCallbacks();
+            callbacks.Clear();
             return code == 0;
         }
 

@@ -159,6 +159,11 @@ namespace SslSock
                 await Task.WhenAny(answer, Pause(cancellation)).ConfigureAwait(false);
                 if (!answer.IsCompleted)
                 {
+                    if (cancellation.IsCancellationRequested)
+                    {
+                        // This may be the very thread that is about to say so.
+                        CancelQuietly();
+                    }
                     // It throws if the time is over, or the handshake has been cancelled.
                     step();
                 }

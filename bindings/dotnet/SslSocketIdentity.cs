@@ -14,8 +14,7 @@ namespace SslSock
         private static readonly CallbackTable<SslAuthRequest> AuthRequests = new CallbackTable<SslAuthRequest>();
 
         /// <summary>What this handle uses of the two tables, until it is freed.</summary>
-        private readonly List<IntPtr> signers = new List<IntPtr>();
-        private readonly List<IntPtr> authRequests = new List<IntPtr>();
+        private readonly List<object> callbacks = new List<object>();
 
         /// <summary>
         /// Sets the certificate chain and private key of this side. A server needs one. Before the handshake.
@@ -97,7 +96,7 @@ namespace SslSock
                 throw new ArgumentNullException(nameof(signer));
             }
             Apply(socket => socket.Register(
-                Signers, socket.signers, signer,
+                Signers, signer,
                 number => Native.ssl_set_identity_signer(socket, shown, Size(shown), SignatureHook, number)));
         }
 
@@ -118,28 +117,24 @@ namespace SslSock
                 return;
             }
             Apply(socket => socket.Register(
-                AuthRequests, socket.authRequests, callback,
+                AuthRequests, callback,
                 number => Native.ssl_set_auth_request_hook(socket, AuthRequestHook, number)));
         }
 
-        private void Register<T>(CallbackTable<T> table, List<IntPtr> own, T callback, Func<IntPtr, int> set) where T : class
+        private void Register<T>(CallbackTable<T> table, T callback, Func<IntPtr, int> set) where T : class
         {
             bool added = false;
             try
             {
                 // Not while another thread frees the handle.
                 DangerousAddRef(ref added);
-                IntPtr number = table.Add(callback);
-                int code = set(number);
-                if (code != 0)
+                T kept;
+                IntPtr number = table.Add(callback, out kept);
+                lock (callbacks)
                 {
-                    table.Remove(number);
+                    callbacks.Add(kept);
                 }
-                Check(code);
-                lock (own)
-                {
-                    own.Add(number);
-                }
+                Check(set(number));
             }
             finally
             {
@@ -148,13 +143,6 @@ namespace SslSock
                     DangerousRelease();
                 }
             }
-        }
-
-        /// <summary>For when the native handle is no more.</summary>
-        private void ForgetCallbacks()
-        {
-            signers.ForEach(Signers.Remove);
-            authRequests.ForEach(AuthRequests.Remove);
         }
 
         private static int CallSigner(

@@ -88,7 +88,8 @@ namespace SslSock
         /// </exception>
         public void SetProtocols(TlsVersion min, TlsVersion max)
         {
-            Apply(socket => Check(Native.ssl_set_protocols(socket, unchecked((ushort)min), unchecked((ushort)max))));
+            ushort oldest = Number(min), newest = Number(max);
+            Apply(socket => Check(Native.ssl_set_protocols(socket, oldest, newest)));
         }
 
         /// <summary>
@@ -168,6 +169,12 @@ namespace SslSock
             {
                 made.Enqueue(setting);
             }
+        }
+
+        /// <summary>What does not fit is no version either.</summary>
+        private static ushort Number(TlsVersion version)
+        {
+            return (int)version > ushort.MaxValue ? (ushort)0 : unchecked((ushort)version);
         }
 
         /// <summary>Each as one byte of length and that many bytes.</summary>

@@ -206,7 +206,7 @@ class Ftps
 
     // ---- The commands: listing, upload, download ----
 
-    private delegate void Carry(Socket dataSocket, NetworkStream data);
+    private delegate void Carry(NetworkStream data);
 
     private void transfer(string command, Carry carry)
     {
@@ -246,7 +246,7 @@ class Ftps
         {
             dataHelper.DoHandshake();
             output.WriteLine("resumed: " + (dataHelper.SslSocket.SessionInfo.IsResumed ? "yes" : "no"));
-            carry(dataSocket, new NetworkStream(dataSocket));
+            carry(new NetworkStream(dataSocket));
         }
         catch (Exception failure) when (failure is SocketException || failure.InnerException is SocketException)
         {
@@ -263,7 +263,7 @@ class Ftps
         }
     }
 
-    private void showListing(Socket dataSocket, NetworkStream data)
+    private void showListing(NetworkStream data)
     {
         var reader = new StreamReader(data, Octets);
         string line;
@@ -277,27 +277,8 @@ class Ftps
     {
         using (FileStream file = File.OpenRead(local))
         {
-            transfer("STOR " + OctetsOf(remote), (dataSocket, data) =>
-            {
-                file.CopyTo(data, BlockSize);
-                endUpload(dataSocket);
-            });
-        }
-    }
-
-    // The end of the data is the end of the file; the server's answer says whether it has got it.
-    private static void endUpload(Socket dataSocket)
-    {
-        dataSocket.Shutdown(SocketShutdown.Send);
-        try
-        {
-            while (dataSocket.Receive(new byte[1]) > 0)
-            {
-            }
-        }
-        catch (SocketException)
-        {
-            // Not every server says goodbye.
+            // The end of the connection is the end of the file; the server's answer says whether it has got it.
+            transfer("STOR " + OctetsOf(remote), data => file.CopyTo(data, BlockSize));
         }
     }
 
@@ -310,7 +291,7 @@ class Ftps
             using (FileStream file = File.Create(part))
             {
                 // 0 is the server's own end of the file. If the connection ends without it, Read throws.
-                transfer("RETR " + OctetsOf(remote), (dataSocket, data) => data.CopyTo(file, BlockSize));
+                transfer("RETR " + OctetsOf(remote), data => data.CopyTo(file, BlockSize));
             }
             File.Delete(local);
             File.Move(part, local);

@@ -162,10 +162,12 @@ typedef struct _SSLCLIENTAUTHOPTS {
 /* pCertChain[0] is the server's own certificate in DER; dwChainLen is always 1. Valid during the call. */
 typedef int(CALLBACK *SSLVALIDATECERTFUNC)(DWORD dwType, LPVOID pvArg, DWORD dwChainLen, LPBLOB pCertChain,
                                            DWORD dwFlags);
+/* pIssuerList has names in DER; *ppCertChain becomes a chain in DER, own certificate first, or stays as it is. */
 typedef int(CALLBACK *SSLAUTHREQUESTFUNC)(DWORD dwType, LPVOID pvArg, DWORD dwIssuerCount, LPBLOB pIssuerList,
                                           DWORD dwFlags, LPDWORD pdwChainLen, LPBLOB *ppCertChain);
 typedef int(CALLBACK *SSLKEYEXCHANGEFUNC)(DWORD dwType, LPVOID pvArg, LPBYTE pSource, DWORD dwSourceLen,
                                           DWORD dwFlags, LPBYTE pDest, LPDWORD pdwDestLen);
+/* dwType is a signature scheme of TLS (RFC 8446, 4.2.3), dwFlags SSL_SIGN_PERFORM_HASH. */
 typedef int(CALLBACK *SSLSIGNATUREFUNC)(DWORD dwType, LPVOID pvArg, LPBYTE pSource, DWORD dwSourceLen,
                                         DWORD dwFlags, LPBYTE pDest, LPDWORD pdwDestLen);
 

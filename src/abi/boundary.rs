@@ -10,7 +10,7 @@ use crate::socket::{self, Socket};
 /// Wraps the body of an exported function.
 ///
 /// `entry!(name, body)`: no handle. `entry!(name, change handle, |socket| body)`: refused inside
-/// the handle's certificate hook; a failure is kept on the handle. `entry!(name, look handle,
+/// the handle's hooks; a failure is kept on the handle. `entry!(name, look handle,
 /// |socket| body)`: allowed inside the hook; leaves the handle's error alone.
 macro_rules! entry {
     ($name:ident, $body:expr) => {

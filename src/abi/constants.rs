@@ -28,7 +28,7 @@ pub const SSL_ERR_CERT_EXPIRED: i32 = 8;
 pub const SSL_ERR_CERT_REVOKED: i32 = 9;
 /// The issuer is not trusted, or the certificate is of no use here (Windows CE).
 pub const SSL_ERR_CERT_UNKNOWN: i32 = 10;
-/// Signature, as a hook's answer (Windows CE).
+/// The program's signature function has not signed, or not rightly (Windows CE).
 pub const SSL_ERR_SIGNATURE: i32 = 11;
 /// NULL, garbage, a freed handle: not a live handle.
 pub const SSL_ERR_BAD_HANDLE: i32 = 100;
@@ -40,7 +40,7 @@ pub const SSL_ERR_STATE: i32 = 102;
 pub const SSL_ERR_NO_NAME: i32 = 103;
 /// Not supported, and ignoring it would be unsafe.
 pub const SSL_ERR_UNSUPPORTED: i32 = 104;
-/// Called from inside the certificate hook of the same handle.
+/// Called from inside a hook of the same handle.
 pub const SSL_ERR_REENTRANT: i32 = 105;
 /// The buffer is too small; the length needed has been written.
 pub const SSL_ERR_BUFFER: i32 = 106;
@@ -105,7 +105,9 @@ pub const SSL_CATEGORY_INTERNAL: u32 = 7;
 /// The server role (Windows CE).
 pub const SSL_FLAG_SERVER: u32 = 0x2;
 /// Server: demand a client certificate (Windows CE). Whom to believe is said by ssl_add_trust_* or
-/// by the certificate hook: the built-in roots do not vouch for clients.
+/// by the certificate hook: the built-in roots do not vouch for clients, and with neither the
+/// handshake fails with SSL_ERR_INVALID. The certificate has to be one for client authentication; no
+/// name is looked at. A client that has none is SSL_ERR_NO_CERT, whatever a hook would say.
 pub const SSL_FLAG_AUTH_CLIENT: u32 = 0x4;
 /// The socket stays plain until ssl_perform_handshake (Windows CE).
 pub const SSL_FLAG_DEFER_HANDSHAKE: u32 = 0x8;
@@ -159,7 +161,7 @@ pub const SSL_TIME_NOW: i64 = i64::MIN;
 
 // `which` of ssl_set_timeout.
 
-/// The whole handshake, without the time spent in the certificate hook; 30 s by default.
+/// The whole handshake, without the time spent in hooks; 30 s by default.
 pub const SSL_TIMEOUT_HANDSHAKE: u32 = 1;
 /// Waiting for the peer's last words when a connection is closed; 5 s by default.
 pub const SSL_TIMEOUT_CLOSE: u32 = 2;

@@ -61,7 +61,7 @@ pub extern "C" fn ssl_settings_new() -> *mut ssl_socket {
 /// done then is done by a thread of the library, which gives up on a peer that takes nothing for
 /// two minutes; the descriptor may be closed meanwhile. Calls and handshakes in progress on other
 /// threads fail, and what such a ssl_send has accepted may be lost. SSL_ERR_REENTRANT inside the
-/// handle's certificate hook. Any thread.
+/// handle's hooks. Any thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn ssl_socket_free(s: *mut ssl_socket) -> i32 {
     status(entry!(ssl_socket_free, socket::free(s as usize)))

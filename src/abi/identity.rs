@@ -8,9 +8,11 @@ use super::{hooks, memory};
 use crate::error::{Code, Error};
 use crate::tls::identity::Identity;
 
-/// Sets the certificate chain and private key of this side, both PEM and copied: leaf first; the
-/// key in PKCS #8, PKCS #1 or SEC 1 form, not encrypted. A server needs one.
-/// SSL_ERR_BAD_DATA if they cannot be used or do not belong together.
+/// Sets the certificate chain and private key of this side, copied: each PEM or DER, the chain leaf
+/// first (in DER one certificate after the other), the key in PKCS #8, PKCS #1 or SEC 1 form, not
+/// encrypted. PEM may hold both at once. A server needs one. The key is RSA (2048 to 8192 bits), EC
+/// on P-256, P-384 or P-521, or Ed25519.
+/// SSL_ERR_BAD_DATA if they cannot be used or do not belong together; the text says what to do.
 /// Any thread, before the handshake.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ssl_set_identity_pem(

@@ -26,7 +26,7 @@ pub extern "C" fn ssl_set_flags(s: *mut ssl_socket, flags: u32) -> i32 {
     }))
 }
 
-/// Writes the flags to `flags`. Any thread, also inside the certificate hook.
+/// Writes the flags to `flags`. Any thread, also inside hooks.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ssl_get_flags(s: *mut ssl_socket, flags: *mut u32) -> i32 {
     status(entry!(ssl_get_flags, look s, |socket| {

@@ -41,9 +41,10 @@ use crate::winsock::{self, Hooks, Request};
 /// value at first, does not end that. SSL_FLAG_NO_RESUMPTION in the flags does.
 /// 0x50730005, 0x50730006 SO_SSL_GET_CLIENT_OPTS, SO_SSL_GET_SERVER_OPTS: give what was set, at
 /// first zeros.
-/// 0x90730007 SO_SSL_SET_CLIENT_AUTH_OPTS: SSLCLIENTAUTHOPTS, 32 bytes. It has no effect, and
-/// dwRequestClientAuth or dwRedoHandshake other than 0 answers SSL_ERR_UNSUPPORTED. The address of
-/// the issuers in it is not followed.
+/// 0x90730007 SO_SSL_SET_CLIENT_AUTH_OPTS: SSLCLIENTAUTHOPTS, 32 bytes. dwRequestClientAuth other than
+/// 0 has a server demand a client certificate as SSL_FLAG_AUTH_CLIENT does; with SSL_FLAG_ASK_CLIENT
+/// it only asks. dwRedoHandshake other than 0 answers SSL_ERR_UNSUPPORTED. The address of the issuers
+/// in it is not followed: whom to believe is said by ssl_add_trust_*.
 /// 0x50730007 SO_SSL_GET_CLIENT_AUTH_OPTS: gives what was set, at first zeros.
 /// 0x90730008 SO_SSL_SET_VALIDATE_CERT_HOOK: the address of an ssl_validate_cert_fn, then its
 /// argument, 16 bytes in all, as ssl_set_validate_cert_hook. They are copied. An address of 0 clears
@@ -83,7 +84,7 @@ use crate::winsock::{self, Hooks, Request};
 /// Buffers that a code does not use are left alone, whatever they are. If the output buffer is too
 /// small: SSL_ERR_BUFFER, and `returned` gets the length needed; if the input buffer is, also for
 /// the count in it: SSL_ERR_INVALID. What follows a structure in its buffer does not count. Numbers
-/// that are no SO_SSL_* code answer SSL_ERR_INVALID. Any thread; not inside the certificate hook.
+/// that are no SO_SSL_* code answer SSL_ERR_INVALID. Any thread; not inside a hook.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ssl_ioctl(
     s: *mut ssl_socket,

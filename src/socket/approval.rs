@@ -18,7 +18,7 @@ use crate::tls::engine::Engine;
 use crate::tls::server::Demand;
 use crate::verify::judged::judge;
 use crate::verify::name::PeerName;
-use crate::verify::report::{BEYOND_HOOKS, CAUSE_PIN, CAUSE_SIGNATURE, Report};
+use crate::verify::report::{CAUSE_SIGNATURE, Report};
 use crate::verify::verifier::{Subject, Verifier};
 
 /// The one certificate flag of Windows CE: set if anything is wrong.
@@ -195,11 +195,11 @@ impl Socket {
 
     /// What the program's answer means, be it the hook's own or the one that came later.
     fn decide(&self, answer: i32, report: &Report, settings: &Settings) -> Result<()> {
+        if let (0, Some(error)) = (answer, report.beyond_hooks()) {
+            return Err(error);
+        }
         match (answer, report.error.clone()) {
             (0, None) => Ok(()),
-            (0, Some(flaw)) if report.causes & BEYOND_HOOKS != 0 => {
-                Err(beyond_hooks(report.causes, flaw))
-            }
             (0, Some(flaw)) if settings.has(SSL_FLAG_STRICT) => Err(Error {
                 text: format!("{}; SSL_FLAG_STRICT does not let the hook accept that", flaw.text),
                 ..flaw
@@ -256,15 +256,6 @@ fn no_certificate(peer: &Peer) -> Result<()> {
             Err(Error::new(Code::NO_CERT, "peer sent no certificate"))
         }
     }
-}
-
-fn beyond_hooks(causes: u32, flaw: Error) -> Error {
-    let (code, what) = match causes & CAUSE_PIN {
-        0 => (flaw.code, "is too weak or of a kind that is not supported"),
-        _ => (Code::PIN, "is not among the pinned ones"),
-    };
-    let text = format!("{}; no certificate hook can accept a key that {what}", flaw.text);
-    Error { code, text, ..flaw }
 }
 
 fn refused_by_hook(answer: i32, flaw: Option<Error>) -> Error {

@@ -20,7 +20,7 @@ use super::server::ServerSetup;
 use super::sessions::{Failure, Family, Sessions};
 use crate::error::{Category, Code, Error, Result};
 use crate::verify::report::Report;
-use crate::verify::verifier::{self, Mode};
+use crate::verify::verifier;
 
 pub struct Engine {
     connection: Connection,
@@ -34,8 +34,6 @@ pub struct Engine {
     retained: usize,
     /// Data that came in one go with the end of the peer's handshake.
     early_plaintext: Buffer,
-    /// A hook decides about the certificate, the verifier only reports.
-    hooked: bool,
     report: Option<Report>,
     /// Never absent but while rustls is being called.
     context: Option<Box<Context>>,
@@ -86,17 +84,16 @@ impl Engine {
             // A suite is there before the peer has said anything if a ticket of it is offered.
             sessions.hello_made(connection.negotiated_cipher_suite().is_some());
         }
-        Ok(Self::new(Connection::Client(connection), setup.mode != Mode::Reject, context))
+        Ok(Self::new(Connection::Client(connection), context))
     }
 
     pub fn server(setup: &ServerSetup, context: Context) -> Result<Self> {
         let connection = UnbufferedServerConnection::new(setup.config.clone())
             .map_err(|error| failure::from_rustls(error, None))?;
-        let hooked = setup.mode != Mode::Reject;
-        Ok(Self::new(Connection::Server(connection), hooked, Some(Box::new(context))))
+        Ok(Self::new(Connection::Server(connection), Some(Box::new(context))))
     }
 
-    fn new(connection: Connection, hooked: bool, context: Option<Box<Context>>) -> Self {
+    fn new(connection: Connection, context: Option<Box<Context>>) -> Self {
         Self {
             connection,
             incoming: Buffer::new(),
@@ -104,7 +101,6 @@ impl Engine {
             whole: 0,
             retained: 0,
             early_plaintext: Buffer::new(),
-            hooked,
             report: None,
             context,
             approval: Approval::Pending,
@@ -427,7 +423,7 @@ impl Engine {
             }
             Ok(Outcome::Step(step)) => Ok(step),
             Err(Refusal::Rustls(error)) => {
-                let rejection = self.report.as_ref().filter(|_| !self.hooked);
+                let rejection = self.report.as_ref().filter(|report| report.rejected);
                 let rejection = rejection.and_then(|report| report.error.as_ref());
                 let is_server = matches!(self.connection, Connection::Server(_));
                 let explained = self

@@ -351,8 +351,10 @@ impl State {
         offer: &Offer,
     ) -> Option<(Tls13ClientSessionValue, u64)> {
         let peer = self.touch(name)?;
-        let at =
-            peer.sessions.iter().rposition(|kept| !kept.is_tls12() && kept.is_offered_by(offer))?;
+        let is_chosen = matches!(offer, Offer::Of(_));
+        let at = peer.sessions.iter().rposition(|kept| {
+            !kept.is_tls12() && kept.is_offered_by(offer) && (is_chosen || !peer.spares(kept))
+        })?;
         let mut taken = None;
         self.change(name, |peer| taken = peer.remove(at));
         match taken? {
@@ -419,6 +421,13 @@ impl Peer {
             let unused = self.sessions.iter().position(|kept| !kept.is_in_use());
             self.remove(unused.unwrap_or(0));
         }
+    }
+
+    /// The last ticket of connections that are there still is not for others: it can be used once,
+    /// and somebody may be about to resume their session, as for the data connections of FTP.
+    fn spares(&self, kept: &Kept) -> bool {
+        let mut family = self.sessions.iter().filter(|other| other.family == kept.family);
+        kept.is_in_use() && family.nth(1).is_none()
     }
 
     /// Removes the oldest of those until `limit` are left.

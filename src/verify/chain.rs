@@ -65,7 +65,6 @@ impl Examination<'_> {
         let mut findings = Vec::new();
         if let Some(facts) = self.facts {
             self.check_dates(facts, &mut findings);
-            findings.extend(strength::check_key(facts, "certificate", self.supported));
         }
         match EndEntityCert::try_from(leaf) {
             Ok(entity) => {
@@ -219,7 +218,9 @@ impl Examination<'_> {
         if self.lists.is_empty() {
             return None;
         }
-        let others: Vec<_> = self.others().collect();
+        // All of them: behind many others one could be hidden whose issuer has revoked it.
+        let others: Vec<_> =
+            self.chain.iter().skip(1).filter_map(|der| Facts::parse(der)).collect();
         let (lists, leaf, supported) = (self.lists, self.facts, self.supported);
         let trusted = |issuer: &[u8]| {
             let named = self.roots.roots.iter().filter(|root| root.subject.as_ref() == issuer);

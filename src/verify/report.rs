@@ -27,6 +27,23 @@ pub struct Report {
     pub spki_sha256: [u8; 32],
     /// `None`: trusted. Otherwise the main code, and a text that lists everything that is wrong.
     pub error: Option<Error>,
+    /// No signature by the leaf's key can be verified, so that no handshake can succeed.
+    pub key_is_useless: bool,
+    /// The verifier has ended the handshake for it.
+    pub rejected: bool,
+}
+
+impl Report {
+    /// What is told if something is wrong that no certificate hook can accept.
+    pub fn beyond_hooks(&self) -> Option<Error> {
+        let flaw = self.error.clone().filter(|_| self.causes & BEYOND_HOOKS != 0)?;
+        let (code, what) = match self.causes & CAUSE_PIN {
+            0 => (flaw.code, "is too weak or of a kind that is not supported"),
+            _ => (Code::PIN, "is not among the pinned ones"),
+        };
+        let text = format!("{}; no certificate hook can accept a key that {what}", flaw.text);
+        Some(Error { code, text, ..flaw })
+    }
 }
 
 /// No trusted certificate vouches for the chain.
@@ -54,7 +71,7 @@ pub(crate) const CAUSE_REVOCATION_UNKNOWN: u32 = 0x400;
 
 /// What no certificate hook can accept: the program itself has ruled out every other key than those
 /// that it pinned, and who has a weak one may be anybody.
-pub(crate) const BEYOND_HOOKS: u32 = CAUSE_PIN | CAUSE_WEAK_KEY;
+const BEYOND_HOOKS: u32 = CAUSE_PIN | CAUSE_WEAK_KEY;
 
 /// How many names [`Report::presented`] keeps.
 pub(crate) const PRESENTED_LIMIT: usize = 100;

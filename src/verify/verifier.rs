@@ -22,6 +22,7 @@ use super::report::{
 };
 use super::revocation::Lists;
 use super::signature::{verify_tls12, verify_tls13};
+use super::strength::check_key;
 use super::trust::{Trust, digest};
 use crate::error::{Code, Error, Result};
 
@@ -111,6 +112,8 @@ impl Verifier {
             chain: chain.iter().map(|certificate| certificate.to_vec()).collect(),
             spki_sha256: [0; 32],
             error: None,
+            key_is_useless: false,
+            rejected: false,
         };
         let Some(leaf) = chain.first() else {
             report.error = Some(Error::new(Code::NO_CERT, "the peer sent no certificate"));
@@ -124,13 +127,17 @@ impl Verifier {
             report.issuer.clone_from(&facts.issuer);
             (report.not_before, report.not_after) = (facts.not_before, facts.not_after);
         }
+        let weak =
+            facts.as_ref().and_then(|facts| check_key(facts, "certificate", &self.supported));
+        report.key_is_useless = weak.is_some();
         let key = public_key(leaf).map(|key| digest(&key));
         report.spki_sha256 = key.unwrap_or_default();
         let (roots, supported, lists) = (&*self.roots, &self.supported, &self.lists);
         let (purpose, facts) = (self.purpose, facts.as_ref());
         let examination =
             Examination { roots, supported, chain, subject, purpose, now, lists, facts };
-        let mut findings = examination.findings(leaf);
+        let mut findings: Vec<_> = weak.into_iter().collect();
+        findings.extend(examination.findings(leaf));
         findings.extend(self.pins.check(key.as_ref()));
         (report.causes, report.error) = conclude(findings);
         report
@@ -148,10 +155,16 @@ impl Verifier {
         now: UnixTime,
     ) -> std::result::Result<(), rustls::Error> {
         let chain: Vec<_> = [end_entity].into_iter().chain(intermediates).cloned().collect();
-        let report = self.examine(&chain, subject, now);
-        let answer = match (&report.error, self.mode) {
-            (Some(error), Mode::Reject) => Err(refusal(&report, error).into()),
-            (None, _) | (_, Mode::Provisional | Mode::Nameless) => Ok(()),
+        let mut report = self.examine(&chain, subject, now);
+        if report.key_is_useless && self.mode != Mode::Reject {
+            // The hook could not accept it either.
+            report.error = report.beyond_hooks();
+        }
+        report.rejected =
+            report.error.is_some() && (self.mode == Mode::Reject || report.key_is_useless);
+        let answer = match report.error.as_ref().filter(|_| report.rejected) {
+            Some(error) => Err(refusal(&report, error).into()),
+            None => Ok(()),
         };
         // Only in a thread that is ending can there be no place for it.
         _ = REPORT.try_with(|place| place.set(Some(report)));

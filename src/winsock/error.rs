@@ -77,7 +77,7 @@ pub fn number(error: &Error) -> i32 {
         _ if error.windows != 0 => error.windows,
         // Windows CE passes the certificate codes on, and what a hook has chosen.
         code if code.0 <= Code::SIGNATURE.0 => code.0,
-        Code::NAME => Code::CERT_UNKNOWN.0,
+        Code::NAME | Code::PIN => Code::CERT_UNKNOWN.0,
         Code::NOT_YET_VALID => Code::CERT_EXPIRED.0,
         Code::BAD_HANDLE | Code::FORKED => WSAENOTSOCK,
         Code::UNSUPPORTED => WSAEOPNOTSUPP,
@@ -180,6 +180,7 @@ mod tests {
             assert_eq!(number(&Error::new(Code(value), "")), value);
         }
         assert_eq!(number(&Error::new(Code::NAME, "")), 10);
+        assert_eq!(number(&Error::new(Code::PIN, "")), 10);
         assert_eq!(number(&Error::new(Code::NOT_YET_VALID, "")), 8);
     }
 

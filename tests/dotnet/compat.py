@@ -138,6 +138,9 @@ class CompatTest(harness.ServerTest):
     def test_control_codes(self):
         self.run_case("ControlCodes")
 
+    def test_hooks_are_kept(self):
+        self.run_case("HooksAreKept")
+
     def test_hooks(self):
         self.run_case("Hooks", self.peers.tls)
 

@@ -91,13 +91,20 @@ class Exim:
 
 
 class Vsftpd:
+    """All that the program does with files is in tests/ftps.py; here is what is on the wire."""
+
     servers = ("vsftpd",)
 
+    def record(self):
+        self.address, port = self.launched.address("SSLSOCK_VSFTPD_FTP")
+        # The data connections go where the control connection goes.
+        return record(self.address, port, listen=self.address)
+
     def test_ftps(self):
-        with record(*self.launched.address("SSLSOCK_VSFTPD_FTP")) as recording:
-            authority = f"{self.launched['SSLSOCK_PKI']}/ca.pem"
-            done = self.run_example("ftps", "localhost", recording.port, "anonymous", "me@client.test", authority)
-            self.assert_success(done, '257 "/', "221 ")
+        with self.record() as recording:
+            arguments = ["--name", "localhost", "--trust", f"{self.launched['SSLSOCK_PKI']}/ca.pem"]
+            done = self.run_example("ftps", *arguments, self.address, recording.port, "list")
+            self.assert_success(done, "S: 257 ", "resumed: yes", "S: 221 ")
             recording.wait()
             (tape,) = recording.tapes
         clear = b"AUTH TLS\r\n"
@@ -107,13 +114,21 @@ class Vsftpd:
         self.assertIn("PWD", log)
 
     def test_ftps_does_not_trust(self):
-        with record(*self.launched.address("SSLSOCK_VSFTPD_FTP")) as recording:
-            done = self.run_example("ftps", "localhost", recording.port, "anonymous", "secret")
+        with self.record() as recording:
+            arguments = ["--name", "localhost", "--password", "secret"]
+            done = self.run_example("ftps", *arguments, self.address, recording.port, "list")
             self.assertEqual(done.returncode, 1, f"{done.stdout}{done.stderr}")
             self.assertIn("issuer", done.stderr)
             recording.wait()
             (tape,) = recording.tapes
             self.assertNotIn(b"USER", tape.client_bytes)
+
+    def test_command_line(self):
+        old, line, short = ("--tls", "1.1", "h", "1", "list"), ("h", "1", "get", "a\n", "b"), ("h", "1", "put", "a")
+        for wrong in ((), ("host",), ("host", "0", "list"), old, line, short):
+            done = self.run_example("ftps", *wrong)
+            self.assertEqual(done.returncode, 2, f"{wrong}: {done.stdout}{done.stderr}")
+            self.assertIn("usage: ", done.stderr)
 
 
 def load_tests(loader, _tests, _pattern):

@@ -28,13 +28,13 @@ def make_files(folder):
     """Beside what pki.make() has written.
 
     other.pem, other.key    a server's certificate for OTHER_NAME, by the root
-    *.der, *.key.der        ca, client and its key in DER
+    *.der, client.key.der   certificates, and the client's key, in DER
     client.key.locked       the client's key with a password
     roots/                  a folder of trusted certificates, and a file that is none
     none.crl, other.crl     lists of the root's: nothing is revoked, or the certificate of OTHER_NAME
     """
     pki.make_named(folder, "other", OTHER_NAME, OTHER_NAME)
-    for name in ("ca", "client", "other"):
+    for name in ("ca", "client", "intermediate", "other"):
         _openssl("x509", "-in", folder / f"{name}.pem", "-outform", "DER", "-out", folder / f"{name}.der")
     _openssl("pkey", "-in", folder / "client.key", "-outform", "DER", "-out", folder / "client.key.der")
     locked = folder / "client.key.locked"

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A program that upgrades a client of the standard library, in a Python that has no `ssl`.
 
-    client_program.py smtp|imap|pop3|pasv|epsv|port|eprt NAME CA TOKEN
+    client_program.py smtp|imap|pop3|pasv|epsv|port|eprt|pasv-private|port-private NAME CA TOKEN
 
 It takes the server from the SSLSOCK_* variables, insists on a certificate of NAME by CA, and does with TOKEN what the
 functions say. Status 3 and `refused CODE` if the library refuses the server; everything unexpected is a traceback.
@@ -105,11 +105,11 @@ class ExtendedPort(ftplib.FTP):
         return self.sendeprt(host, port)
 
 
-def ftp(mode, name, token):
+def ftp(mode, name, token, data="clear"):
     """Brings a file to upload/TOKEN, gets it back and lists it, with data connections of that kind."""
     with (ExtendedPort if mode == "eprt" else ftplib.FTP)(timeout=TIMEOUT) as client:
         client.connect(*address("VSFTPD_FTP"), source_address=SOURCE)
-        upgrade(functools.partial(clients.auth_tls_ftp, data="clear"), client, name, client.login)
+        upgrade(functools.partial(clients.auth_tls_ftp, data=data), client, name, client.login)
         client.login()
         client.set_pasv(mode in ("pasv", "epsv"))
         if mode == "epsv":
@@ -127,6 +127,7 @@ def ftp(mode, name, token):
 
 PROGRAMS = {"smtp": smtp, "imap": imap, "pop3": pop3}
 PROGRAMS.update({mode: functools.partial(ftp, mode) for mode in ("pasv", "epsv", "port", "eprt")})
+PROGRAMS.update({f"{mode}-private": functools.partial(ftp, mode, data="private") for mode in ("pasv", "port")})
 
 
 def main():

@@ -1,4 +1,4 @@
-"""The programs of examples/python, run as a user would, against real servers and the demo's."""
+"""The programs of examples/python, run as a user would, against real servers and the demo's; ftps.py by tests/ftps.py."""
 
 import os
 import pathlib
@@ -63,22 +63,3 @@ class SmtpExample(ExampleTest):
         self.assertIn("|  from  a@client.test\n", received)
         self.assertRegex(received, r"\|  over  TLSv?1[._]3")
         self.assertIn("1 received; the client said QUIT", received)
-
-
-class FtpExample(ExampleTest):
-    servers = ("vsftpd",)
-
-    def test_against_vsftpd(self):
-        token, log = secrets.token_hex(16), self.log("SSLSOCK_VSFTPD_LOG")
-        pathlib.Path(self.launched["SSLSOCK_VSFTPD_ROOT"], token).touch()
-        done = self.run_against("SSLSOCK_VSFTPD_FTP", "ftps.py")
-        self.assert_success(done)
-        self.assertRegex(done.stdout, rf"(?m) {token}$")
-        log.await_line(r'"SSL version: TLSv1\.3, SSL cipher: \w+')
-        log.await_line("OK LOGIN: ")
-
-    def test_refuses_another_authority(self):
-        log = self.log("SSLSOCK_VSFTPD_LOG")
-        self.assert_refused(self.run_against("SSLSOCK_VSFTPD_FTP", "ftps.py", authority=other_authority(self)))
-        log.await_line("SSL_accept failed")
-        self.assertIsNone(log.find("OK LOGIN"))

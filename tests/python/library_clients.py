@@ -107,6 +107,13 @@ class Ftplib(LibraryClientTest):
     def test_transfers_with_eprt(self):
         self.assert_transfers("eprt", r"EPRT \|1\|127\.0\.0\.3\|\d+\|")
 
+    def test_transfers_in_private(self):
+        for mode, command in (("pasv-private", "PASV"), ("port-private", r"PORT 127,0,0,3,\d+,\d+")):
+            log = self.log("SSLSOCK_VSFTPD_LOG")
+            self.assert_transfers(mode, command)
+            # The control connection, and three for data.
+            log.await_line(r"(?s)SSL version: .*not reused.*(?:SSL version: [^\n]*, reused.*){3}")
+
     def test_refuses(self):
         log = self.log("SSLSOCK_VSFTPD_LOG")
         self.assert_refused("pasv", log, r'Client "127\.0\.0\.3", "SSL_accept failed', "OK LOGIN")

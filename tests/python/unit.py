@@ -12,10 +12,16 @@ from unit_abi import *  # noqa: E402,F403
 from unit_asyncio import *  # noqa: E402,F403
 from unit_clients import *  # noqa: E402,F403
 from unit_explicit import *  # noqa: E402,F403
+from unit_ftp import *  # noqa: E402,F403
 from unit_held import *  # noqa: E402,F403
+from unit_identity import *  # noqa: E402,F403
 from unit_misuse import *  # noqa: E402,F403
 from unit_process import *  # noqa: E402,F403
+from unit_server import *  # noqa: E402,F403
+from unit_sessions import *  # noqa: E402,F403
+from unit_trust import *  # noqa: E402,F403
 from unit_upgrade import *  # noqa: E402,F403
+from unit_validation import *  # noqa: E402,F403
 from unit_versions import *  # noqa: E402,F403
 
 if __name__ == "__main__":

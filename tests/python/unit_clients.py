@@ -13,6 +13,7 @@ from support import NAME, authority
 
 import sslsock
 from sslsock import clients
+from sslsock.ftp import FTP_TLS
 
 
 class Clients:
@@ -209,15 +210,19 @@ class Ftp(Clients, unittest.TestCase):
             self.upgrade(client)
             client.noop()
 
-    def test_private_data_is_refused_before_anything_is_sent(self):
+    def test_what_data_connections_are_has_to_be_said(self):
         client = self.open("good")
-        with self.assertRaises(sslsock.SslUsageError) as raised:
-            self.upgrade(client, data="private")
-        self.assertEqual(raised.exception.code, sslsock.SSL_ERR_UNSUPPORTED)
+        for data in ("", "P", None):
+            with self.assertRaises(ValueError):
+                self.upgrade(client, data=data)
         with self.assertRaises(ValueError):
-            self.upgrade(client, data="")
+            self.upgrade(client, data="private", resumption="no")
         with self.assertRaises(TypeError):
             clients.auth_tls_ftp(client, NAME)
+        client.noop()
+
+    def test_private_data_is_refused_where_they_are_clear(self):
+        client = self.open("good")
         self.upgrade(client)
         for command in ("PROT P", "prot p", " PROT  E"):
             with self.assertRaises(sslsock.SslUsageError):
@@ -227,3 +232,10 @@ class Ftp(Clients, unittest.TestCase):
     def test_a_library_client_with_tls_of_its_own_is_refused(self):
         with self.assertRaises(TypeError):
             clients.auth_tls_ftp(ftplib.FTP_TLS(), NAME, data="clear")
+        with self.assertRaises(TypeError):
+            clients.auth_tls_ftp(FTP_TLS(), NAME, data="clear")
+
+    def test_what_every_helper_takes_goes_through(self):
+        client = self.open("good")
+        helper = self.upgrade(client, max_version=sslsock.SSL_PROTOCOL_TLS1_2)
+        self.assertEqual(helper.session_info.protocol_name, "TLSv1.2")

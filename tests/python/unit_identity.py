@@ -38,7 +38,7 @@ def read(name):
     return path(name).read_bytes()
 
 
-class Base(unittest.TestCase):
+class IdentityTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         # Another one, which is its own authority.
@@ -82,7 +82,7 @@ class Base(unittest.TestCase):
         return Identity(self.other, self.other.with_suffix(".key"))
 
 
-class Forms(Base):
+class IdentityForms(IdentityTest):
     def test_of_contents_and_files_in_pem_and_der(self):
         expected = der(path("client.pem"))
         both = read("client.key") + read("client-chain.pem")
@@ -162,7 +162,7 @@ class Forms(Base):
         self.assertEqual(server.seen().certificate, der(path("client.pem")))
 
 
-class Signers(Base):
+class IdentitySigners(IdentityTest):
     def test_it_signs_on_this_thread(self):
         for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
             seen = []
@@ -246,6 +246,26 @@ class Signers(Base):
             self.assertIsNone(gone())
         self.assertEqual(server.seen().certificate, der(path("client.pem")))
 
+    def test_on_a_handle_of_somebody_else_s_it_outlives_its_object(self):
+        lib, server, asked = sslsock._native.lib, self.server(demand=False), []
+        with closing(server.connect()) as sock:
+            handle = lib.ssl_socket_new(sock.fileno())
+
+            def prepare():
+                hook, signing = (lambda issuers: asked.append(1)), (lambda scheme, data: sign(scheme, data))
+                found = SslSocket.find(sock)
+                found.add_trust_file(authority())
+                found.set_auth_request_hook(hook)
+                found.set_identities(Identity(path("client-chain.pem"), sign=signing))
+                return weakref.ref(hook), weakref.ref(signing)
+
+            kept = prepare()
+            gc.collect()
+            self.assertNotIn(None, [function() for function in kept])
+            self.assertEqual(lib.ssl_perform_handshake(handle, b"localhost"), sslsock.SSL_ERR_OKAY)
+            lib.ssl_socket_free(handle)
+        self.assertEqual((asked, server.seen().certificate), ([1], der(path("client.pem"))))
+
     def test_many_threads_with_each_its_own(self):
         server, failures = self.server(), []
 
@@ -309,7 +329,7 @@ class Signers(Base):
                 self.assertRegex(done.stdout, r"^interrupted Ssl\w*Error \[\]\nNone\n$")
 
 
-class Choices(Base):
+class IdentityChoices(IdentityTest):
     def choosing(self, choose, server=None, identities=None, **options):
         class Choosing(SslHelper):
             def choose_identity(self, issuers):
@@ -402,7 +422,7 @@ class Choices(Base):
         self.assertEqual((done.returncode, done.stderr), (0, ""))
 
 
-class Defaults(Base):
+class DefaultIdentity(IdentityTest):
     def test_one_of_the_defaults_is_shown(self):
         done = support.run_python(
             "import sslsock\nfrom support import *\nfrom unit_identity import *\n"

@@ -35,7 +35,7 @@ class Judge(SslHelper):
         return self.answer
 
 
-class Servers(unittest.TestCase):
+class ServerSide(unittest.TestCase):
     def test_a_client_is_served(self):
         for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
             with closing(Client(version=version)) as client:
@@ -128,7 +128,7 @@ class Servers(unittest.TestCase):
             self.assertEqual(seen.certificate, der(pki("server.pem")))
 
 
-class Clients(unittest.TestCase):
+class ClientCertificates(unittest.TestCase):
     """Certificates that clients show."""
 
     def served(self, chain=None, kind=SslHelper, **options):

@@ -1,26 +1,36 @@
 """Sessions that are resumed: by the name of the server, and those of one connection."""
 
+import itertools
+import pathlib
 import ssl
 import threading
 import unittest
 
 import support
 from support import closing
-from tls_peers import Server
+from tls_peers import Server, pki
 
 import sslsock
 from sslsock import SslHelper, SslSocket
 
+SPARE_PINS = itertools.count(1)
 VERSIONS = (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3)
+
+
+def apart():
+    """Settings that no other test has, for all servers here have one name, and sessions are kept by that and the settings:
+    a further pin."""
+    key = sslsock.verify_chain(pathlib.Path(pki("server.pem")).read_bytes(), trust_file=support.authority())
+    return {"pins": [key.pin, "%064x" % next(SPARE_PINS)]}
 
 
 class Sessions(unittest.TestCase):
     def test_a_later_connection_to_the_name_resumes(self):
         for version in VERSIONS:
-            server = Server(version=version)
+            server, settings = Server(version=version), apart()
             resumed = []
             for _ in range(3):
-                sock, helper = server.upgraded()
+                sock, helper = server.upgraded(**settings)
                 sock.close()
                 resumed.append((helper.session_info.resumed, server.seen().reused))
             self.assertEqual(resumed, [(False, False), (True, True), (True, True)], version)
@@ -51,7 +61,7 @@ class Sessions(unittest.TestCase):
     def test_nothing_to_offer_is_told_before_anything_is_sent(self):
         server = Server()
         with self.assertRaises(sslsock.SslNotResumedError) as raised:
-            server.upgraded(require_resumption=True)
+            server.upgraded(require_resumption=True, **apart())
         self.assertEqual((raised.exception.code, raised.exception.name), (sslsock.SSL_ERR_NOT_RESUMED, "SSL_ERR_NOT_RESUMED"))
         server.seen()
         self.assertFalse(server.arrived.is_set())
@@ -146,7 +156,7 @@ class Sessions(unittest.TestCase):
 
     def test_a_forked_child_starts_without(self):
         done = support.run_python(
-            "import os, sslsock\nfrom support import *\nfrom tls_peers import Server\n"
+            "import os, warnings, sslsock\nwarnings.simplefilter('ignore')\nfrom support import *\nfrom tls_peers import Server\n"
             "server = Server()\nserver.upgraded()[0].close()\n"
             "child = os.fork()\n"
             "sock, helper = server.upgraded() if child else (None, None)\n"

@@ -30,7 +30,7 @@ default_crl_days = 2
 DAY = 86400
 
 
-class Base(unittest.TestCase):
+class TrustTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.temporary = tempfile.TemporaryDirectory(prefix="sslsock-python-")
@@ -85,7 +85,7 @@ def pin_of(certificate):
     return "sha256//" + base64.b64encode(hashlib.sha256(spki).digest()).decode()
 
 
-class Trust(Base):
+class TrustForms(TrustTest):
     def test_files_and_directories_of_either_form(self):
         with tempfile.TemporaryDirectory() as folder:
             one = pathlib.Path(folder, "ca.cer")
@@ -126,7 +126,7 @@ class Trust(Base):
                 ssl_socket.perform_handshake()
 
 
-class Pins(Base):
+class Pins(TrustTest):
     def test_one_of_several_will_do(self):
         digits = base64.b64decode(self.pin[len("sha256//") :]).hex()
         for pins in (self.pin, [self.pin], digits, digits.upper(), ["00" * 32, self.pin], "00" * 32 + ";" + self.pin):
@@ -163,7 +163,7 @@ class Pins(Base):
             helper.do_handshake()
 
 
-class RevocationLists(Base):
+class RevocationLists(TrustTest):
     def test_what_is_on_one_is_refused(self):
         clean, listed = self.revocation_list(), self.revocation_list(self.path("direct.pem"))
         self.handshake(trust_file=self.ca, crl_file=clean)
@@ -180,7 +180,7 @@ class RevocationLists(Base):
             self.assertEqual(helper.socket.get_verify_report().causes, Cause.REVOCATION_UNKNOWN)
 
 
-class Chains(Base):
+class Chains(TrustTest):
     def test_a_chain_that_is_trusted(self):
         report = sslsock.verify_chain([self.der], "localhost", trust_file=self.ca)
         self.assertTrue(report)
@@ -280,7 +280,7 @@ class Chains(Base):
         self.assertEqual([bool(report) for report in helper.reports], [True, False])
 
 
-class Others(Base):
+class OtherSettings(TrustTest):
     def test_the_secrets_are_written_for_wireshark(self):
         with tempfile.TemporaryDirectory() as folder:
             log = pathlib.Path(folder, "keys")

@@ -42,7 +42,7 @@ class Helper(unittest.TestCase):
             info = helper.socket.get_session_info()
             self.assertEqual(info.protocol_name, "TLSv1.3")
             self.assertEqual(info.datapath, sslsock.SSL_DATAPATH_TRANSPARENT_TCP)
-            self.assertFalse(info.resumed)
+            self.assertEqual(info.alpn, b"")
 
     def test_a_number_and_whatever_has_fileno_will_do(self):
         for wrap in (int, Fileno):

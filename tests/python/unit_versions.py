@@ -58,4 +58,6 @@ class Versions(unittest.TestCase):
 MODULES = (
     "Look", "Refusal", "Streams", "Loop", "Smtp", "Imap", "Pop3", "Ftp", "Hooks", "Interrupt", "End", "Helper", "Addresses",
     "Files", "Sockets", "Tasks", "Ends", "Judges",
+    "IdentitySigners", "IdentityChoices", "AwaitedVerdicts", "MisusedVerdicts", "EndWithoutVerdict", "FtpTlsClient",
+    "UpgradedFtp", "Sessions", "ClientCertificates",
 )  # fmt: skip

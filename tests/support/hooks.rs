@@ -1,6 +1,7 @@
 //! Certificate hooks, and clients that have one.
 
 use std::ffi::c_void;
+use std::os::fd::AsRawFd;
 use std::sync::Mutex;
 use std::thread::{self, JoinHandle, ThreadId};
 
@@ -8,10 +9,14 @@ use rustls::SupportedProtocolVersion;
 use rustls::version::{TLS12, TLS13};
 use sslsock::abi::types::ssl_blob;
 
-use super::Handle;
+use super::explicit::wait_as_told;
 use super::fixtures::server_showing;
 use super::pki::{Authority, Certified};
 use super::wire::{Record, Served, Socket, Transport, connect, records};
+use super::{
+    Failure, Handle, Outcome, SSL_ERR_STATE, SSL_ERR_WANT_READ, SSL_ERR_WANT_VALIDATION,
+    SSL_ERR_WANT_WRITE, SSL_FLAG_EXPLICIT_IO, SSL_FLAG_NONBLOCKING, plain_send,
+};
 
 pub const VERSIONS: [&SupportedProtocolVersion; 2] = [&TLS12, &TLS13];
 
@@ -91,6 +96,27 @@ impl Scene {
         Self { client, handle, record, peer }
     }
 
+    /// With a hook that leaves its answer open: the handshake waits for it.
+    pub fn asked(
+        authority: &Authority,
+        flags: u32,
+        certified: &Certified,
+        version: &'static SupportedProtocolVersion,
+        hook: &Hook,
+    ) -> Self {
+        let scene = Self::new(authority, SSL_FLAG_NONBLOCKING | flags, certified, version);
+        let scene = scene.hooked(hook);
+        assert_eq!(scene.handle.go_on().unwrap_err().code, SSL_ERR_WANT_VALIDATION);
+        scene
+    }
+
+    pub fn speaks_tls(&self, flags: u32) {
+        match flags & SSL_FLAG_EXPLICIT_IO {
+            0 => assert_eq!(plain_send(self.client.as_raw_fd(), b"hello"), Ok(5)),
+            _ => assert_eq!(self.handle.send(b"hello", 0), Ok(5)),
+        }
+    }
+
     pub fn hooked(mut self, hook: &Hook) -> Self {
         self.handle = hook.on(self.handle);
         self
@@ -100,6 +126,28 @@ impl Scene {
         let Self { client, handle, record, peer } = self;
         drop((handle, client));
         (record, peer.join().unwrap())
+    }
+}
+
+impl Handle {
+    /// Drives the handshake with mail.test until it is over or waits for the program.
+    pub fn go_on(&self) -> Outcome {
+        loop {
+            match self.handshake("mail.test") {
+                Err(Failure { code: code @ (SSL_ERR_WANT_READ | SSL_ERR_WANT_WRITE), .. }) => {
+                    wait_as_told(self, code);
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// A decision on the certificate is refused because of this.
+    #[track_caller]
+    pub fn assert_not_awaited(&self, result: i32, why: &str) {
+        let failure = self.complete(result).unwrap_err();
+        assert_eq!(failure.code, SSL_ERR_STATE, "{}", failure.text);
+        assert!(failure.text.contains(why), "{}", failure.text);
     }
 }
 

@@ -17,6 +17,8 @@ namespace SslSock.Compat
         internal const uint PerformHandshake = 0x1073000D;
         internal const uint SetValidateCertHook = 0x90730008;
         internal const uint GetValidateCertHook = 0x50730008;
+        internal const uint SetAuthRequestHook = 0x90730009;
+        internal const uint SetSignatureHook = 0x9073000B;
 
         /// <summary>The tag of the peer name's codes: more than one direction is in use for it.</summary>
         internal const uint PeerNameTag = 0x0F;

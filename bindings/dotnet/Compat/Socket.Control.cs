@@ -27,6 +27,16 @@ namespace SslSock.Compat
                     return PerformHandshake(input, output);
             }
             int returned = secure.Control(code, input, output);
+            // Programs hand over the pointers of delegates here as well. They are called as they are: what they throw
+            // must not leave them.
+            if (code == SecureSockets.SetAuthRequestHook)
+            {
+                authRequestDelegate = FindDelegate(ReadPointer(input, 0));
+            }
+            else if (code == SecureSockets.SetSignatureHook)
+            {
+                signatureDelegate = FindDelegate(ReadPointer(input, 0));
+            }
             if ((code & SecureSockets.TagMask) == SecureSockets.PeerNameTag)
             {
                 // An empty name takes it back.
@@ -108,6 +118,8 @@ namespace SslSock.Compat
             finally
             {
                 GC.KeepAlive(hookDelegate);
+                GC.KeepAlive(authRequestDelegate);
+                GC.KeepAlive(signatureDelegate);
             }
         }
 

@@ -33,6 +33,8 @@ namespace SslSock.Compat
         private bool hasPeerName;
         private byte[] hook;
         private Delegate hookDelegate;
+        private Delegate authRequestDelegate;
+        private Delegate signatureDelegate;
         private string connectName;
         private volatile bool isClosed;
 

@@ -60,6 +60,23 @@ fn the_newest_tickets_of_a_family_and_of_a_peer_are_kept() -> Result<()> {
 }
 
 #[test]
+fn the_last_ticket_of_an_open_connection_is_not_given_to_others() -> Result<()> {
+    let (setup, server) = (setup("last")?, server(&TLS13));
+    let mut taking = server.clone();
+    taking.send_tls13_tickets = 0;
+    let open = talk(&setup, &server, "peer.test", &Offer::ByName, &[])?;
+    assert!(talk(&setup, &taking, "peer.test", &Offer::ByName, &[])?.has_resumed());
+    assert!(!talk(&setup, &taking, "peer.test", &Offer::ByName, &[])?.has_resumed());
+    let offer = Offer::Of(open.session_family().unwrap());
+    assert!(talk(&setup, &server, "peer.test", &offer, &[])?.has_resumed());
+    // Once they are gone there is nobody to keep it for.
+    drop((open, offer));
+    assert!(talk(&setup, &taking, "peer.test", &Offer::ByName, &[])?.has_resumed());
+    assert!(talk(&setup, &taking, "peer.test", &Offer::ByName, &[])?.has_resumed());
+    Ok(())
+}
+
+#[test]
 fn one_session_of_tls_1_2_is_kept_of_each_family() -> Result<()> {
     let (setup, server) = (setup("families")?, server(&TLS12));
     let open: Vec<_> = (0..TLS12_PER_PEER + 4)
@@ -135,10 +152,10 @@ fn before_the_certificate_is_approved_nothing_is_kept() -> Result<()> {
         while conversation.client.advance_handshake()? == HandshakeStep::NeedsInput {
             conversation.exchange()?;
         }
-        assert!(setup.domain.sessions.lock().peers.get(&name("peer.test")).is_none());
+        assert!(!setup.domain.sessions.lock().peers.contains_key(&name("peer.test")));
         let refusal = crate::error::Error::new(crate::error::Code::CERT_UNKNOWN, "test");
         assert!(conversation.client.approved(Err(refusal)).is_err());
-        assert!(setup.domain.sessions.lock().peers.get(&name("peer.test")).is_none());
+        assert!(!setup.domain.sessions.lock().peers.contains_key(&name("peer.test")));
     }
     Ok(())
 }

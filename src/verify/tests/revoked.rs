@@ -73,6 +73,13 @@ fn an_intermediate_is_refused_if_it_is_listed_and_need_not_be_covered() {
         let report = examine_by(&with(&covered, &[list]), &chain);
         assert_error(&report, CAUSE_REVOKED, Code::CERT_REVOKED, &text);
     }
+    // Nor does hiding it behind others.
+    let junk: Vec<_> = (0..40).map(|_| Ca::root("Junk")).collect();
+    let hidden: Vec<_> =
+        [&leaf.der].into_iter().chain(junk.iter().map(|ca| &ca.der)).chain([&middle.der]).collect();
+    assert_eq!(examine_by(&covered, &hidden).error, None);
+    let report = examine_by(&with(&covered, &[root.revokes(&[&middle.der], |_| {})]), &hidden);
+    assert_error(&report, CAUSE_REVOKED, Code::CERT_REVOKED, &text);
     // Another way to a trusted one does: the CA's certificate, not its key, was revoked.
     let list = root.revokes(&[&middle.der], |_| {});
     let both =

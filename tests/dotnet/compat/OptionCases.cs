@@ -14,6 +14,8 @@ namespace SslTest
         private const int GET_FLAGS = 0x50730002;
         private const int SET_HOOK = unchecked((int)0x90730008);
         private const int GET_HOOK = 0x50730008;
+        private const int SET_AUTH_REQUEST_HOOK = unchecked((int)0x90730009);
+        private const int SET_SIGNATURE_HOOK = unchecked((int)0x9073000B);
         private const int PERFORM_HANDSHAKE = 0x1073000D;
 
         /// <summary>Every overload of SetSocketOption takes SO_SECURE, and GetSocketOption answers what was set.</summary>
@@ -210,6 +212,41 @@ namespace SslTest
             GC.KeepAlive(function);
         }
 
+        private delegate int SignatureHook(
+            uint type, IntPtr argument, IntPtr source, uint length, uint flags, IntPtr signature, ref uint signatureLength);
+
+        /// <summary>The delegates whose pointers a program has handed over live as long as the socket.</summary>
+        public static void HooksAreKept(string unused)
+        {
+            foreach (int code in new[] { SET_HOOK, SET_AUTH_REQUEST_HOOK, SET_SIGNATURE_HOOK })
+            {
+                using (Socket s = Program.NewSecure())
+                {
+                    WeakReference hook = null;
+                    // On a thread of its own, whose stack cannot hold it.
+                    var thread = new System.Threading.Thread(() => hook = SetForgotten(s, code));
+                    thread.Start();
+                    thread.Join();
+                    for (int i = 0; i < 5; i++)
+                    {
+                        GC.Collect();
+                        GC.WaitForPendingFinalizers();
+                    }
+                    Program.Check(hook.IsAlive, code.ToString("X") + " keeps its delegate");
+                    Program.Throws<SocketException>(() => s.IOControl(code, new byte[3], null), "half a pointer");
+                    s.IOControl(code, new byte[2 * IntPtr.Size], null);
+                }
+            }
+        }
+
+        private static WeakReference SetForgotten(Socket s, int code)
+        {
+            object known = new object();
+            SignatureHook hook = (uint a, IntPtr b, IntPtr c, uint d, uint e, IntPtr f, ref uint g) => known.GetHashCode();
+            s.IOControl(code, PointerAndArgument(hook, IntPtr.Zero), null);
+            return new WeakReference(known);
+        }
+
         private static void ThrowingHook(string tls, Delegate throws)
         {
             using (Socket s = Program.NewSecure())
@@ -224,10 +261,15 @@ namespace SslTest
 
         private static void SetHook(Socket s, Delegate function, IntPtr argument)
         {
+            s.IOControl(SET_HOOK, PointerAndArgument(function, argument), null);
+        }
+
+        private static byte[] PointerAndArgument(Delegate function, IntPtr argument)
+        {
             byte[] buffer = new byte[2 * IntPtr.Size];
             BitConverter.GetBytes(Marshal.GetFunctionPointerForDelegate(function).ToInt64()).CopyTo(buffer, 0);
             BitConverter.GetBytes(argument.ToInt64()).CopyTo(buffer, IntPtr.Size);
-            s.IOControl(SET_HOOK, buffer, null);
+            return buffer;
         }
     }
 }

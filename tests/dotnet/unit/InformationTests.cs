@@ -43,7 +43,6 @@ static class InformationTests
             Expect.True(session.SuiteName.StartsWith("TLS_"), session.SuiteName);
             Expect.True(session.Suite > 0 && session.Group > 0, "suite and group have numbers");
             Expect.Equal("", session.Alpn);
-            Expect.Equal(false, session.IsResumed, "resumed");
             Expect.Equal(name + ", " + session.SuiteName + ", " + session.GroupName, session.ToString());
         }
     }

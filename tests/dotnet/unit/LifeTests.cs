@@ -29,6 +29,8 @@ static class LifeTests
         tests.Add("a handle whose owner waits to be finalized has a new one", NewOwner);
         tests.Add("what is forgotten is freed", ForgottenIsFreed);
         tests.Add("a socket with a hook that knows it is freed", () => Freed(FreedWithHook));
+        tests.Add("a socket with a signer and a hook for certificates that know it is freed", () => Freed(FreedWithCallbacks));
+        tests.Add("a copy of a private key is overwritten when nobody needs it", KeyIsOverwritten);
         tests.Add("a reader that holds characters", ReaderHoldsCharacters);
         tests.Add("a reader that holds half a character", ReaderHoldsHalfACharacter);
         tests.Add("a buffered stream that holds bytes", BufferedStreamHoldsBytes);
@@ -306,6 +308,46 @@ static class LifeTests
             helper = new HookedHelper(Peers.Connect("SSLSOCK_PEER"), Peers.Name, it => helper == it ? 0 : 2);
             Expect.True(!helper.SslSocket.IsInvalid, "there is a handle");
         }
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static void FreedWithCallbacks(int count)
+    {
+        byte[] chain = File.ReadAllBytes(Peers.Pki("client-chain.pem"));
+        for (int i = 0; i < count; i++)
+        {
+            SslHelper helper = Peers.Helper(Peers.Connect("SSLSOCK_PEER"));
+            helper.SslSocket.SetIdentitySigner(chain, (scheme, message) => new byte[helper.SslSocket.IsSecure ? 1 : 0]);
+            helper.SslSocket.SetAuthRequestHook((socket, issuers) => socket == helper.SslSocket ? ClientCertificate.None : null);
+        }
+    }
+
+    private static void KeyIsOverwritten()
+    {
+        byte[] copy = null;
+        // On a thread of its own, whose stack cannot hold anything afterwards.
+        var thread = new Thread(() => copy = CopyOfKey());
+        thread.Start();
+        thread.Join();
+        for (int i = 0; i < 20 && copy[0] != 0; i++)
+        {
+            Collect();
+        }
+        Expect.Bytes(new byte[3], copy, "the copy");
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static byte[] CopyOfKey()
+    {
+        const BindingFlags Hidden = BindingFlags.Static | BindingFlags.Instance | BindingFlags.NonPublic;
+        Type type = typeof(SslSocket).Assembly.GetType("SslSock.Secret");
+        byte[] key = { 1, 2, 3 };
+        object secret = type.GetMethod("Of", Hidden).Invoke(null, new object[] { key, "key" });
+        var copy = (byte[])type.GetProperty("Bytes", Hidden).GetValue(secret);
+        Expect.Bytes(key, copy, "the copy");
+        Expect.True(!ReferenceEquals(key, copy), "it is one");
+        GC.KeepAlive(secret);
+        return copy;
     }
 
     private static void Collect()

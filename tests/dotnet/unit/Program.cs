@@ -18,15 +18,17 @@ static class Program
         HeaderTests.Register(tests);
         ErrorTests.Register(tests);
         HookTests.Register(tests);
-        LifeTests.Register(tests);
-        ExplicitTests.Register(tests);
-        StaticHelperTests.Register(tests);
+        // Before those that trust by default, for the whole process.
         SessionTests.Register(tests);
         IdentityTests.Register(tests);
         ServerTests.Register(tests);
         TrustTests.Register(tests);
         ValidationTests.Register(tests);
+        LifeTests.Register(tests);
+        ExplicitTests.Register(tests);
+        StaticHelperTests.Register(tests);
         InformationTests.Register(tests);
+        TrustTests.RegisterDefaults(tests);
         return tests.Run(arguments);
     }
 

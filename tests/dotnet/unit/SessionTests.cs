@@ -1,7 +1,6 @@
 using System;
 using System.Net;
 using System.Net.Sockets;
-using System.Runtime.CompilerServices;
 using SslSock;
 
 /// <summary>Connections that resume the session of another one, as FTP's data connections do.</summary>
@@ -9,13 +8,14 @@ static class SessionTests
 {
     internal static void Register(Tests tests)
     {
-        tests.Add("session: a second connection has it by its name, TLS 1.3", () => ByName("SSLSOCK_RESUMING"));
-        tests.Add("session: a second connection has it by its name, TLS 1.2", () => ByName("SSLSOCK_RESUMING_TLS12"));
+        tests.Add("session: a second connection has it by its name, TLS 1.3", () => ByName("SSLSOCK_RESUMING", 3));
+        tests.Add("session: a second connection has it by its name, TLS 1.2", () => ByName("SSLSOCK_RESUMING_TLS12", 2));
         tests.Add("session: a data helper has name, settings and session, TLS 1.3", () => OfControl("SSLSOCK_RESUMING"));
         tests.Add("session: a data helper has name, settings and session, TLS 1.2", () => OfControl("SSLSOCK_RESUMING_TLS12"));
         tests.Add("session: a data helper that does not defer", DataHelperAtOnce);
         tests.Add("session: a data helper for a socket that is connected later", ConnectedLater);
         tests.Add("session: what is set on the data helper goes before", OwnSettings);
+        tests.Add("session: how the control connection was made is its own matter", ControlMadeOtherwise);
         tests.Add("session: the control connection has ended", ControlHasEnded);
         tests.Add("session: a server that does not resume", NotResumed);
         tests.Add("session: no resumption", NoResumption);
@@ -44,15 +44,17 @@ static class SessionTests
         Peers.Exchange(socket, "it works");
     }
 
-    private static void ByName(string variable)
+    private static void ByName(string variable, byte different)
     {
-        // A folder of trust of its own, so that no other test has made sessions with it.
+        // Other settings than those of any other test: so there are no sessions yet.
+        var pin = new byte[32];
+        pin[0] = different;
         for (int i = 0; i < 2; i++)
         {
             using (Socket socket = Peers.Connect(variable))
             {
                 SslHelper helper = Peers.Helper(socket, "localhost");
-                helper.SslSocket.AddPin(new byte[32]);
+                helper.SslSocket.AddPin(pin);
                 helper.SslSocket.AddPin(Peers.Variable("SSLSOCK_SPKI"));
                 helper.DoHandshake();
                 ExpectSession(helper, socket, i > 0);
@@ -128,11 +130,24 @@ static class SessionTests
                 Expect.Equal(SslDataPath.TransparentUnix, dataHelper.SslSocket.SessionInfo.DataPath);
                 ExpectSession(dataHelper, data, true);
             }
-            // How the control connection was made is its own matter.
+        }
+    }
+
+    private static void ControlMadeOtherwise()
+    {
+        using (Socket control = Peers.Connect("SSLSOCK_RESUMING"))
+        {
+            SslHelper helper = Peers.Helper(control);
+            helper.SslSocket.Flags = SslFlags.DeferHandshake | SslFlags.AllowTruncation;
+            helper.DoHandshakeAsync(System.Threading.CancellationToken.None).Wait();
+            Peers.ReadLine(control);
             using (Socket data = Peers.Connect("SSLSOCK_RESUMING"))
             {
-                SslSocket native = new SslHelper(data, helper, true).SslSocket;
-                Expect.Equal(SslFlags.NoPostQuantum, native.Flags);
+                var dataHelper = new SslHelper(data, helper, true);
+                Expect.Equal(SslFlags.AllowTruncation, dataHelper.SslSocket.Flags);
+                // It does not say that it would block.
+                dataHelper.DoHandshake();
+                ExpectSession(dataHelper, data, true);
             }
         }
     }

@@ -426,6 +426,11 @@ static class ValidationTests
                     Peers.ExpectDead(socket);
                 }
             }
+            using (Socket socket = Peers.Recorded("serve known"))
+            {
+                ExpectCancelled(SslSocket.For(socket).PerformHandshakeAsync(Peers.Name, source.Token), source.Token);
+                Peers.ExpectDead(socket);
+            }
         }
     }
 

@@ -117,7 +117,10 @@ async def _validated(ssl_socket: SslSocket, host: Optional[str], decision: Decis
 
 def _result(verdict: "asyncio.Future[int]", decision: Decision) -> int:
     try:
-        return checked(verdict.result())
+        result = checked(verdict.result())
+        if result == SSL_ERR_WANT_VALIDATION:
+            raise ValueError("SSL_ERR_WANT_VALIDATION is no verdict")
+        return result
     except BaseException as error:
         decision.error = error
         return SSL_ERR_FAILED
