@@ -220,7 +220,14 @@ struct Chooser {
     is_null: bool,
     inside: Box<dyn Fn() + Send + Sync>,
     blobs: Mutex<Vec<ssl_blob>>,
-    calls: Mutex<Vec<(ThreadId, u32, Vec<Vec<u8>>, u32)>>,
+    calls: Mutex<Vec<ChooseCall>>,
+}
+
+struct ChooseCall {
+    thread: ThreadId,
+    kind: u32,
+    issuers: Vec<Vec<u8>>,
+    flags: u32,
 }
 
 // What the blobs point to is the chain beside them.
@@ -244,8 +251,8 @@ impl Chooser {
     fn issuers(&self) -> Vec<Vec<u8>> {
         let calls = self.calls.lock().unwrap();
         assert_eq!(calls.len(), 1, "called exactly once");
-        let (id, kind, issuers, flags) = &calls[0];
-        assert_eq!((*id, *kind, *flags), (thread::current().id(), SSL_CERT_X509, 0));
+        let ChooseCall { thread, kind, issuers, flags } = &calls[0];
+        assert_eq!((*thread, *kind, *flags), (thread::current().id(), SSL_CERT_X509, 0));
         issuers.clone()
     }
 }
@@ -265,8 +272,8 @@ unsafe extern "C" fn choose(
         let blob = &*issuers.add(place);
         std::slice::from_raw_parts(blob.pBlobData, blob.cbSize as usize).to_vec()
     });
-    let call = (thread::current().id(), kind, issuers.collect(), flags);
-    chooser.calls.lock().unwrap().push(call);
+    let (thread, issuers) = (thread::current().id(), issuers.collect());
+    chooser.calls.lock().unwrap().push(ChooseCall { thread, kind, issuers, flags });
     (chooser.inside)();
     let mut blobs = chooser.blobs.lock().unwrap();
     *blobs = chooser
