@@ -412,9 +412,9 @@ class Misbehaving(FtpsTest):
 
     def test_truncated_download(self):
         """The server says 226, but the file has not come to its end: whoever cut it off is not believed."""
-        for ending, error in (("truncated", "SSL_ERR_TRUNCATED"), ("cut", "SSL_ERR_TRUNCATED"), ("reset", "SSL_ERR_RESET")):
-            done = self.run_against(self.serve(ending=ending))
-            self.assert_failure(done, error)
+        endings = {"truncated": "SSL_ERR_TRUNCATED", "cut": "SSL_ERR_TRUNCATED", "reset": "SSL_ERR_RESET"}
+        for ending, error in endings.items():
+            self.assert_failure(self.run_against(self.serve(ending=ending)), error)
             self.assert_no_file()
 
     def test_answers_in_the_place_of_data(self):

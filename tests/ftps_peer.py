@@ -1,6 +1,7 @@
 """An FTP server with TLS on both connections that a test can have misbehave, by Python's ssl.
 
-A data connection is served as RFC 4217 says: in clear until 150 has left, then the handshake, this side being the server.
+A data connection is served as RFC 4217 says: in clear until 150 has left, then the handshake, in which this side is the
+server.
 """
 
 import contextlib
@@ -36,8 +37,8 @@ class Late(peer.Session):
 
 
 class FtpsPeer:
-    """Listens at once. `files` is what there is; an upload is there with how it ended; `resumed` says of every data connection
-    whether its session was an earlier one or what went wrong, `commands` what was said.
+    """Listens at once. `files` is what there is, an upload with how it ended; `resumed` says of every data connection
+    whether its session was an earlier one, or what went wrong, `commands` what was said.
 
     unknown: commands that are answered with 500. passive_host: what PASV says. tickets: whether sessions can be resumed
     at all. other_data_context: the data connections know nothing of the control connection's sessions.
@@ -47,8 +48,10 @@ class FtpsPeer:
     one), "reset". With the last three only the first half of the file is sent.
     """
 
-    def __init__(self, pki, family=socket.AF_INET, unknown=(), passive_host=None, tickets=True, other_data_context=False, late_tickets=False,
-                 instead_of_data=None, refusal=None, ending="close_notify"):  # fmt: skip
+    def __init__(
+        self, pki, family=socket.AF_INET, unknown=(), passive_host=None, tickets=True, other_data_context=False,
+        late_tickets=False, instead_of_data=None, refusal=None, ending="close_notify",
+    ):  # fmt: skip
         self.files, self.resumed, self.commands = {}, [], []
         self.unknown, self.passive_host = unknown, passive_host
         self.late_tickets = late_tickets
