@@ -28,6 +28,8 @@ import harness  # noqa: E402
 import runtimes  # noqa: E402
 
 BUILD = pathlib.Path(os.environ.get("SSLSOCK_BUILD") or ROOT / "build").absolute()
+# The program that this process tests; otherwise all are.
+CHOSEN = "SSLSOCK_FTPS_PROGRAM"
 SECONDS = 120
 MEGABYTE = 1_000_000
 # Beyond what the program needs for a small file: less than half of the large one.
@@ -442,14 +444,35 @@ class Misbehaving(FtpsTest):
 
 
 def load_tests(loader, _tests, _pattern):
-    chosen = os.environ.get("SSLSOCK_FTPS_PROGRAMS", ",".join(PROGRAMS)).split(",")
+    name = os.environ[CHOSEN]
     classes = [
         type(f"{tests.__name__}By{name}", (tests,), {"program": staticmethod(PROGRAMS[name])})
-        for name in chosen
         for tests in (Vsftpd, Misbehaving)
     ]
     return unittest.TestSuite(loader.loadTestsFromTestCase(one) for one in classes)
 
 
+def run_all():
+    """Each program's tests in a process of their own, all at once: most of their time they wait for a server."""
+    command = [sys.executable, __file__, *sys.argv[1:]]
+    running = [
+        subprocess.Popen(
+            command, env={**os.environ, CHOSEN: name}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        for name in PROGRAMS
+    ]
+    totals = [0, 0, 0]
+    for process in running:
+        output = process.communicate()[0]
+        print(output, end="")
+        counted = re.search(r"^(\d+) passed, (\d+) failed, (\d+) skipped$", output, re.M)
+        counts = map(int, counted.groups()) if counted else (0, 1, 0)
+        totals = [total + count for total, count in zip(totals, counts)]
+    print("{} passed, {} failed, {} skipped".format(*totals))
+    return 1 if totals[1] or any(process.returncode for process in running) else 0
+
+
 if __name__ == "__main__":
+    if CHOSEN not in os.environ:
+        sys.exit(run_all())
     harness.run_and_count()

@@ -4,7 +4,9 @@ using System.Runtime.InteropServices;
 
 namespace SslSock
 {
-    /// <summary>A chain of certificates as the library takes it: blobs, and what they point to, outside the managed heap.</summary>
+    /// <summary>
+    /// A chain of certificates as the library takes it: blobs, and what they point to, outside the managed heap.
+    /// </summary>
     internal sealed class NativeChain : SafeHandle
     {
         private static readonly int BlobSize = Marshal.SizeOf(typeof(Native.ssl_blob));

@@ -250,7 +250,9 @@ namespace SslSock
             GC.KeepAlive(socket);
         }
 
-        /// <summary>The same without waiting: see <see cref="SslSocket.PerformHandshakeAsync(string, CancellationToken)"/>.</summary>
+        /// <summary>
+        /// The same without waiting: see <see cref="SslSocket.PerformHandshakeAsync(string, CancellationToken)"/>.
+        /// </summary>
         internal async Task HandshakeAsync(Func<SslSocket, Task<int>> validate, CancellationToken cancellation)
         {
             SslSocket native = BeginUpgrade();

@@ -87,9 +87,9 @@ namespace SslSock
         }
 
         /// <summary>A helper for a further connection to the same server, which makes the handshake at once.</summary>
-        /// <param name="socket">A connected socket.</param>
         /// <param name="control">The helper of the first connection: see the other constructor.</param>
-        public SslHelper(Socket socket, SslHelper control) : this(socket, control, false)
+        /// <param name="socket">A connected socket.</param>
+        public SslHelper(SslHelper control, Socket socket) : this(control, socket, false)
         {
         }
 
@@ -97,11 +97,11 @@ namespace SslSock
         /// A helper for a further connection to the same server, such as a data connection of FTP: it resumes the session
         /// of the first one, has the same name, and what was set on that one's <see cref="SslSocket"/>.
         /// </summary>
-        /// <param name="socket">A socket; it may be connected later if the handshake is deferred.</param>
         /// <param name="control">
         /// The helper of the first connection, whose handshake has been made. If its class overrides
         /// <see cref="ValidateCert"/>, this one's has to do so too: a hook looks at the connection that it was made for.
         /// </param>
+        /// <param name="socket">A socket; it may be connected later if the handshake is deferred.</param>
         /// <param name="deferHandshake">
         /// True: the socket stays plain until <see cref="DoHandshake()"/>. An FTP server begins with TLS when it has
         /// answered 150 to the command: not before that may the handshake be asked for, or it waits for ever.
@@ -117,7 +117,7 @@ namespace SslSock
         /// constructors. Without deferring the socket is dead.
         /// </exception>
         /// <exception cref="SslSocketException">The handshake has failed.</exception>
-        public SslHelper(Socket socket, SslHelper control, bool deferHandshake)
+        public SslHelper(SslHelper control, Socket socket, bool deferHandshake)
         {
             this.socket = socket;
             state = SocketState.Of(socket);
@@ -130,7 +130,7 @@ namespace SslSock
                 : callback == null && control.state.HasHook
                 ? "The helper of the first connection overrides ValidateCert, and this one does not: its certificate " +
                   "would be judged by other rules. Make a helper of the same class: its constructor passes the first " +
-                  "helper on to base(socket, control, deferHandshake)."
+                  "helper on to base(control, socket, deferHandshake)."
                 : null;
             if (wrong != null)
             {

@@ -16,7 +16,7 @@ namespace SslSock
     /// <para>The socket stays the program's: no method closes it. A handle that is disposed or collected leaves a socket
     /// that was upgraded as it is: it goes on carrying TLS until it is closed. In explicit mode the session ends then.</para>
     /// <para>Any thread may call any method. On one handle one thread may send while another receives; everything else
-    /// takes its turn. Inside the certificate hook only what reads may be called for the same handle, everything else
+    /// takes its turn. Inside a hook or signer only what reads may be called for the same handle, everything else
     /// throws with the code Reentrant. No other thread may be inside Receive, Poll or Select on the socket during the
     /// handshake; asynchronous receives may be pending.</para>
     /// <para>What fails throws <see cref="SslSocketException"/>, after Dispose ObjectDisposedException.</para>

@@ -16,7 +16,7 @@
 //      handshake at once, before AUTH;
 //   2. the name that was meant, not the one that DNS answers for the address;
 //   3. readLine ends where the line ends, and reads no further: what follows the answer to AUTH is TLS;
-//   4. the data connection has a helper of its own, made from that of the first connection: new SslHelper(s, sslHelper,
+//   4. the data connection has a helper of its own, made from that of the first connection: new SslHelper(sslHelper, s,
 //      true). It resumes its session, which many servers demand. Its handshake comes when the server has answered 150,
 //      not before: until then the server does not speak TLS there, and both would wait for ever.
 //
@@ -198,7 +198,7 @@ class Ftps
             prepare(helper);
             return helper;
         }
-        var dataHelper = new SslHelper(dataSocket, sslHelper, true);
+        var dataHelper = new SslHelper(sslHelper, dataSocket, true);
         // Without this a server that does not resume the session would get the file all the same.
         dataHelper.SslSocket.Flags |= SslFlags.RequireResumption;
         return dataHelper;

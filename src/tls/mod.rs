@@ -17,4 +17,5 @@ pub mod server;
 pub mod server_certificate;
 pub mod sessions;
 pub mod signer;
+mod states;
 pub mod suites;

@@ -166,7 +166,7 @@ class Launcher(harness.ServerTest):
             self.assertIn("no_such_option", done.stderr)
 
     def test_clash_is_tried_again_with_other_ports(self):
-        for name in ("exim", "dovecot", "vsftpd", "nginx", "prosody", "slapd", "proxy"):
+        for name in ("exim", "dovecot", "vsftpd", "vsftpd_implicit", "nginx", "prosody", "slapd", "proxy"):
             if launch("check", name).returncode:
                 continue
             with tempfile.TemporaryDirectory() as place, socket.create_server(("127.0.0.2", 0)) as taken:

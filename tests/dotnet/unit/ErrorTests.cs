@@ -197,7 +197,7 @@ static class ErrorTests
 
     private static void CannotBegin()
     {
-        DeadAfter<ArgumentNullException>(socket => new SslHelper(socket, (string)null));
+        DeadAfter<ArgumentNullException>(socket => new SslHelper(socket, null));
         DeadAfter<ArgumentException>(socket => new SslHelper(socket, "mail\0.test"));
         DeadAfter<InvalidOperationException>(SslHelper.DoHandshake);
         DeadAfter<InvalidOperationException>(SslSock.StaticHelper.SslHelper.DoHandshake);
@@ -257,7 +257,7 @@ static class ErrorTests
         }
         using (Socket socket = Peers.NewSocket(endPoint))
         {
-            Expect.Throws<ArgumentNullException>(() => new SslHelper(socket, (string)null));
+            Expect.Throws<ArgumentNullException>(() => new SslHelper(socket, null));
             ExpectNeverConnected(socket, endPoint);
         }
         using (Socket socket = Peers.NewSocket(endPoint))
@@ -346,7 +346,7 @@ static class ErrorTests
         using (Socket socket = Peers.Connect("SSLSOCK_PEER"))
         {
             Expect.Throws<ArgumentNullException>(() => new SslHelper(null, Peers.Name));
-            Expect.Throws<ArgumentNullException>(() => new SslHelper(socket, (string)null, true));
+            Expect.Throws<ArgumentNullException>(() => new SslHelper(socket, null, true));
             Expect.Throws<ArgumentException>(() => new SslHelper(socket, "mail\0.test", true));
             Expect.Throws<ArgumentNullException>(() => SslHelper.DoHandshake((Socket)null));
             Expect.Throws<ArgumentNullException>(() => SslSocket.For(null));

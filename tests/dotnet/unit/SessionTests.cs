@@ -72,7 +72,7 @@ static class SessionTests
             {
                 using (Socket data = Peers.Connect(variable))
                 {
-                    var dataHelper = new SslHelper(data, helper, true);
+                    var dataHelper = new SslHelper(helper, data, true);
                     Expect.Equal(Peers.Name, dataHelper.SslSocket.PeerName);
                     Expect.Equal(SslFlags.NoPostQuantum, dataHelper.SslSocket.Flags);
                     dataHelper.SslSocket.Flags |= SslFlags.RequireResumption;
@@ -92,7 +92,7 @@ static class SessionTests
         using (control)
         using (Socket data = Peers.Connect("SSLSOCK_RESUMING"))
         {
-            ExpectSession(new SslHelper(data, helper), data, true);
+            ExpectSession(new SslHelper(helper, data), data, true);
         }
     }
 
@@ -105,7 +105,7 @@ static class SessionTests
             EndPoint endPoint = Peers.Address("SSLSOCK_RESUMING");
             using (Socket data = Peers.NewSocket(endPoint))
             {
-                var dataHelper = new SslHelper(data, helper, true);
+                var dataHelper = new SslHelper(helper, data, true);
                 dataHelper.Connect(endPoint);
                 ExpectSession(dataHelper, data, true);
             }
@@ -121,7 +121,7 @@ static class SessionTests
             EndPoint endPoint = Peers.Address("SSLSOCK_RESUMING");
             using (Socket data = Peers.NewSocket(endPoint))
             {
-                var dataHelper = new SslHelper(data, helper, true);
+                var dataHelper = new SslHelper(helper, data, true);
                 // Before there is a connection, and a handle.
                 dataHelper.SslSocket.SetAlpn("http/1.1");
                 dataHelper.SslSocket.Flags = SslFlags.UnixPair;
@@ -143,7 +143,7 @@ static class SessionTests
             Peers.ReadLine(control);
             using (Socket data = Peers.Connect("SSLSOCK_RESUMING"))
             {
-                var dataHelper = new SslHelper(data, helper, true);
+                var dataHelper = new SslHelper(helper, data, true);
                 Expect.Equal(SslFlags.AllowTruncation, dataHelper.SslSocket.Flags);
                 // It does not say that it would block.
                 dataHelper.DoHandshake();
@@ -159,12 +159,12 @@ static class SessionTests
         control.Close();
         using (Socket data = Peers.Connect("SSLSOCK_RESUMING"))
         {
-            ExpectSession(new SslHelper(data, helper), data, true);
+            ExpectSession(new SslHelper(helper, data), data, true);
         }
         using (Socket data = Peers.Connect("SSLSOCK_RESUMING"))
         {
             helper.SslSocket.Dispose();
-            Expect.Throws<ObjectDisposedException>(() => new SslHelper(data, helper));
+            Expect.Throws<ObjectDisposedException>(() => new SslHelper(helper, data));
             Peers.ExpectDead(data);
         }
     }
@@ -177,11 +177,11 @@ static class SessionTests
         {
             using (Socket data = Peers.Connect("SSLSOCK_NOT_RESUMING"))
             {
-                ExpectSession(new SslHelper(data, helper), data, false);
+                ExpectSession(new SslHelper(helper, data), data, false);
             }
             using (Socket data = Peers.Connect("SSLSOCK_NOT_RESUMING"))
             {
-                var dataHelper = new SslHelper(data, helper, true);
+                var dataHelper = new SslHelper(helper, data, true);
                 dataHelper.SslSocket.Flags |= SslFlags.RequireResumption;
                 SslSocketException error = Peers.ExpectCode(SslError.NotResumed, dataHelper.DoHandshake);
                 Expect.Equal(SslErrorCategory.Protocol, error.Category);
@@ -221,19 +221,19 @@ static class SessionTests
             {
                 Expect.Contains(
                     "DoHandshake() comes before", Expect.Throws<InvalidOperationException>(
-                        () => new SslHelper(data, helper, true)).Message);
+                        () => new SslHelper(helper, data, true)).Message);
                 // Deferred: nobody has asked for TLS yet.
                 Peers.Send(data, "STARTTLS " + Peers.NewTicket() + "\n");
                 Expect.Equal("220 go ahead", Peers.ReadLine(data));
             }
             using (Socket data = Peers.Connect("SSLSOCK_PEER"))
             {
-                Expect.Throws<InvalidOperationException>(() => new SslHelper(data, helper));
+                Expect.Throws<InvalidOperationException>(() => new SslHelper(helper, data));
                 Peers.ExpectDead(data);
             }
             using (Socket data = Peers.Connect("SSLSOCK_PEER"))
             {
-                Expect.Throws<ArgumentNullException>(() => new SslHelper(data, (SslHelper)null));
+                Expect.Throws<ArgumentNullException>(() => new SslHelper((SslHelper)null, data));
                 Peers.ExpectDead(data);
             }
         }
@@ -249,7 +249,7 @@ static class SessionTests
             using (Socket data = Peers.Connect("SSLSOCK_RESUMING"))
             {
                 // The control connection's hook would look at the control connection's certificate.
-                var error = Expect.Throws<InvalidOperationException>(() => new SslHelper(data, helper, true));
+                var error = Expect.Throws<InvalidOperationException>(() => new SslHelper(helper, data, true));
                 Expect.Contains("overrides ValidateCert", error.Message);
             }
             using (Socket data = Peers.Connect("SSLSOCK_RESUMING"))
@@ -317,7 +317,7 @@ static class SessionTests
         {
         }
 
-        internal HookedData(Socket socket, SslHelper control) : base(socket, control, true)
+        internal HookedData(Socket socket, SslHelper control) : base(control, socket, true)
         {
         }
 
