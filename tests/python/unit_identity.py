@@ -246,6 +246,20 @@ class IdentitySigners(IdentityTest):
             self.assertIsNone(gone())
         self.assertEqual(server.seen().certificate, der(path("client.pem")))
 
+    def test_nothing_is_left_of_those_that_were_never_called(self):
+        def prepare():
+            with closing(support.connect()) as sock:
+                hook, signing = (lambda issuers: sock), (lambda scheme, data: sock)
+                ssl_socket = SslSocket(sock)
+                ssl_socket.set_auth_request_hook(hook)
+                ssl_socket.set_identities(Identity(path("client-chain.pem"), sign=signing))
+                parts = (ssl_socket._auth_request.pointer, ssl_socket._signer.pointer, hook, signing)
+                return [weakref.ref(part) for part in (*parts, *map(type, parts[:2]))]
+
+        kept = prepare()
+        gc.collect()
+        self.assertEqual([function() for function in kept], [None] * 6)
+
     def test_on_a_handle_of_somebody_else_s_it_outlives_its_object(self):
         lib, server, asked = sslsock._native.lib, self.server(demand=False), []
         with closing(server.connect()) as sock:
