@@ -15,7 +15,7 @@ sys.path.insert(0, str(ROOT / "tests" / "servers"))
 
 import harness  # noqa: E402
 
-EXAMPLES = [ROOT / "examples" / "readme.c", ROOT / "examples" / "readme_ftps.c"]
+EXAMPLES = [ROOT / "examples" / f"{name}.c" for name in ("readme", "readme_ftps", "readme_server")]
 FLAGS = ["-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Werror"]
 
 
