@@ -96,7 +96,7 @@ MUTATIONS = [
     ),
     Mutation(
         "without a name the hook is not told",
-        [("src/verify/chain.rs", "else { return findings.push(no_name()) };", "else { return };")],
+        [("src/verify/chain.rs", "Subject::Unknown => return findings.push(no_name()),", "Subject::Unknown => return,")],
         ["without_a_name"],
     ),
     Mutation(

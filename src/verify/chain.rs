@@ -241,7 +241,7 @@ impl Examination<'_> {
         let intermediates = self.chain.get(1..).unwrap_or_default();
         let time = Duration::from_secs(u64::try_from(time).unwrap_or(0));
         let time = UnixTime::since_unix_epoch(time);
-        let path: Option<&dyn Fn(&VerifiedPath<'_>) -> _> = Some(&check_key_usage);
+        let path: Option<&dyn Fn(&VerifiedPath<'_>) -> _> = Some(&strength::check_key_usage);
         match any_usage {
             true => {
                 entity.verify_for_usage(all, roots, intermediates, time, AnyUsage, revocation, None)
@@ -558,18 +558,6 @@ struct AnyUsage;
 impl ExtendedKeyUsageValidator for AnyUsage {
     fn validate(&self, _: KeyPurposeIdIter<'_, '_>) -> Result<(), webpki::Error> {
         Ok(())
-    }
-}
-
-/// webpki does not look at it: a CA certificate whose key is meant for something else, such as
-/// revocation lists alone, issues nothing.
-fn check_key_usage(path: &VerifiedPath<'_>) -> Result<(), webpki::Error> {
-    let may_sign = |der: CertificateDer<'_>| {
-        Facts::parse(&der).is_some_and(|facts| facts.may_sign_certificates)
-    };
-    match path.intermediate_certificates().all(|issuer| may_sign(issuer.der())) {
-        true => Ok(()),
-        false => Err(webpki::Error::EndEntityUsedAsCa),
     }
 }
 

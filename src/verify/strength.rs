@@ -2,7 +2,8 @@
 //! whoever can make such a key or signature is not known to be anybody.
 
 use rustls::crypto::WebPkiSupportedAlgorithms;
-use rustls::pki_types::SubjectPublicKeyInfoDer;
+use rustls::pki_types::{CertificateDer, SubjectPublicKeyInfoDer};
+use webpki::VerifiedPath;
 use x509_parser::asn1_rs::Any;
 use x509_parser::prelude::FromDer;
 
@@ -59,6 +60,18 @@ pub(super) fn check_upwards(
         }
     }
     None
+}
+
+/// webpki does not look at it: a CA certificate whose key is meant for something else, such as
+/// revocation lists alone, issues nothing.
+pub(super) fn check_key_usage(path: &VerifiedPath<'_>) -> Result<(), webpki::Error> {
+    let may_sign = |der: CertificateDer<'_>| {
+        Facts::parse(&der).is_some_and(|facts| facts.may_sign_certificates)
+    };
+    match path.intermediate_certificates().all(|issuer| may_sign(issuer.der())) {
+        true => Ok(()),
+        false => Err(webpki::Error::EndEntityUsedAsCa),
+    }
 }
 
 /// The size of the RSA key of one of these issuers, if that is why signatures by it do not count.
