@@ -117,12 +117,18 @@ MUTATIONS = [
     ),
     Mutation(
         "the ciphers of a socket are kept and not restricted",
-        [("src/winsock/mod.rs", "settings.suites = suites;", "let _ = suites;")],
+        [("src/winsock/mod.rs", "settings.parameters.suites = suites;", "let _ = suites;")],
         ["the_peer_sees_the_ciphers"],
     ),
     Mutation(
         "a handshake has the ciphers of another socket",
-        [("src/tls/config.rs", "suites: suites.clone(),", "suites: Suites::default(),")],
+        [
+            (
+                "src/tls/config.rs",
+                "parameters: input.parameters.clone()",
+                "parameters: Parameters { suites: Default::default(), ..input.parameters.clone() }",
+            ),
+        ],
         ["handshakes_at_once"],
     ),
     Mutation(
