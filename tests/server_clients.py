@@ -286,7 +286,10 @@ class ClientCertificates(ClientTest):
         self.assert_said(said, pattern)
         self.assertFalse([line for line in said if line.startswith(("line ", "session "))], said)
         self.assertNotIn("hello\n", done.stdout)
-        self.assertIn(alert, done.stderr)
+        if "-tls1_3" in done.args:
+            # The client speaks at once, and may find the connection reset before it reads the alert.
+            alert = f"{alert}|write:errno="
+        self.assertRegex(done.stderr, alert)
 
     def test_one_that_is_demanded_and_right(self):
         for server, version in self.each("--flags", AUTH_CLIENT, *self.trust()):
