@@ -3,21 +3,23 @@
 
 mod support;
 
-use std::sync::{Arc, Mutex};
+use std::cell::RefCell;
+use std::sync::{Arc, LazyLock, Mutex, mpsc};
 use std::thread;
 
 use aws_lc_rs::aead::{AES_128_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::hkdf::{HKDF_SHA256, KeyType, Prk};
-use rustls::KeyLog;
-use rustls::crypto::aws_lc_rs::{cipher_suite::TLS13_AES_128_GCM_SHA256, default_provider};
+use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
-use sslsock::abi::identity;
+use rustls::version::{TLS12, TLS13};
+use rustls::{CipherSuite, KeyLog, SupportedProtocolVersion};
+use sslsock::abi::{identity, session};
 use support::fixtures::ders;
 use support::hooks::Hook;
-use support::pki::Authority;
-use support::wire::{MODES, Transport, connect, records};
+use support::pki::{Authority, Certified};
+use support::wire::{MODES, Socket, Transport, connect, records};
 use support::*;
 
 /// The secret of a server's handshake keys.
@@ -71,34 +73,62 @@ impl Secret {
     }
 }
 
+static SERVERS: LazyLock<Authority> = LazyLock::new(|| Authority::new("servers"));
+static MAIL: LazyLock<Certified> = LazyLock::new(|| SERVERS.issue(&["mail.test"]));
+static CLIENTS: LazyLock<Authority> = LazyLock::new(|| Authority::new("clients"));
+static ANN: LazyLock<Certified> = LazyLock::new(|| CLIENTS.issue(&["ann.test"]));
+
+/// A server that demands a certificate.
+fn demanding(version: &'static SupportedProtocolVersion) -> rustls::ServerConfig {
+    let mut provider = default_provider();
+    provider.cipher_suites.retain(|suite| {
+        suite.suite() == CipherSuite::TLS13_AES_128_GCM_SHA256 || suite.tls13().is_none()
+    });
+    let provider = Arc::new(provider);
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(CLIENTS.pem().as_bytes()).unwrap()).unwrap();
+    let verifier = WebPkiClientVerifier::builder_with_provider(roots.into(), provider.clone());
+    rustls::ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[version])
+        .unwrap()
+        .with_client_cert_verifier(verifier.build().unwrap())
+        .with_single_cert(
+            ders(&MAIL.chain),
+            PrivateKeyDer::from_pem_slice(MAIL.key.as_bytes()).unwrap(),
+        )
+        .unwrap()
+}
+
+/// A client that has a certificate, and a hook that refuses every server.
+fn client(socket: &Socket, mode: u32, hook: &Hook) -> Handle {
+    let handle = hook.on(Handle::of(socket).flags(mode));
+    let (chain, key) = (ANN.chain.as_bytes(), ANN.key.as_bytes());
+    let (from, key_from) = (chain.as_ptr().cast(), key.as_ptr().cast());
+    let set =
+        unsafe { identity::ssl_set_identity_pem(handle.0, from, chain.len(), key_from, key.len()) };
+    assert_eq!(set, 0);
+    handle
+}
+
+/// That behind the ClientHello there are at most alerts.
+#[track_caller]
+fn assert_no_certificate(sent: &[u8]) {
+    for record in records(sent).iter().skip(1) {
+        let is_alert = record[0] == APPLICATION_DATA && record.len() == ENCRYPTED_ALERT;
+        assert!(is_alert || matches!(record[0], 0x14 | 0x15), "{record:02x?}");
+    }
+}
+
 /// rustls has our certificate ready when it finds that the record with the server's Finished does
 /// not end with it.
 #[test]
 fn no_certificate_leaves_when_something_follows_the_servers_finished() {
-    let (servers, clients) = (Authority::new("servers"), Authority::new("clients"));
-    let (mail, ann) = (servers.issue(&["mail.test"]), clients.issue(&["ann.test"]));
     for mode in MODES {
         for more in [&[][..], &[4]] {
-            let mut provider = default_provider();
-            provider.cipher_suites = vec![TLS13_AES_128_GCM_SHA256];
-            let provider = Arc::new(provider);
-            let mut roots = rustls::RootCertStore::empty();
-            roots.add(CertificateDer::from_pem_slice(clients.pem().as_bytes()).unwrap()).unwrap();
-            let verifier =
-                WebPkiClientVerifier::builder_with_provider(roots.into(), provider.clone());
             let secret = Arc::new(Secret::default());
-            let mut config = rustls::ServerConfig::builder_with_provider(provider)
-                .with_protocol_versions(&[&rustls::version::TLS13])
-                .unwrap()
-                .with_client_cert_verifier(verifier.build().unwrap())
-                .with_single_cert(
-                    ders(&mail.chain),
-                    PrivateKeyDer::from_pem_slice(mail.key.as_bytes()).unwrap(),
-                )
-                .unwrap();
+            let mut config = demanding(&TLS13);
             config.key_log = secret.clone();
-
-            let (client, mut wire) = connect(Transport::Tcp);
+            let (socket, mut wire) = connect(Transport::Tcp);
             let record = wire.record();
             let peer = thread::spawn(move || {
                 let mut flight = wire.answer_to_hello(&Arc::new(config));
@@ -110,28 +140,59 @@ fn no_certificate_leaves_when_something_follows_the_servers_finished() {
                 wire.hear_all();
             });
             let hook = Hook::answering(5);
-            let handle = hook.on(Handle::of(&client).flags(mode));
-            let (chain, key) = (ann.chain.as_bytes(), ann.key.as_bytes());
-            let set = unsafe {
-                identity::ssl_set_identity_pem(
-                    handle.0,
-                    chain.as_ptr().cast(),
-                    chain.len(),
-                    key.as_ptr().cast(),
-                    key.len(),
-                )
-            };
-            assert_eq!(set, 0);
+            let handle = client(&socket, mode, &hook);
             let code = handle.handshake("mail.test").unwrap_err().code;
             // Without that the hook decides.
             assert_eq!(code, if more.is_empty() { 5 } else { SSL_ERR_PROTOCOL });
-            drop((handle, client));
+            drop((handle, socket));
             peer.join().unwrap();
-            for record in records(&record.bytes()).iter().skip(1) {
-                let is_small = record.len() <= ENCRYPTED_ALERT;
-                assert!(record[0] != APPLICATION_DATA || is_small, "{} bytes", record.len());
-            }
+            assert_no_certificate(&record.bytes());
         }
+    }
+}
+
+/// The hook decides there, too, although other data of the thread is gone.
+#[test]
+fn no_certificate_leaves_from_a_thread_that_is_ending() {
+    struct AtEnd(Option<Box<dyn FnOnce()>>);
+    impl Drop for AtEnd {
+        fn drop(&mut self) {
+            self.0.take().unwrap()();
+        }
+    }
+    thread_local! {
+        static AT_END: RefCell<Option<AtEnd>> = const { RefCell::new(None) };
+    }
+    for version in [&TLS12, &TLS13] {
+        let (outcome, outcomes) = mpsc::channel();
+        let (socket, wire) = connect(Transport::Tcp);
+        let record = wire.record();
+        let peer = thread::spawn(move || wire.serve(Arc::new(demanding(version))));
+        let ending = thread::spawn(move || {
+            let attempt = move || {
+                let hook = Hook::answering(5);
+                let handle = client(&socket, 0, &hook);
+                // This thread has no last error any more.
+                let name = c"mail.test".as_ptr();
+                let code = unsafe { session::ssl_perform_handshake(handle.0, name) };
+                drop((handle, socket));
+                outcome.send(code).unwrap();
+            };
+            AT_END.set(Some(AtEnd(Some(Box::new(attempt)))));
+            // What comes later goes first.
+            let (socket, wire) = connect(Transport::Tcp);
+            let peer = thread::spawn(move || wire.serve(Arc::new(demanding(version))));
+            let hook = Hook::answering(5);
+            let handle = client(&socket, 0, &hook);
+            assert_eq!(handle.handshake("mail.test").unwrap_err().code, 5);
+            drop((handle, socket));
+            peer.join().unwrap();
+        });
+        ending.join().unwrap();
+        let code = outcomes.recv().unwrap();
+        peer.join().unwrap();
+        assert_no_certificate(&record.bytes());
+        assert_eq!(code, 5);
     }
 }
 
