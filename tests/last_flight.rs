@@ -11,11 +11,13 @@ use aws_lc_rs::aead::{AES_128_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::hkdf::{HKDF_SHA256, KeyType, Prk};
 use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use rustls::server::WebPkiClientVerifier;
 use rustls::version::{TLS12, TLS13};
 use rustls::{CipherSuite, KeyLog, SupportedProtocolVersion};
 use sslsock::abi::{identity, session};
+use sslsock::verify::trust::Trust;
+use sslsock::verify::verifier::{Mode, Subject, Verifier, put_report};
 use support::fixtures::ders;
 use support::hooks::Hook;
 use support::pki::{Authority, Certified};
@@ -194,6 +196,40 @@ fn no_certificate_leaves_from_a_thread_that_is_ending() {
         assert_no_certificate(&record.bytes());
         assert_eq!(code, 5);
     }
+}
+
+/// What a panic has left with the thread is no report of the next connection's peer.
+#[test]
+fn a_report_of_another_connection_is_not_believed() {
+    let mut trust = Trust::default();
+    trust.add_pem(CLIENTS.pem().as_bytes()).unwrap();
+    let verifier = Verifier::new(&trust, Mode::Provisional).unwrap();
+    let another = verifier.examine(&ders(&ANN.chain), Subject::Any, UnixTime::now());
+    assert_eq!(another.causes, 0);
+
+    let (socket, mut wire) = connect(Transport::Tcp);
+    let hook = Hook::answering(5);
+    let handle = client(&socket, SSL_FLAG_EXPLICIT_IO | SSL_FLAG_NONBLOCKING, &hook);
+    let go_on = || handle.handshake("mail.test").unwrap_err().code;
+    put_report(Some(another));
+    assert_eq!(go_on(), SSL_ERR_WANT_READ);
+    // The ServerHello says that it is TLS 1.2, the certificate comes after it: in the same record,
+    // but for this server.
+    let flight = wire.answer_to_hello(&Arc::new(demanding(&TLS12)));
+    let messages = &flight[0][5..];
+    let hello_length = 4 + usize::from(u16::from_be_bytes([messages[2], messages[3]]));
+    let in_record = |part: &[u8]| {
+        let length = u16::try_from(part.len()).unwrap();
+        [&flight[0][..3], &length.to_be_bytes(), part].concat()
+    };
+    let (hello, rest) = messages.split_at(hello_length);
+    for (said, outcome) in [(hello, SSL_ERR_WANT_READ), (rest, 5)] {
+        wire.say(&in_record(said));
+        socket.await_events(libc::POLLIN);
+        assert_eq!(go_on(), outcome);
+    }
+    drop(handle);
+    assert_eq!(hook.call().leaf, ders(&MAIL.chain)[0].to_vec());
 }
 
 const APPLICATION_DATA: u8 = 0x17;

@@ -386,6 +386,10 @@ impl Engine {
             Want::Write(_) => self.retained,
             Want::Handshake | Want::Read => self.incoming.len(),
         };
+        if self.approval == Approval::Pending {
+            // Left by another connection whose verification panicked behind it.
+            drop(verifier::take_report());
+        }
         let input = &mut self.incoming.readable_mut()[..visible];
         let (connection, outgoing) = (&mut self.connection, &mut self.outgoing);
         let (discard, outcome) = context::enter(&mut self.context, || match connection {
