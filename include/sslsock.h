@@ -568,7 +568,8 @@ int32_t ssl_set_protocols(ssl_socket *s, uint16_t min, uint16_t max);
 // environment (SSLKEYLOGFILE) is never looked at. NULL: no file. SSL_ERR_IO if it cannot be opened or is no
 // regular file, SSL_ERR_STATE in a program that runs with more rights than its user. Any thread,
 // before the handshake.
-int32_t ssl_set_key_log_file(ssl_socket *s, const char *path);
+int32_t ssl_set_key_log_file(ssl_socket *s,
+                             const char *path);
 
 // Has the handshake of `s` resume the session of `other`, as an FTP server demands for its data
 // connections. `other` must be a client whose handshake is complete (SSL_ERR_STATE) and that had a
