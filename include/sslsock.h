@@ -383,10 +383,11 @@ typedef struct {
 //
 // It is called on the thread that asked for the handshake, with no lock held; its time does not
 // count. In a client that may be before the certificate hook is called: what it signs does not
-// leave before the latter has accepted the server. `type` is the signature scheme as in RFC 8446, section 4.2.3 (0x0403 ecdsa_secp256r1_sha256, 0x0804
-// rsa_pss_rsae_sha256, ...); `arg` is what was given with the hook; `source` has the `source_len`
-// bytes to be signed, not hashed yet; `flags` is SSL_SIGN_PERFORM_HASH. `*dest_len` is the
-// capacity of `dest`, at least 1,024, and becomes the length of the signature (ECDSA in DER).
+// leave before the latter has accepted the server. `type` is the signature scheme as in RFC 8446,
+// section 4.2.3 (0x0403 ecdsa_secp256r1_sha256, 0x0804 rsa_pss_rsae_sha256, ...); `arg` is what
+// was given with the hook; `source` has the `source_len` bytes to be signed, not hashed yet;
+// `flags` is SSL_SIGN_PERFORM_HASH. `*dest_len` is the capacity of `dest`, at least 1,024, and
+// becomes the length of the signature (ECDSA in DER).
 //
 // It answers SSL_ERR_OKAY, or anything else to fail the handshake with SSL_ERR_SIGNATURE. So does
 // what is no signature by the certificate's key, before anything of it is sent. Inside
@@ -405,19 +406,19 @@ typedef int32_t (*ssl_signature_fn)(uint32_t type,
 // It is called at most once per handshake, when the server asks for a certificate, on the thread
 // that asked for the handshake, with no lock held; its time does not count. That may be before the
 // certificate hook is called: what it answers does not leave before the latter has accepted the
-// server. `type` is SSL_CERT_X509; `arg` is what was given to ssl_set_auth_request_hook; `issuers` has the
-// distinguished names in DER of the CAs that the server accepts, none if it does not say;
+// server. `type` is SSL_CERT_X509; `arg` is what was given to ssl_set_auth_request_hook; `issuers`
+// has the distinguished names in DER of the CAs that the server accepts, none if it does not say;
 // `flags` is 0. All are valid during the call only.
 //
 // It answers SSL_ERR_OKAY with a chain, leaf first, in DER: `*chain` points to `*chain_len` blobs,
-// 32 at most and 64 KiB in all, which the library copies as soon as the hook has returned. The leaf
-// must be that of an identity set on the handle (ssl_set_identity_*, ssl_add_identity_*), whose key
-// then signs, and by itself stands for the whole chain of that; or the signature hook
+// 32 at most and 64 KiB in all, which the library copies as soon as the hook has returned. The
+// leaf must be that of an identity set on the handle (ssl_set_identity_*, ssl_add_identity_*),
+// whose key then signs, and by itself stands for the whole chain of that; or the signature hook
 // (SO_SSL_SET_SIGNATURE_HOOK) has to hold the key. With `*chain_len` left 0 the library chooses
-// among the handle's identities as without a hook. SSL_ERR_NO_CERT: go on without
-// a certificate. Anything else ends the handshake with that result, as from the certificate hook.
-// Inside it only the ssl_get_* functions may be called for the same handle. It must return: an
-// exception or longjmp through the library is undefined.
+// among the handle's identities as without a hook. SSL_ERR_NO_CERT: go on without a certificate.
+// Anything else ends the handshake with that result, as from the certificate hook. Inside it only
+// the ssl_get_* functions may be called for the same handle. It must return: an exception or
+// longjmp through the library is undefined.
 typedef int32_t (*ssl_auth_request_fn)(uint32_t type,
                                        void *arg,
                                        uint32_t issuer_count,
@@ -525,9 +526,9 @@ ssl_socket *ssl_settings_new(void);
 // handle's hooks. Any thread.
 int32_t ssl_socket_free(ssl_socket *s);
 
-// Sets the flags (SSL_FLAG_*); they replace the earlier ones. An unknown bit answers
-// SSL_ERR_INVALID, one that is not supported yet SSL_ERR_UNSUPPORTED, a change after the
-// handshake has begun SSL_ERR_STATE; then nothing has been changed. Any thread.
+// Sets the flags (SSL_FLAG_*); they replace the earlier ones. An unknown bit, or bits that
+// contradict each other, answer SSL_ERR_INVALID, a change after the handshake has begun
+// SSL_ERR_STATE; then nothing has been changed. Any thread.
 int32_t ssl_set_flags(ssl_socket *s, uint32_t flags);
 
 // Writes the flags to `flags`. Any thread, also inside hooks.
@@ -595,18 +596,16 @@ int32_t ssl_set_session_from(ssl_socket *s, ssl_socket *other);
 
 // Trusts the CA certificates in the file `pem_path` (PEM, or one in DER). The first trust call
 // replaces the built-in roots, later ones add. SSL_ERR_IO if the file cannot be read,
-// SSL_ERR_BAD_DATA if there is no usable certificate in it. After a failure the built-in roots do not count either:
-// until a trust call succeeds the handshake fails with the same error. Any thread, before the
-// handshake.
-int32_t ssl_add_trust_file(ssl_socket *s,
-                           const char *pem_path);
+// SSL_ERR_BAD_DATA if there is no usable certificate in it. After a failure the built-in roots do
+// not count either: until a trust call succeeds the handshake fails with the same error. Any
+// thread, before the handshake.
+int32_t ssl_add_trust_file(ssl_socket *s, const char *pem_path);
 
 // Trusts the CA certificates in the `len` bytes of PEM (or the one in DER) at `pem`, which are
-// copied. The first trust call replaces the built-in roots, later ones add. SSL_ERR_BAD_DATA if there is no usable
-// certificate in it; a failure as for ssl_add_trust_file. Any thread, before the handshake.
-int32_t ssl_add_trust_pem(ssl_socket *s,
-                          const void *pem,
-                          size_t len);
+// copied. The first trust call replaces the built-in roots, later ones add. SSL_ERR_BAD_DATA if
+// there is no usable certificate in it; a failure as for ssl_add_trust_file. Any thread, before
+// the handshake.
+int32_t ssl_add_trust_pem(ssl_socket *s, const void *pem, size_t len);
 
 // Trusts what the system trusts (the distribution's CA certificates). The first trust call
 // replaces the built-in roots, later ones add. SSL_ERR_IO if the system has none; a failure as
@@ -614,11 +613,11 @@ int32_t ssl_add_trust_pem(ssl_socket *s,
 int32_t ssl_use_system_trust(ssl_socket *s);
 
 // Trusts the CA certificates in every file of the directory `dir_path` and in those that its links
-// lead to, but not below it; files that hold none or cannot be read are passed over. The first trust call replaces the built-in roots, later ones
-// add. SSL_ERR_IO if it cannot be read, SSL_ERR_BAD_DATA if there is no usable certificate in it;
-// a failure as for ssl_add_trust_file. Any thread, before the handshake.
-int32_t ssl_add_trust_dir(ssl_socket *s,
-                          const char *dir_path);
+// lead to, but not below it; files that hold none or cannot be read are passed over. The first
+// trust call replaces the built-in roots, later ones add. SSL_ERR_IO if it cannot be read,
+// SSL_ERR_BAD_DATA if there is no usable certificate in it; a failure as for ssl_add_trust_file.
+// Any thread, before the handshake.
+int32_t ssl_add_trust_dir(ssl_socket *s, const char *dir_path);
 
 // Adds a pin: the handshake fails with SSL_ERR_PIN unless the key of the peer's own certificate is
 // one of those pinned. `pin` is the SHA-256 of its SubjectPublicKeyInfo as "sha256//" and base64

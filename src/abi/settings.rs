@@ -16,9 +16,9 @@ use crate::tls::alpn;
 use crate::tls::key_log::KeyLogFile;
 use crate::verify::name::PeerName;
 
-/// Sets the flags (SSL_FLAG_*); they replace the earlier ones. An unknown bit answers
-/// SSL_ERR_INVALID, one that is not supported yet SSL_ERR_UNSUPPORTED, a change after the
-/// handshake has begun SSL_ERR_STATE; then nothing has been changed. Any thread.
+/// Sets the flags (SSL_FLAG_*); they replace the earlier ones. An unknown bit, or bits that
+/// contradict each other, answer SSL_ERR_INVALID, a change after the handshake has begun
+/// SSL_ERR_STATE; then nothing has been changed. Any thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn ssl_set_flags(s: *mut ssl_socket, flags: u32) -> i32 {
     status(entry!(ssl_set_flags, change s, |socket| {
