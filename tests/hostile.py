@@ -38,13 +38,13 @@ def main():
         print(f"skipped: {reason}\n0 passed, 0 failed, 1 skipped")
         return 1 if os.environ.get("CI") else 0
     import cases
-    import certificates
     import client
+    import hostile_certificates
 
     passed, failed = 0, 0
     every = [*cases.B, *cases.C]
     with tempfile.TemporaryDirectory(prefix="sslsock-hostile-") as folder:
-        it = certificates.make(folder)
+        it = hostile_certificates.make(folder)
         for case in every:
             if sys.argv[1:] and case.number not in sys.argv[1:]:
                 continue
