@@ -131,7 +131,11 @@ fn a_session_is_good_under_its_own_settings_alone() {
             let is_stable = *name != "more trust";
             let client = scene.client(version);
             assert!(!scene.resumes(&client, set, *flags), "{name}: the first");
+            let asked = || scene.hook.calls.lock().unwrap().len();
+            let asked_before = asked();
             assert_eq!(scene.resumes(&client, set, *flags), is_stable, "{name}: the second");
+            let is_asked = usize::from(name.ends_with("hook"));
+            assert_eq!(asked() - asked_before, is_asked, "{name}: the client is judged again");
             for (other_name, other_flags, other) in &variants() {
                 if other_name == name {
                     continue;
