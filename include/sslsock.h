@@ -172,6 +172,7 @@
 // by the certificate hook: the built-in roots do not vouch for clients, and with neither the
 // handshake fails with SSL_ERR_INVALID. The certificate has to be one for client authentication; no
 // name is looked at. A client that has none is SSL_ERR_NO_CERT, whatever a hook would say.
+// Without this flag and SSL_FLAG_ASK_CLIENT everybody is let in, whatever trust and hook are set.
 #define SSL_FLAG_AUTH_CLIENT 4
 
 // The socket stays plain until ssl_perform_handshake (Windows CE).
@@ -364,7 +365,8 @@ typedef int32_t (*ssl_validate_cert_fn)(uint32_t type,
 typedef struct {
     // In: sizeof. Out: how much the library filled.
     uint32_t size;
-    // SSL_VERDICT_*; inside the hook what verification says by itself.
+    // SSL_VERDICT_*; inside the hook, and as long as its answer is awaited, what verification says
+    // by itself.
     uint32_t verdict;
     // SSL_CAUSE_* bits: everything that is wrong at once.
     uint32_t causes;
@@ -568,7 +570,8 @@ int32_t ssl_set_protocols(ssl_socket *s, uint16_t min, uint16_t max);
 // environment (SSLKEYLOGFILE) is never looked at. NULL: no file. SSL_ERR_IO if it cannot be opened or is no
 // regular file, SSL_ERR_STATE in a program that runs with more rights than its user. Any thread,
 // before the handshake.
-int32_t ssl_set_key_log_file(ssl_socket *s, const char *path);
+int32_t ssl_set_key_log_file(ssl_socket *s,
+                             const char *path);
 
 // Has the handshake of `s` resume the session of `other`, as an FTP server demands for its data
 // connections. `other` must be a client whose handshake is complete (SSL_ERR_STATE) and that had a
@@ -649,8 +652,8 @@ int32_t ssl_add_crl_pem(ssl_socket *s, const void *crl, size_t len);
 // written in both cases; its verdict is SSL_VERDICT_TRUSTED or SSL_VERDICT_NOT_TRUSTED.
 //
 // Nothing was verified and `report` is untouched on SSL_ERR_BAD_HANDLE, SSL_ERR_INVALID (an
-// argument is wrong, there are more than 100 certificates, or nobody was said to vouch for
-// clients), SSL_ERR_NO_NAME (an empty name), and the error of a trust, pin or revocation list that
+// argument is wrong, such as PEM in the place of DER, there are more than 100 certificates, or
+// nobody was said to vouch for clients), SSL_ERR_NO_NAME (an empty name), and the error of a trust, pin or revocation list that
 // could not be had. Other flags and the hooks of `s` play no part. Any thread.
 int32_t ssl_verify_chain(ssl_socket *s,
                          const ssl_blob *chain,
@@ -831,7 +834,8 @@ int32_t ssl_get_verify_text(ssl_socket *s,
 
 // The code of the handle's error, 0 if there is none; with NULL this thread's last. An error
 // that ended the connection stays for the life of the handle, whatever happens later, even if
-// the kernel has told another thread first; otherwise it is that of the last call that failed.
+// the kernel has told another thread first; otherwise it is that of the last call that failed, but
+// for calls that only ask (ssl_get_*, ssl_verify_chain): theirs is found with NULL only.
 // SSL_ERR_BAD_HANDLE if the handle is not live.
 int32_t ssl_get_error(ssl_socket *s);
 

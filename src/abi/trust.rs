@@ -134,8 +134,8 @@ pub unsafe extern "C" fn ssl_add_crl_pem(
 /// written in both cases; its verdict is SSL_VERDICT_TRUSTED or SSL_VERDICT_NOT_TRUSTED.
 ///
 /// Nothing was verified and `report` is untouched on SSL_ERR_BAD_HANDLE, SSL_ERR_INVALID (an
-/// argument is wrong, there are more than 100 certificates, or nobody was said to vouch for
-/// clients), SSL_ERR_NO_NAME (an empty name), and the error of a trust, pin or revocation list that
+/// argument is wrong, such as PEM in the place of DER, there are more than 100 certificates, or
+/// nobody was said to vouch for clients), SSL_ERR_NO_NAME (an empty name), and the error of a trust, pin or revocation list that
 /// could not be had. Other flags and the hooks of `s` play no part. Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ssl_verify_chain(
@@ -201,6 +201,12 @@ unsafe fn certificates(chain: *const ssl_blob, count: u32) -> Result<Vec<Certifi
         let what = format!("pBlobData of certificate {place}");
         // SAFETY: readable as the caller promises.
         let der = unsafe { memory::bytes(blob.pBlobData, blob.cbSize as usize, &what) }?;
+        if der.trim_ascii_start().starts_with(b"-----BEGIN") {
+            return invalid(format!(
+                "certificate {place} is PEM, and DER is needed, each certificate in a block of its \
+                 own: convert them, as with openssl x509 -in FILE -outform DER"
+            ));
+        }
         certificates.push(CertificateDer::from(der.to_vec()));
     }
     Ok(certificates)
