@@ -129,9 +129,6 @@ static void a_child_has_none_of_its_parents_sessions(const struct way *way)
     expect_success(child);
     CHECK(ssl_socket_free(s) == SSL_ERR_OKAY && close(fd) == 0);
     CHECK(ssl_socket_free(next) == SSL_ERR_OKAY && close(next_fd) == 0);
-    next = conversation(way, &next_fd);
-    CHECK(resumed(next));
-    CHECK(ssl_socket_free(next) == SSL_ERR_OKAY && close(next_fd) == 0);
 }
 
 int main(int argc, char **argv)

@@ -212,6 +212,24 @@ fn what_the_hook_answers_itself_counts() {
         scene.handle.assert_not_awaited(0, "failed");
         assert_only_hello(&scene.end().0.bytes());
     }
+    // In TLS 1.2 the handshake goes on for a while.
+    let hook = Hook::answering(0);
+    let (client, mut wire) = connect(Transport::Tcp);
+    let config = MAIL.server_with(&[VERSIONS[0]]);
+    let peer = thread::spawn(move || {
+        let flight = wire.answer_to_hello(&config).concat();
+        wire.say(&flight);
+        wire.hear_all();
+    });
+    let handle = hook.on(Handle::of(&client).flags(SSL_FLAG_NONBLOCKING));
+    let handle = handle.trust(&AUTHORITY.pem());
+    while hook.calls.lock().unwrap().is_empty() {
+        assert_eq!(handle.handshake("mail.test").unwrap_err().code, SSL_ERR_WANT_READ);
+    }
+    handle.assert_not_awaited(8, "it has been decided already");
+    assert_eq!(handle.handshake("mail.test").unwrap_err().code, SSL_ERR_WANT_READ);
+    drop((handle, client));
+    peer.join().unwrap();
 }
 
 #[test]

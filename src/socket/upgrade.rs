@@ -100,11 +100,16 @@ impl Socket {
         if !self.errors.set_fatal(cancelled()) {
             return Err(none_to_cancel("the handshake has failed already"));
         }
-        // Until its transport is known the thread inside does this, as soon as it is.
-        if !matches!(state.phase, Phase::Handshaking(None)) {
-            let phase = self.kill(&mut state);
-            drop(state);
+        if matches!(state.phase, Phase::Handshaking(None)) {
+            // The thread inside does the rest when it knows the transport.
+            return Ok(());
+        }
+        let phase = self.kill(&mut state);
+        drop(state);
+        if matches!(phase, Phase::Paused(_)) {
+            // Otherwise the thread inside says so.
             drop(phase);
+            log::write(log::Level::Error, &cancelled().text);
         }
         Ok(())
     }

@@ -200,6 +200,14 @@ mod tests {
     }
 
     #[test]
+    fn a_handshake_that_waits_is_told_from_one_that_was_cancelled() {
+        for code in [Code::WANT_READ, Code::WANT_WRITE, Code::WANT_VALIDATION] {
+            assert_eq!(number(&Error::new(code, "")), WSAEWOULDBLOCK);
+        }
+        assert_eq!(number(&Error::new(Code::CANCELLED, "")), WSAECONNABORTED);
+    }
+
+    #[test]
     fn a_bad_buffer_is_told_from_a_bad_argument() {
         let bad = |errno| Error { sys_errno: errno, ..Error::new(Code::INVALID, "") };
         assert_eq!(number(&bad(libc::EFAULT)), WSAEFAULT);
