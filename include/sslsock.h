@@ -631,9 +631,11 @@ int32_t ssl_add_pin(ssl_socket *s, const char *pin);
 // Adds the revocation lists in the file `path` (PEM, or one in DER). From the first on the peer's
 // own certificate must be covered by a list of its issuer that is up to date
 // (SSL_CAUSE_REVOCATION_UNKNOWN), and no certificate of the chain may be on one
-// (SSL_CAUSE_REVOKED). Without a list nothing is said of revocation: the library asks nobody.
-// SSL_ERR_IO if it cannot be read, SSL_ERR_BAD_DATA if there is no list in it; until one is added
-// the handshake then fails with the same error. Any thread, before the handshake.
+// (SSL_CAUSE_REVOKED). Of several lists that cover a certificate the newest counts: a new list may
+// be added to ssl_defaults beside the old one, for the handles made later. Without a list nothing
+// is said of revocation: the library asks nobody. SSL_ERR_IO if it cannot be read,
+// SSL_ERR_BAD_DATA if there is no list in it; until one is added the handshake then fails with the
+// same error. Any thread, before the handshake.
 int32_t ssl_add_crl_file(ssl_socket *s, const char *path);
 
 // ssl_add_crl_file with the `len` bytes at `crl`, which are copied.
