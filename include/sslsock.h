@@ -172,6 +172,7 @@
 // by the certificate hook: the built-in roots do not vouch for clients, and with neither the
 // handshake fails with SSL_ERR_INVALID. The certificate has to be one for client authentication; no
 // name is looked at. A client that has none is SSL_ERR_NO_CERT, whatever a hook would say.
+// Without this flag and SSL_FLAG_ASK_CLIENT everybody is let in, whatever trust and hook are set.
 #define SSL_FLAG_AUTH_CLIENT 4
 
 // The socket stays plain until ssl_perform_handshake (Windows CE).
@@ -364,7 +365,8 @@ typedef int32_t (*ssl_validate_cert_fn)(uint32_t type,
 typedef struct {
     // In: sizeof. Out: how much the library filled.
     uint32_t size;
-    // SSL_VERDICT_*; inside the hook what verification says by itself.
+    // SSL_VERDICT_*; inside the hook, and as long as its answer is awaited, what verification says
+    // by itself.
     uint32_t verdict;
     // SSL_CAUSE_* bits: everything that is wrong at once.
     uint32_t causes;
@@ -383,10 +385,11 @@ typedef struct {
 //
 // It is called on the thread that asked for the handshake, with no lock held; its time does not
 // count. In a client that may be before the certificate hook is called: what it signs does not
-// leave before the latter has accepted the server. `type` is the signature scheme as in RFC 8446, section 4.2.3 (0x0403 ecdsa_secp256r1_sha256, 0x0804
-// rsa_pss_rsae_sha256, ...); `arg` is what was given with the hook; `source` has the `source_len`
-// bytes to be signed, not hashed yet; `flags` is SSL_SIGN_PERFORM_HASH. `*dest_len` is the
-// capacity of `dest`, at least 1,024, and becomes the length of the signature (ECDSA in DER).
+// leave before the latter has accepted the server. `type` is the signature scheme as in RFC 8446,
+// section 4.2.3 (0x0403 ecdsa_secp256r1_sha256, 0x0804 rsa_pss_rsae_sha256, ...); `arg` is what
+// was given with the hook; `source` has the `source_len` bytes to be signed, not hashed yet;
+// `flags` is SSL_SIGN_PERFORM_HASH. `*dest_len` is the capacity of `dest`, at least 1,024, and
+// becomes the length of the signature (ECDSA in DER).
 //
 // It answers SSL_ERR_OKAY, or anything else to fail the handshake with SSL_ERR_SIGNATURE. So does
 // what is no signature by the certificate's key, before anything of it is sent. Inside
@@ -405,8 +408,8 @@ typedef int32_t (*ssl_signature_fn)(uint32_t type,
 // It is called at most once per handshake, when the server asks for a certificate, on the thread
 // that asked for the handshake, with no lock held; its time does not count. That may be before the
 // certificate hook is called: what it answers does not leave before the latter has accepted the
-// server. `type` is SSL_CERT_X509; `arg` is what was given to ssl_set_auth_request_hook; `issuers` has the
-// distinguished names in DER of the CAs that the server accepts, none if it does not say;
+// server. `type` is SSL_CERT_X509; `arg` is what was given to ssl_set_auth_request_hook; `issuers`
+// has the distinguished names in DER of the CAs that the server accepts, none if it does not say;
 // `flags` is 0. All are valid during the call only.
 //
 // It answers SSL_ERR_OKAY with a chain, leaf first, in DER: `*chain` points to `*chain_len` blobs,
@@ -502,10 +505,10 @@ ssl_socket *ssl_socket_new(int32_t fd);
 // number, and writes it to `s`. SSL_ERR_BAD_HANDLE if there is none. Any thread.
 int32_t ssl_socket_from_fd(int32_t fd, ssl_socket **s);
 
-// The handle of the defaults. It takes the setters only (ssl_set_*, ssl_add_trust_*,
-// ssl_use_system_trust); handles made later start with a copy of what was set. It lives as long
-// as the process. In a forked child it is another handle, with the same settings.
-// NULL on failure. Any thread.
+// The handle of the defaults. It takes the setters only (ssl_set_*, ssl_add_*,
+// ssl_use_system_trust) and ssl_verify_chain; handles made later start with a copy of what was
+// set. It lives as long as the process. In a forked child it is another handle, with the same
+// settings. NULL on failure. Any thread.
 ssl_socket *ssl_defaults(void);
 
 // Makes a handle that takes settings only, like that of the defaults, and has no connection: for
@@ -525,9 +528,9 @@ ssl_socket *ssl_settings_new(void);
 // handle's hooks. Any thread.
 int32_t ssl_socket_free(ssl_socket *s);
 
-// Sets the flags (SSL_FLAG_*); they replace the earlier ones. An unknown bit answers
-// SSL_ERR_INVALID, one that is not supported yet SSL_ERR_UNSUPPORTED, a change after the
-// handshake has begun SSL_ERR_STATE; then nothing has been changed. Any thread.
+// Sets the flags (SSL_FLAG_*); they replace the earlier ones. An unknown bit, and flags that
+// contradict each other, answer SSL_ERR_INVALID, a change after the handshake has begun
+// SSL_ERR_STATE; then nothing has been changed. Any thread.
 int32_t ssl_set_flags(ssl_socket *s, uint32_t flags);
 
 // Writes the flags to `flags`. Any thread, also inside hooks.
@@ -565,11 +568,10 @@ int32_t ssl_set_protocols(ssl_socket *s, uint16_t min, uint16_t max);
 // Appends the secrets of the sessions of this handle to the file `path` (NSS key log format), with
 // which Wireshark decrypts what was recorded: for finding errors only, whoever has the file can
 // read everything. It is made for its owner alone, opened at once and perhaps kept open. The
-// environment (SSLKEYLOGFILE) is never looked at. NULL: no file. SSL_ERR_IO if it cannot be opened or is no
-// regular file, SSL_ERR_STATE in a program that runs with more rights than its user. Any thread,
-// before the handshake.
-int32_t ssl_set_key_log_file(ssl_socket *s,
-                             const char *path);
+// environment (SSLKEYLOGFILE) is never looked at. NULL: no file. SSL_ERR_IO if it cannot be opened
+// or is no regular file, SSL_ERR_STATE in a program that runs with more rights than its user. Any
+// thread, before the handshake.
+int32_t ssl_set_key_log_file(ssl_socket *s, const char *path);
 
 // Has the handshake of `s` resume the session of `other`, as an FTP server demands for its data
 // connections. `other` must be a client whose handshake is complete (SSL_ERR_STATE) and that had a
@@ -595,18 +597,16 @@ int32_t ssl_set_session_from(ssl_socket *s, ssl_socket *other);
 
 // Trusts the CA certificates in the file `pem_path` (PEM, or one in DER). The first trust call
 // replaces the built-in roots, later ones add. SSL_ERR_IO if the file cannot be read,
-// SSL_ERR_BAD_DATA if there is no usable certificate in it. After a failure the built-in roots do not count either:
-// until a trust call succeeds the handshake fails with the same error. Any thread, before the
-// handshake.
-int32_t ssl_add_trust_file(ssl_socket *s,
-                           const char *pem_path);
+// SSL_ERR_BAD_DATA if there is no usable certificate in it. After a failure the built-in roots do
+// not count either: until a trust call succeeds the handshake fails with the same error. Any
+// thread, before the handshake.
+int32_t ssl_add_trust_file(ssl_socket *s, const char *pem_path);
 
 // Trusts the CA certificates in the `len` bytes of PEM (or the one in DER) at `pem`, which are
-// copied. The first trust call replaces the built-in roots, later ones add. SSL_ERR_BAD_DATA if there is no usable
-// certificate in it; a failure as for ssl_add_trust_file. Any thread, before the handshake.
-int32_t ssl_add_trust_pem(ssl_socket *s,
-                          const void *pem,
-                          size_t len);
+// copied. The first trust call replaces the built-in roots, later ones add. SSL_ERR_BAD_DATA if
+// there is no usable certificate in it; a failure as for ssl_add_trust_file. Any thread, before
+// the handshake.
+int32_t ssl_add_trust_pem(ssl_socket *s, const void *pem, size_t len);
 
 // Trusts what the system trusts (the distribution's CA certificates). The first trust call
 // replaces the built-in roots, later ones add. SSL_ERR_IO if the system has none; a failure as
@@ -614,11 +614,11 @@ int32_t ssl_add_trust_pem(ssl_socket *s,
 int32_t ssl_use_system_trust(ssl_socket *s);
 
 // Trusts the CA certificates in every file of the directory `dir_path` and in those that its links
-// lead to, but not below it; files that hold none or cannot be read are passed over. The first trust call replaces the built-in roots, later ones
-// add. SSL_ERR_IO if it cannot be read, SSL_ERR_BAD_DATA if there is no usable certificate in it;
-// a failure as for ssl_add_trust_file. Any thread, before the handshake.
-int32_t ssl_add_trust_dir(ssl_socket *s,
-                          const char *dir_path);
+// lead to, but not below it; files that hold none or cannot be read are passed over. The first
+// trust call replaces the built-in roots, later ones add. SSL_ERR_IO if it cannot be read,
+// SSL_ERR_BAD_DATA if there is no usable certificate in it; a failure as for ssl_add_trust_file.
+// Any thread, before the handshake.
+int32_t ssl_add_trust_dir(ssl_socket *s, const char *dir_path);
 
 // Adds a pin: the handshake fails with SSL_ERR_PIN unless the key of the peer's own certificate is
 // one of those pinned. `pin` is the SHA-256 of its SubjectPublicKeyInfo as "sha256//" and base64
@@ -631,9 +631,11 @@ int32_t ssl_add_pin(ssl_socket *s, const char *pin);
 // Adds the revocation lists in the file `path` (PEM, or one in DER). From the first on the peer's
 // own certificate must be covered by a list of its issuer that is up to date
 // (SSL_CAUSE_REVOCATION_UNKNOWN), and no certificate of the chain may be on one
-// (SSL_CAUSE_REVOKED). Without a list nothing is said of revocation: the library asks nobody.
-// SSL_ERR_IO if it cannot be read, SSL_ERR_BAD_DATA if there is no list in it; until one is added
-// the handshake then fails with the same error. Any thread, before the handshake.
+// (SSL_CAUSE_REVOKED). Of several lists that cover a certificate the newest counts: a new list may
+// be added to ssl_defaults beside the old one, for the handles made later. Without a list nothing
+// is said of revocation: the library asks nobody. SSL_ERR_IO if it cannot be read,
+// SSL_ERR_BAD_DATA if there is no list in it; until one is added the handshake then fails with the
+// same error. Any thread, before the handshake.
 int32_t ssl_add_crl_file(ssl_socket *s, const char *path);
 
 // ssl_add_crl_file with the `len` bytes at `crl`, which are copied.
@@ -650,9 +652,10 @@ int32_t ssl_add_crl_pem(ssl_socket *s, const void *crl, size_t len);
 // written in both cases; its verdict is SSL_VERDICT_TRUSTED or SSL_VERDICT_NOT_TRUSTED.
 //
 // Nothing was verified and `report` is untouched on SSL_ERR_BAD_HANDLE, SSL_ERR_INVALID (an
-// argument is wrong, there are more than 100 certificates, or nobody was said to vouch for
-// clients), SSL_ERR_NO_NAME (an empty name), and the error of a trust, pin or revocation list that
-// could not be had. Other flags and the hooks of `s` play no part. Any thread.
+// argument is wrong, such as PEM in the place of DER, there are more than 100 certificates, or
+// nobody was said to vouch for clients), SSL_ERR_NO_NAME (an empty name), and the error of a
+// trust, pin or revocation list that could not be had. Other flags and the hooks of `s` play no
+// part. Any thread.
 int32_t ssl_verify_chain(ssl_socket *s,
                          const ssl_blob *chain,
                          uint32_t chain_len,
@@ -832,7 +835,8 @@ int32_t ssl_get_verify_text(ssl_socket *s,
 
 // The code of the handle's error, 0 if there is none; with NULL this thread's last. An error
 // that ended the connection stays for the life of the handle, whatever happens later, even if
-// the kernel has told another thread first; otherwise it is that of the last call that failed.
+// the kernel has told another thread first; otherwise it is that of the last call that failed, but
+// for calls that only ask (ssl_get_*, ssl_verify_chain): theirs is found with NULL only.
 // SSL_ERR_BAD_HANDLE if the handle is not live.
 int32_t ssl_get_error(ssl_socket *s);
 

@@ -46,8 +46,8 @@ pub type ssl_validate_cert_fn = Option<
 /// It is called at most once per handshake, when the server asks for a certificate, on the thread
 /// that asked for the handshake, with no lock held; its time does not count. That may be before the
 /// certificate hook is called: what it answers does not leave before the latter has accepted the
-/// server. `type` is SSL_CERT_X509; `arg` is what was given to ssl_set_auth_request_hook; `issuers` has the
-/// distinguished names in DER of the CAs that the server accepts, none if it does not say;
+/// server. `type` is SSL_CERT_X509; `arg` is what was given to ssl_set_auth_request_hook; `issuers`
+/// has the distinguished names in DER of the CAs that the server accepts, none if it does not say;
 /// `flags` is 0. All are valid during the call only.
 ///
 /// It answers SSL_ERR_OKAY with a chain, leaf first, in DER: `*chain` points to `*chain_len` blobs,
@@ -76,10 +76,11 @@ pub type ssl_auth_request_fn = Option<
 ///
 /// It is called on the thread that asked for the handshake, with no lock held; its time does not
 /// count. In a client that may be before the certificate hook is called: what it signs does not
-/// leave before the latter has accepted the server. `type` is the signature scheme as in RFC 8446, section 4.2.3 (0x0403 ecdsa_secp256r1_sha256, 0x0804
-/// rsa_pss_rsae_sha256, ...); `arg` is what was given with the hook; `source` has the `source_len`
-/// bytes to be signed, not hashed yet; `flags` is SSL_SIGN_PERFORM_HASH. `*dest_len` is the
-/// capacity of `dest`, at least 1,024, and becomes the length of the signature (ECDSA in DER).
+/// leave before the latter has accepted the server. `type` is the signature scheme as in RFC 8446,
+/// section 4.2.3 (0x0403 ecdsa_secp256r1_sha256, 0x0804 rsa_pss_rsae_sha256, ...); `arg` is what
+/// was given with the hook; `source` has the `source_len` bytes to be signed, not hashed yet;
+/// `flags` is SSL_SIGN_PERFORM_HASH. `*dest_len` is the capacity of `dest`, at least 1,024, and
+/// becomes the length of the signature (ECDSA in DER).
 ///
 /// It answers SSL_ERR_OKAY, or anything else to fail the handshake with SSL_ERR_SIGNATURE. So does
 /// what is no signature by the certificate's key, before anything of it is sent. Inside
@@ -150,7 +151,8 @@ pub struct ssl_session_info {
 pub struct ssl_verify_report {
     /// In: sizeof. Out: how much the library filled.
     pub size: u32,
-    /// SSL_VERDICT_*; inside the hook what verification says by itself.
+    /// SSL_VERDICT_*; inside the hook, and as long as its answer is awaited, what verification says
+    /// by itself.
     pub verdict: u32,
     /// SSL_CAUSE_* bits: everything that is wrong at once.
     pub causes: u32,
