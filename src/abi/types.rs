@@ -51,14 +51,14 @@ pub type ssl_validate_cert_fn = Option<
 /// `flags` is 0. All are valid during the call only.
 ///
 /// It answers SSL_ERR_OKAY with a chain, leaf first, in DER: `*chain` points to `*chain_len` blobs,
-/// 32 at most and 64 KiB in all, which the library copies as soon as the hook has returned. The leaf
-/// must be that of an identity set on the handle (ssl_set_identity_*, ssl_add_identity_*), whose key
-/// then signs, and by itself stands for the whole chain of that; or the signature hook
+/// 32 at most and 64 KiB in all, which the library copies as soon as the hook has returned. The
+/// leaf must be that of an identity set on the handle (ssl_set_identity_*, ssl_add_identity_*),
+/// whose key then signs, and by itself stands for the whole chain of that; or the signature hook
 /// (SO_SSL_SET_SIGNATURE_HOOK) has to hold the key. With `*chain_len` left 0 the library chooses
-/// among the handle's identities as without a hook. SSL_ERR_NO_CERT: go on without
-/// a certificate. Anything else ends the handshake with that result, as from the certificate hook.
-/// Inside it only the ssl_get_* functions may be called for the same handle. It must return: an
-/// exception or longjmp through the library is undefined.
+/// among the handle's identities as without a hook. SSL_ERR_NO_CERT: go on without a certificate.
+/// Anything else ends the handshake with that result, as from the certificate hook. Inside it only
+/// the ssl_get_* functions may be called for the same handle. It must return: an exception or
+/// longjmp through the library is undefined.
 pub type ssl_auth_request_fn = Option<
     unsafe extern "C" fn(
         r#type: u32,

@@ -79,11 +79,9 @@ impl Socket {
         let Some(peer) = peer else { return Ok(()) };
         let report = match (engine.take_report(), engine.peer_certificates()) {
             (Some(report), _) => report,
-            (None, None | Some([])) if matches!(peer.whose, Whose::Client(_)) => {
-                return no_certificate(peer);
-            }
+            (None, None | Some([])) => return no_certificate(peer),
             // A resumed session: rustls does not look at the chain again, and dates pass.
-            (None, chain) => peer.examine(chain.unwrap_or_default()),
+            (None, Some(chain)) => peer.examine(chain),
         };
         let report = Arc::new(report);
         let verdict = if report.error.is_some() { Verdict::NotTrusted } else { Verdict::Trusted };
@@ -248,7 +246,7 @@ fn not_awaited(why: &str) -> Error {
     )
 }
 
-/// Of a client: no hook can let in who has shown nothing.
+/// No hook can let in who has shown nothing.
 fn no_certificate(peer: &Peer) -> Result<()> {
     match peer.whose {
         Whose::Client(Demand::Asked | Demand::Nothing) => Ok(()),

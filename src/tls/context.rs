@@ -5,6 +5,7 @@
 //! and they find it here: everything happens on the calling thread.
 
 use std::cell::Cell;
+use std::mem::ManuallyDrop;
 
 use super::parameters::Parameters;
 use super::program::Program;
@@ -24,8 +25,8 @@ pub struct Context {
     pub sessions: Option<Sessions>,
     /// The name that a client has asked this server for (SNI).
     pub server_name: Option<String>,
-    /// The application protocols that it has offered.
-    pub offered_alpn: Vec<Vec<u8>>,
+    /// The application protocols that it has offered, for a text: there may be thousands.
+    pub offered_alpn: String,
     pub program: Program,
 }
 
@@ -49,13 +50,10 @@ pub fn enter<T>(context: &mut Option<Box<Context>>, call: impl FnOnce() -> T) ->
     }
     impl Drop for Entered<'_> {
         fn drop(&mut self) {
-            // Only in a thread that is ending can there be no place for it.
-            *self.context =
-                CURRENT.try_with(|current| current.replace(self.outer.take())).ok().flatten();
+            *self.context = replace(self.outer.take());
         }
     }
-    let inner = context.take();
-    let outer = CURRENT.try_with(|current| current.replace(inner)).ok().flatten();
+    let outer = replace(context.take());
     let _entered = Entered { context, outer };
     call()
 }
@@ -63,14 +61,21 @@ pub fn enter<T>(context: &mut Option<Box<Context>>, call: impl FnOnce() -> T) ->
 /// Looks at the context of the connection that rustls is working for on this thread. Not to be held
 /// while the program is called.
 pub fn with<T>(look: impl FnOnce(&mut Context) -> T) -> Option<T> {
-    let mut context = CURRENT.try_with(Cell::take).ok().flatten()?;
+    let mut context = replace(None)?;
     let found = look(&mut context);
-    let _ = CURRENT.try_with(|current| current.set(Some(context)));
+    replace(Some(context));
     Some(found)
 }
 
+fn replace(context: Option<Box<Context>>) -> Option<Box<Context>> {
+    ManuallyDrop::into_inner(CURRENT.replace(ManuallyDrop::new(context)))
+}
+
 thread_local! {
-    static CURRENT: Cell<Option<Box<Context>>> = const { Cell::new(None) };
+    /// What needs no destructor is there in a thread that is ending, too: it may make a handshake,
+    /// as in a function of `atexit`. Whoever enters takes it out again.
+    static CURRENT: Cell<ManuallyDrop<Option<Box<Context>>>> =
+        const { Cell::new(ManuallyDrop::new(None)) };
 }
 
 #[cfg(test)]

@@ -386,6 +386,10 @@ impl Engine {
             Want::Write(_) => self.retained,
             Want::Handshake | Want::Read => self.incoming.len(),
         };
+        if self.approval == Approval::Pending {
+            // Left by another connection whose verification panicked behind it.
+            drop(verifier::take_report());
+        }
         let input = &mut self.incoming.readable_mut()[..visible];
         let (connection, outgoing) = (&mut self.connection, &mut self.outgoing);
         let (discard, outcome) = context::enter(&mut self.context, || match connection {
@@ -484,13 +488,11 @@ impl Engine {
     }
 
     /// After an error rustls still has what it had ready, such as a server's hello, and behind it the
-    /// alert. In TLS 1.2 that may be a client's last flight, as far as that was made: a certificate in
-    /// it must not leave before the server's has been approved, and then nothing does.
+    /// alert. That may be a client's last flight: a certificate in it must not leave before the
+    /// server's has been approved, and then nothing behind it does.
     fn queue_alert(&mut self) {
-        let is_tls12 =
-            self.connection.common().protocol_version() == Some(rustls::ProtocolVersion::TLSv1_2);
         let is_client = matches!(self.connection, Connection::Client(_));
-        let is_secret = is_client && is_tls12 && self.approval != Approval::Decided;
+        let is_secret = is_client && self.approval != Approval::Decided;
         // Asked once more than that, rustls would look at what it failed at, and fail again.
         while self.connection.common().wants_write() {
             let mut record = Buffer::new();
@@ -506,7 +508,7 @@ impl Engine {
                 }
             };
             self.discard(discard);
-            if is_secret && record.readable().first() != Some(&ALERT) {
+            if is_secret && !is_harmless(record.readable()) {
                 return;
             }
             self.outgoing.push(record.readable());
@@ -548,5 +550,13 @@ fn sessions(context: &mut Option<Box<Context>>) -> Option<&mut Sessions> {
     context.as_mut()?.sessions.as_mut()
 }
 
-/// The type of a record that holds an alert.
+/// Whether a record tells no more of this side than that it ends the handshake: an alert, also under
+/// the keys of TLS 1.3, or the dummy that stands in front of them. Nothing else there is so short.
+fn is_harmless(record: &[u8]) -> bool {
+    matches!(record, [ALERT | CHANGE_CIPHER_SPEC, ..] | [APPLICATION_DATA, _, _, 0, 19, ..])
+}
+
+/// The types of records.
+const CHANGE_CIPHER_SPEC: u8 = 20;
 const ALERT: u8 = 21;
+const APPLICATION_DATA: u8 = 23;

@@ -64,8 +64,8 @@ pub fn explained(error: &rustls::Error, context: &Context, is_server: bool) -> O
             format!(
                 "client and server have no application protocol (ALPN) in common: the client offers \
                  {}, this side speaks {} (ssl_set_alpn)",
-                alpn::describe(&context.offered_alpn),
-                alpn::describe(&parameters.alpn)
+                context.offered_alpn,
+                alpn::describe(parameters.alpn.iter().map(Vec::as_slice))
             ),
         )),
         rustls::Error::PeerIncompatible(

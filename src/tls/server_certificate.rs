@@ -7,6 +7,7 @@ use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use webpki::EndEntityCert;
 
+use super::alpn;
 use super::context;
 use super::identity::Identity;
 
@@ -26,8 +27,7 @@ impl ResolvesServerCert for ByName {
         let name = hello.server_name();
         context::with(|context| {
             context.server_name = name.map(str::to_owned);
-            let offered = hello.alpn().into_iter().flatten();
-            context.offered_alpn = offered.map(<[u8]>::to_vec).collect();
+            context.offered_alpn = alpn::describe(hello.alpn().into_iter().flatten());
         });
         let name = name.and_then(|name| DnsName::try_from(name).ok()).map(ServerName::DnsName);
         let is_named = |identity: &&Arc<CertifiedKey>| {

@@ -201,25 +201,37 @@ impl Revocation<'_> {
         let issuer = list.list.issuer();
         let sent = self.others.iter().filter(|other| other.subject_der == issuer);
         let sent = sent.map(|other| SubjectPublicKeyInfoDer::from(&other.key[..]));
-        let trusted = (self.trusted)(issuer);
-        sent.chain(trusted).any(|key| is_signed_with(&list.signed, &key, self.supported))
+        let keys = (self.trusted)(issuer).into_iter().chain(sent).take(KEYS);
+        keys.into_iter().any(|key| is_signed_with(&list.signed, &key, self.supported))
+    }
+
+    /// Who in the chain is on a list that one of its issuers has signed.
+    fn revoked_one(&self) -> Option<Finding> {
+        let lists: Vec<_> =
+            self.in_order().into_iter().filter(|list| self.is_signed(list)).collect();
+        let leaf = self.leaf.and_then(|leaf| revoked(leaf, "certificate", &lists));
+        leaf.or_else(|| {
+            self.others.iter().find_map(|other| {
+                let what = format!("intermediate certificate \"{}\"", other.subject);
+                revoked(other, &what, &lists)
+            })
+        })
     }
 
     fn refused(&self, error: &webpki::Error) -> Finding {
         let text = match error {
             webpki::Error::CertRevoked => {
-                let lists = self.in_order();
-                let leaf = self.leaf.and_then(|leaf| revoked(leaf, "certificate", &lists));
-                let other = || {
-                    self.others.iter().find_map(|other| {
-                        let what = format!("intermediate certificate \"{}\"", other.subject);
-                        revoked(other, &what, &lists)
-                    })
-                };
-                return leaf.or_else(other).unwrap_or_else(|| {
+                return self.revoked_one().unwrap_or_else(|| {
                     Finding::new(CAUSE_REVOKED, "a certificate in the chain has been revoked")
                 });
             }
+            // That is also how webpki's search for a way around a revoked one ends, among namesakes
+            // that the peer has sent.
+            webpki::Error::MaximumSignatureChecksExceeded
+            | webpki::Error::MaximumPathBuildCallsExceeded => match self.revoked_one() {
+                Some(finding) => return finding,
+                None => format!("the chain is too tangled to look for revoked ones ({error})"),
+            },
             webpki::Error::InvalidCrlSignatureForPublicKey => {
                 "the signature on a revocation list of an issuer in the chain is wrong: fetch the \
                  list again"
@@ -338,3 +350,6 @@ fn envelope(der: &[u8]) -> Option<(Dates, Signed)> {
 }
 
 const SEQUENCE: u8 = 0x30;
+/// So many namesakes are tried for the signature on a list: it may be long, and the peer can send
+/// hundreds.
+const KEYS: usize = 8;

@@ -1,6 +1,7 @@
 //! The verifier that rustls calls, and the report that it leaves.
 
 use std::cell::Cell;
+use std::mem::ManuallyDrop;
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -166,8 +167,7 @@ impl Verifier {
             Some(error) => Err(refusal(&report, error).into()),
             None => Ok(()),
         };
-        // Only in a thread that is ending can there be no place for it.
-        _ = REPORT.try_with(|place| place.set(Some(report)));
+        put_report(Some(report));
         answer
     }
 
@@ -247,12 +247,12 @@ impl ServerCertVerifier for Verifier {
 
 /// Takes the report that the last verification on this thread has left.
 pub fn take_report() -> Option<Report> {
-    REPORT.try_with(Cell::take).ok().flatten()
+    ManuallyDrop::into_inner(REPORT.replace(ManuallyDrop::new(None)))
 }
 
 /// Puts one back that was taken so that it does not mix with another's.
 pub fn put_report(report: Option<Report>) {
-    _ = REPORT.try_with(|place| place.set(report));
+    drop(ManuallyDrop::into_inner(REPORT.replace(ManuallyDrop::new(report))));
 }
 
 /// What makes rustls send the alert that fits the most important finding.
@@ -272,5 +272,7 @@ fn refusal(report: &Report, error: &Error) -> CertificateError {
 }
 
 thread_local! {
-    static REPORT: Cell<Option<Report>> = const { Cell::new(None) };
+    /// Without a destructor, so that it is there in a thread that is ending, too.
+    static REPORT: Cell<ManuallyDrop<Option<Report>>> =
+        const { Cell::new(ManuallyDrop::new(None)) };
 }

@@ -172,6 +172,10 @@ fn lists_count_by_their_signature_and_not_by_a_name() {
     assert_eq!(examine_by(&both, &[&leaf.der]).error, None);
     let both = with(&none, &[later, root.revokes(&[&leaf.der], |_| {})]);
     assert_eq!(examine_by(&both, &[&leaf.der]).causes, CAUSE_REVOKED);
+    // Nor are namesakes that the peer sends, however many: the trusted ones are tried first.
+    let junk: Vec<_> = (0..40).map(|_| Ca::root("Root")).collect();
+    let among: Vec<_> = [&leaf.der].into_iter().chain(junk.iter().map(|ca| &ca.der)).collect();
+    assert_eq!(examine_by(&both, &among).causes, CAUSE_REVOKED);
 }
 
 #[test]
