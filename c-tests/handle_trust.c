@@ -202,6 +202,8 @@ static void chains(const struct way *way)
     enum { MANY = 10000 };
     static ssl_blob many[MANY];
     ssl_socket *s = settings_handle();
+    unsigned char text[] = "\n-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n";
+    ssl_blob pem = {sizeof text - 1, text}, behind[] = {one, pem};
     ssl_blob nowhere = {16, NULL}, empty = {0, NULL}, huge = {UINT32_MAX, junk}, large = {(1 << 20) + 1, junk};
     unsigned char bytes[2 * sizeof(ssl_blob)] = {0};
     ssl_verify_report report = {.size = sizeof report};
@@ -215,6 +217,8 @@ static void chains(const struct way *way)
     check_refused(s, &nowhere, 1, "a.test");
     check_refused(s, &huge, 1, "a.test");
     check_refused(s, &large, 1, "a.test");
+    check_refused(s, &pem, 1, "a.test");
+    check_refused(s, behind, 2, "a.test");
     check_refused(s, &one, UINT32_MAX, "a.test");
     check_refused(s, &one, 1, "no name");
     check_refused(s, &one, 1, "a.test:443");

@@ -348,8 +348,8 @@ static void *make_the_call(void *argument)
 }
 
 /*
- * Waits until the thread has slept in its call for a while: a writer's sleeps are short at first, and before the call a
- * thread may sleep in a lock of the C library or of a sanitizer.
+ * Waits until the thread has slept in its call for a while: a writer's sleeps are short at first. Before the call it may
+ * sleep in others, of the C library or of a sanitizer, so the descriptor counts.
  */
 static void await_asleep(const struct blocked *blocked)
 {
@@ -360,12 +360,14 @@ static void await_asleep(const struct blocked *blocked)
     while (milliseconds() - since < wanted) {
         char path[64];
         long number = -1;
+        unsigned long descriptor = 0;
         FILE *file;
 
-        /* "running", or the number of the system call. */
+        /* "running", or the number of the system call and its arguments. */
         snprintf(path, sizeof path, "/proc/self/task/%d/syscall", atomic_load(&blocked->tid));
         file = fopen(path, "r");
-        if (file == NULL || fscanf(file, "%ld", &number) != 1 || number < 0 || number == SYS_futex) {
+        if (file == NULL || fscanf(file, "%ld %lx", &number, &descriptor) != 2 || number < 0 ||
+            (int)descriptor != blocked->fd) {
             since = milliseconds();
         }
         if (file != NULL) {

@@ -7,11 +7,14 @@ ssl_socket *start_data_tls(int data_fd, ssl_socket *control, const char *host)
 {
     ssl_socket *data = ssl_socket_new(data_fd);
 
+    if (data == NULL) {
+        return NULL; /* ssl_get_error_text(NULL, ...) says why, here and below; close data_fd */
+    }
     if (ssl_set_flags(data, SSL_FLAG_REQUIRE_RESUMPTION) != SSL_ERR_OKAY ||
         ssl_set_session_from(data, control) != SSL_ERR_OKAY ||
         ssl_perform_handshake(data, host) != SSL_ERR_OKAY) {
         ssl_socket_free(data);
-        return NULL; /* ssl_get_error_text(NULL, ...) says why; close data_fd */
+        return NULL;
     }
     return data;
 }

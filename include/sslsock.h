@@ -172,6 +172,7 @@
 // by the certificate hook: the built-in roots do not vouch for clients, and with neither the
 // handshake fails with SSL_ERR_INVALID. The certificate has to be one for client authentication; no
 // name is looked at. A client that has none is SSL_ERR_NO_CERT, whatever a hook would say.
+// Without this flag and SSL_FLAG_ASK_CLIENT everybody is let in, whatever trust and hook are set.
 #define SSL_FLAG_AUTH_CLIENT 4
 
 // The socket stays plain until ssl_perform_handshake (Windows CE).
@@ -364,7 +365,8 @@ typedef int32_t (*ssl_validate_cert_fn)(uint32_t type,
 typedef struct {
     // In: sizeof. Out: how much the library filled.
     uint32_t size;
-    // SSL_VERDICT_*; inside the hook what verification says by itself.
+    // SSL_VERDICT_*; inside the hook, and as long as its answer is awaited, what verification says
+    // by itself.
     uint32_t verdict;
     // SSL_CAUSE_* bits: everything that is wrong at once.
     uint32_t causes;
@@ -503,10 +505,10 @@ ssl_socket *ssl_socket_new(int32_t fd);
 // number, and writes it to `s`. SSL_ERR_BAD_HANDLE if there is none. Any thread.
 int32_t ssl_socket_from_fd(int32_t fd, ssl_socket **s);
 
-// The handle of the defaults. It takes the setters only (ssl_set_*, ssl_add_trust_*,
-// ssl_use_system_trust); handles made later start with a copy of what was set. It lives as long
-// as the process. In a forked child it is another handle, with the same settings.
-// NULL on failure. Any thread.
+// The handle of the defaults. It takes the setters only (ssl_set_*, ssl_add_*,
+// ssl_use_system_trust) and ssl_verify_chain; handles made later start with a copy of what was
+// set. It lives as long as the process. In a forked child it is another handle, with the same
+// settings. NULL on failure. Any thread.
 ssl_socket *ssl_defaults(void);
 
 // Makes a handle that takes settings only, like that of the defaults, and has no connection: for
@@ -526,7 +528,7 @@ ssl_socket *ssl_settings_new(void);
 // handle's hooks. Any thread.
 int32_t ssl_socket_free(ssl_socket *s);
 
-// Sets the flags (SSL_FLAG_*); they replace the earlier ones. An unknown bit, or bits that
+// Sets the flags (SSL_FLAG_*); they replace the earlier ones. An unknown bit, and flags that
 // contradict each other, answer SSL_ERR_INVALID, a change after the handshake has begun
 // SSL_ERR_STATE; then nothing has been changed. Any thread.
 int32_t ssl_set_flags(ssl_socket *s, uint32_t flags);
@@ -566,11 +568,10 @@ int32_t ssl_set_protocols(ssl_socket *s, uint16_t min, uint16_t max);
 // Appends the secrets of the sessions of this handle to the file `path` (NSS key log format), with
 // which Wireshark decrypts what was recorded: for finding errors only, whoever has the file can
 // read everything. It is made for its owner alone, opened at once and perhaps kept open. The
-// environment (SSLKEYLOGFILE) is never looked at. NULL: no file. SSL_ERR_IO if it cannot be opened or is no
-// regular file, SSL_ERR_STATE in a program that runs with more rights than its user. Any thread,
-// before the handshake.
-int32_t ssl_set_key_log_file(ssl_socket *s,
-                             const char *path);
+// environment (SSLKEYLOGFILE) is never looked at. NULL: no file. SSL_ERR_IO if it cannot be opened
+// or is no regular file, SSL_ERR_STATE in a program that runs with more rights than its user. Any
+// thread, before the handshake.
+int32_t ssl_set_key_log_file(ssl_socket *s, const char *path);
 
 // Has the handshake of `s` resume the session of `other`, as an FTP server demands for its data
 // connections. `other` must be a client whose handshake is complete (SSL_ERR_STATE) and that had a
@@ -630,9 +631,11 @@ int32_t ssl_add_pin(ssl_socket *s, const char *pin);
 // Adds the revocation lists in the file `path` (PEM, or one in DER). From the first on the peer's
 // own certificate must be covered by a list of its issuer that is up to date
 // (SSL_CAUSE_REVOCATION_UNKNOWN), and no certificate of the chain may be on one
-// (SSL_CAUSE_REVOKED). Without a list nothing is said of revocation: the library asks nobody.
-// SSL_ERR_IO if it cannot be read, SSL_ERR_BAD_DATA if there is no list in it; until one is added
-// the handshake then fails with the same error. Any thread, before the handshake.
+// (SSL_CAUSE_REVOKED). Of several lists that cover a certificate the newest counts: a new list may
+// be added to ssl_defaults beside the old one, for the handles made later. Without a list nothing
+// is said of revocation: the library asks nobody. SSL_ERR_IO if it cannot be read,
+// SSL_ERR_BAD_DATA if there is no list in it; until one is added the handshake then fails with the
+// same error. Any thread, before the handshake.
 int32_t ssl_add_crl_file(ssl_socket *s, const char *path);
 
 // ssl_add_crl_file with the `len` bytes at `crl`, which are copied.
@@ -649,9 +652,10 @@ int32_t ssl_add_crl_pem(ssl_socket *s, const void *crl, size_t len);
 // written in both cases; its verdict is SSL_VERDICT_TRUSTED or SSL_VERDICT_NOT_TRUSTED.
 //
 // Nothing was verified and `report` is untouched on SSL_ERR_BAD_HANDLE, SSL_ERR_INVALID (an
-// argument is wrong, there are more than 100 certificates, or nobody was said to vouch for
-// clients), SSL_ERR_NO_NAME (an empty name), and the error of a trust, pin or revocation list that
-// could not be had. Other flags and the hooks of `s` play no part. Any thread.
+// argument is wrong, such as PEM in the place of DER, there are more than 100 certificates, or
+// nobody was said to vouch for clients), SSL_ERR_NO_NAME (an empty name), and the error of a
+// trust, pin or revocation list that could not be had. Other flags and the hooks of `s` play no
+// part. Any thread.
 int32_t ssl_verify_chain(ssl_socket *s,
                          const ssl_blob *chain,
                          uint32_t chain_len,
@@ -831,7 +835,8 @@ int32_t ssl_get_verify_text(ssl_socket *s,
 
 // The code of the handle's error, 0 if there is none; with NULL this thread's last. An error
 // that ended the connection stays for the life of the handle, whatever happens later, even if
-// the kernel has told another thread first; otherwise it is that of the last call that failed.
+// the kernel has told another thread first; otherwise it is that of the last call that failed, but
+// for calls that only ask (ssl_get_*, ssl_verify_chain): theirs is found with NULL only.
 // SSL_ERR_BAD_HANDLE if the handle is not live.
 int32_t ssl_get_error(ssl_socket *s);
 

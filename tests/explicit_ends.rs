@@ -13,7 +13,7 @@ use support::explicit::{
 use support::pki::Authority;
 use support::records::{ALERT, CLOSE_NOTIFY, DATA, Wire};
 use support::{
-    Handle, Peer, SSL_ERR_BAD_HANDLE, SSL_ERR_INVALID, SSL_ERR_RESET, SSL_ERR_STATE,
+    Handle, Peer, SSL_ERR_ALERT, SSL_ERR_BAD_HANDLE, SSL_ERR_INVALID, SSL_ERR_RESET, SSL_ERR_STATE,
     SSL_ERR_TIMEOUT, SSL_ERR_TRUNCATED, SSL_ERR_WANT_WRITE, SSL_FLAG_ALLOW_TRUNCATION,
     SSL_FLAG_NONBLOCKING, SSL_TIMEOUT_CLOSE, echo,
 };
@@ -51,6 +51,21 @@ fn an_end_without_close_notify_is_a_truncation_after_the_data() {
             assert_eq!(handle.error().code, SSL_ERR_TRUNCATED);
         }
         assert!(handle.error().text.contains("SSL_FLAG_ALLOW_TRUNCATION"));
+        session.peer.join();
+    }
+}
+
+/// OpenSSL says "protocol version" of what a program has sent in clear by mistake.
+#[test]
+fn an_alert_about_a_stray_record_says_where_it_may_have_come_from() {
+    for alert in [10, 22, 50, 70] {
+        let session = ending(0, move |mut wire| wire.send(ALERT, &[2, alert]));
+        let handle = &session.handle;
+        assert_eq!(receive_all(handle, 9), b"some data");
+        assert_eq!(handle.recv(&mut [0; 9], 0), Err(libc::EPROTO));
+        let failure = handle.error();
+        assert_eq!(failure.code, SSL_ERR_ALERT);
+        assert!(failure.text.contains("other means than ssl_send"), "{}", failure.text);
         session.peer.join();
     }
 }

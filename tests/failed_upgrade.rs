@@ -143,6 +143,15 @@ const WAYS: &[Failing] = &[
         ..FAILING
     },
     Failing {
+        what: "no name, by a server that has forgotten its flag",
+        peer: only_hear,
+        prepare: |handle| handle.identity(&MAIL.chain, &MAIL.key),
+        upgrade: Handle::handshake_without_name,
+        code: SSL_ERR_NO_NAME,
+        says: "is this the server? Then set SSL_FLAG_SERVER",
+        ..FAILING
+    },
+    Failing {
         what: "empty name",
         peer: only_hear,
         upgrade: |handle| handle.handshake(""),

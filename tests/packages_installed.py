@@ -204,7 +204,6 @@ class Wheel(Python):
         arguments = [
             (self.port("SSLSOCK_EXIM_SMTP"), self.authority, "sent"),
             (self.port("SSLSOCK_EXIM_SMTP"), self.authority, "250 "),
-            (self.port("SSLSOCK_VSFTPD_FTP"), self.authority, " upload"),
             (self.port("SSLSOCK_NGINX_HTTPS"), self.fingerprint(), f"connected to {NAME}"),
         ]
         found = programs("bindings/python/README.md", "python")
@@ -403,7 +402,6 @@ class NuGetPackage(InstalledTest):
     def test_every_program_of_the_readme_runs(self):
         arguments = [
             (self.port("SSLSOCK_EXIM_SMTP"), self.authority, "250 "),
-            (self.port("SSLSOCK_VSFTPD_FTP"), self.authority, " upload"),
             (self.port("SSLSOCK_NGINX_HTTPS"), self.key_digest(), f"connected to {NAME}"),
             (self.port("SSLSOCK_NGINX_HTTPS"), self.authority, "HTTP/1.1 200 OK"),
             (self.port("SSLSOCK_VSFTPD_FTP"), self.authority, "resumed: True"),

@@ -157,6 +157,28 @@ fn a_session_that_must_be_resumed_and_is_not_there_sends_nothing() {
     }
 }
 
+/// As an FTP server does on a data connection before its 150.
+#[test]
+fn a_server_that_is_not_ready_for_a_session_is_told_from_one_without_tls() {
+    let (authority, certified) = pki();
+    let server = serve(config(&certified, Kind::Tls13), answer);
+    let silent = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let address = silent.local_addr().unwrap();
+    for way in WAYS {
+        let trust = |handle: Handle| handle.trust(&authority.pem());
+        let hasty = |handle| trust(handle).timeout(SSL_TIMEOUT_HANDSHAKE, 50);
+        let first = Client::new(server, way, trust).talk(HOST);
+        for (client, hint) in [
+            (Client::new(address, way, hasty).resuming(&first), "has the server answered 150"),
+            (Client::new(address, way, hasty), "does this port want STARTTLS first?"),
+        ] {
+            let failure = client.try_handshake(HOST).unwrap_err();
+            assert_eq!(failure.code, SSL_ERR_TIMEOUT, "{}", failure.text);
+            assert!(failure.text.contains(hint), "{}", failure.text);
+        }
+    }
+}
+
 #[test]
 fn a_server_that_declines_what_must_be_resumed_learns_nothing_of_us() {
     let (authority, certified) = pki();

@@ -24,5 +24,11 @@ namespace SslSock
 
         /// <summary>Everything that is wrong at once, the dates, the key's hash.</summary>
         public VerifyReport Report { get; }
+
+        /// <summary>The code's name and the text.</summary>
+        public override string ToString()
+        {
+            return Text.Length == 0 ? Code.ToString() : Code + ": " + Text;
+        }
     }
 }

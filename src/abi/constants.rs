@@ -108,6 +108,7 @@ pub const SSL_FLAG_SERVER: u32 = 0x2;
 /// by the certificate hook: the built-in roots do not vouch for clients, and with neither the
 /// handshake fails with SSL_ERR_INVALID. The certificate has to be one for client authentication; no
 /// name is looked at. A client that has none is SSL_ERR_NO_CERT, whatever a hook would say.
+/// Without this flag and SSL_FLAG_ASK_CLIENT everybody is let in, whatever trust and hook are set.
 pub const SSL_FLAG_AUTH_CLIENT: u32 = 0x4;
 /// The socket stays plain until ssl_perform_handshake (Windows CE).
 pub const SSL_FLAG_DEFER_HANDSHAKE: u32 = 0x8;

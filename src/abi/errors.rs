@@ -10,7 +10,8 @@ use crate::socket;
 
 /// The code of the handle's error, 0 if there is none; with NULL this thread's last. An error
 /// that ended the connection stays for the life of the handle, whatever happens later, even if
-/// the kernel has told another thread first; otherwise it is that of the last call that failed.
+/// the kernel has told another thread first; otherwise it is that of the last call that failed, but
+/// for calls that only ask (ssl_get_*, ssl_verify_chain): theirs is found with NULL only.
 /// SSL_ERR_BAD_HANDLE if the handle is not live.
 #[unsafe(no_mangle)]
 pub extern "C" fn ssl_get_error(s: *mut ssl_socket) -> i32 {

@@ -33,10 +33,10 @@ pub unsafe extern "C" fn ssl_socket_from_fd(fd: i32, s: *mut *mut ssl_socket) ->
     }))
 }
 
-/// The handle of the defaults. It takes the setters only (ssl_set_*, ssl_add_trust_*,
-/// ssl_use_system_trust); handles made later start with a copy of what was set. It lives as long
-/// as the process. In a forked child it is another handle, with the same settings.
-/// NULL on failure. Any thread.
+/// The handle of the defaults. It takes the setters only (ssl_set_*, ssl_add_*,
+/// ssl_use_system_trust) and ssl_verify_chain; handles made later start with a copy of what was
+/// set. It lives as long as the process. In a forked child it is another handle, with the same
+/// settings. NULL on failure. Any thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn ssl_defaults() -> *mut ssl_socket {
     entry!(ssl_defaults, socket::defaults())

@@ -16,7 +16,7 @@ use crate::tls::alpn;
 use crate::tls::key_log::KeyLogFile;
 use crate::verify::name::PeerName;
 
-/// Sets the flags (SSL_FLAG_*); they replace the earlier ones. An unknown bit, or bits that
+/// Sets the flags (SSL_FLAG_*); they replace the earlier ones. An unknown bit, and flags that
 /// contradict each other, answer SSL_ERR_INVALID, a change after the handshake has begun
 /// SSL_ERR_STATE; then nothing has been changed. Any thread.
 #[unsafe(no_mangle)]
@@ -140,9 +140,9 @@ pub extern "C" fn ssl_set_protocols(s: *mut ssl_socket, min: u16, max: u16) -> i
 /// Appends the secrets of the sessions of this handle to the file `path` (NSS key log format), with
 /// which Wireshark decrypts what was recorded: for finding errors only, whoever has the file can
 /// read everything. It is made for its owner alone, opened at once and perhaps kept open. The
-/// environment (SSLKEYLOGFILE) is never looked at. NULL: no file. SSL_ERR_IO if it cannot be opened or is no
-/// regular file, SSL_ERR_STATE in a program that runs with more rights than its user. Any thread,
-/// before the handshake.
+/// environment (SSLKEYLOGFILE) is never looked at. NULL: no file. SSL_ERR_IO if it cannot be opened
+/// or is no regular file, SSL_ERR_STATE in a program that runs with more rights than its user. Any
+/// thread, before the handshake.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ssl_set_key_log_file(s: *mut ssl_socket, path: *const c_char) -> i32 {
     status(entry!(ssl_set_key_log_file, change s, |socket| {

@@ -99,9 +99,11 @@ pub unsafe extern "C" fn ssl_add_pin(s: *mut ssl_socket, pin: *const c_char) -> 
 /// Adds the revocation lists in the file `path` (PEM, or one in DER). From the first on the peer's
 /// own certificate must be covered by a list of its issuer that is up to date
 /// (SSL_CAUSE_REVOCATION_UNKNOWN), and no certificate of the chain may be on one
-/// (SSL_CAUSE_REVOKED). Without a list nothing is said of revocation: the library asks nobody.
-/// SSL_ERR_IO if it cannot be read, SSL_ERR_BAD_DATA if there is no list in it; until one is added
-/// the handshake then fails with the same error. Any thread, before the handshake.
+/// (SSL_CAUSE_REVOKED). Of several lists that cover a certificate the newest counts: a new list may
+/// be added to ssl_defaults beside the old one, for the handles made later. Without a list nothing
+/// is said of revocation: the library asks nobody. SSL_ERR_IO if it cannot be read,
+/// SSL_ERR_BAD_DATA if there is no list in it; until one is added the handshake then fails with the
+/// same error. Any thread, before the handshake.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ssl_add_crl_file(s: *mut ssl_socket, path: *const c_char) -> i32 {
     status(entry!(ssl_add_crl_file, change s, |socket| {
@@ -136,9 +138,10 @@ pub unsafe extern "C" fn ssl_add_crl_pem(
 /// written in both cases; its verdict is SSL_VERDICT_TRUSTED or SSL_VERDICT_NOT_TRUSTED.
 ///
 /// Nothing was verified and `report` is untouched on SSL_ERR_BAD_HANDLE, SSL_ERR_INVALID (an
-/// argument is wrong, there are more than 100 certificates, or nobody was said to vouch for
-/// clients), SSL_ERR_NO_NAME (an empty name), and the error of a trust, pin or revocation list that
-/// could not be had. Other flags and the hooks of `s` play no part. Any thread.
+/// argument is wrong, such as PEM in the place of DER, there are more than 100 certificates, or
+/// nobody was said to vouch for clients), SSL_ERR_NO_NAME (an empty name), and the error of a
+/// trust, pin or revocation list that could not be had. Other flags and the hooks of `s` play no
+/// part. Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ssl_verify_chain(
     s: *mut ssl_socket,
@@ -203,6 +206,12 @@ unsafe fn certificates(chain: *const ssl_blob, count: u32) -> Result<Vec<Certifi
         let what = format!("pBlobData of certificate {place}");
         // SAFETY: readable as the caller promises.
         let der = unsafe { memory::bytes(blob.pBlobData, blob.cbSize as usize, &what) }?;
+        if der.trim_ascii_start().starts_with(b"-----BEGIN") {
+            return invalid(format!(
+                "certificate {place} is PEM, and DER is needed, each certificate in a block of its \
+                 own: convert them, as with openssl x509 -in FILE -outform DER"
+            ));
+        }
         certificates.push(CertificateDer::from(der.to_vec()));
     }
     Ok(certificates)

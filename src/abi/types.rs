@@ -151,7 +151,8 @@ pub struct ssl_session_info {
 pub struct ssl_verify_report {
     /// In: sizeof. Out: how much the library filled.
     pub size: u32,
-    /// SSL_VERDICT_*; inside the hook what verification says by itself.
+    /// SSL_VERDICT_*; inside the hook, and as long as its answer is awaited, what verification says
+    /// by itself.
     pub verdict: u32,
     /// SSL_CAUSE_* bits: everything that is wrong at once.
     pub causes: u32,

@@ -18,6 +18,8 @@ pub struct Handshake<'a> {
     /// The time limit as the program set it, for the text.
     pub limit: Option<Duration>,
     pub is_server: bool,
+    /// Whether the session of another connection is to be resumed (ssl_set_session_from).
+    pub follows_another: bool,
 }
 
 impl Handshake<'_> {
@@ -125,11 +127,15 @@ impl Handshake<'_> {
     fn fill(&self, engine: &mut Engine, deadline: &Deadline) -> Result<()> {
         loop {
             let awaited = match (self.is_server, engine.has_heard_from_peer()) {
+                (_, true) => "the rest of the peer's handshake",
                 (true, false) => "the client's first TLS record",
+                (false, false) if self.follows_another => {
+                    "the server's first TLS record (on a data connection of FTP: has the server \
+                     answered 150 on the control connection?)"
+                }
                 (false, false) => {
                     "the server's first TLS record (does this port want STARTTLS first?)"
                 }
-                (_, true) => "the rest of the peer's handshake",
             };
             // However much the peer has sent meanwhile: it must not stretch the limit.
             if deadline.is_over() {

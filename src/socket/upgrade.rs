@@ -54,6 +54,7 @@ pub struct Pending {
     peer: Option<Peer>,
     /// In the client role, if the peer has a name.
     client: Option<(ClientSetup, PeerName)>,
+    follows_another: bool,
     /// What the certificate hook was asked about and has not answered yet.
     asked: Option<Arc<Report>>,
 }
@@ -276,9 +277,21 @@ impl Socket {
             (engine, Some(Peer { verifier, whose: Whose::Server(name) }))
         };
         let asked = None;
-        let pending = Pending { engine, transport, path, deadline, settings, peer, client, asked };
+        let follows_another = source.is_some();
+        let pending = Pending {
+            engine,
+            transport,
+            path,
+            deadline,
+            settings,
+            peer,
+            client,
+            follows_another,
+            asked,
+        };
         if !is_server {
-            handshake(&pending.transport, &pending.path, &pending.settings).refuse_early_data()?;
+            handshake(&pending.transport, &pending.path, &pending.settings, follows_another)
+                .refuse_early_data()?;
         }
         Ok(pending)
     }
@@ -297,8 +310,9 @@ impl Socket {
     }
 
     fn drive(&self, mut pending: Pending) -> Result<()> {
+        let follows_another = pending.follows_another;
         let Pending { engine, transport, path, deadline, settings, peer, asked, .. } = &mut pending;
-        let handshake = handshake(transport, path, settings);
+        let handshake = handshake(transport, path, settings, follows_another);
         let outcome = handshake.run(engine, deadline, &mut |engine, deadline| {
             self.approve(engine, deadline, settings, peer, asked)
         });
@@ -437,7 +451,12 @@ impl Pending {
     }
 }
 
-fn handshake<'a>(transport: &'a PrivateFd, path: &'a Path, settings: &Settings) -> Handshake<'a> {
+fn handshake<'a>(
+    transport: &'a PrivateFd,
+    path: &'a Path,
+    settings: &Settings,
+    follows_another: bool,
+) -> Handshake<'a> {
     Handshake {
         transport: transport.as_fd(),
         cancel: match path {
@@ -447,6 +466,7 @@ fn handshake<'a>(transport: &'a PrivateFd, path: &'a Path, settings: &Settings) 
         blocking: !settings.has(SSL_FLAG_NONBLOCKING),
         limit: settings.handshake_timeout,
         is_server: settings.has(SSL_FLAG_SERVER),
+        follows_another,
     }
 }
 
@@ -485,6 +505,12 @@ impl Whom<'_> {
                 "no peer name and no certificate hook: give the name that this connection is meant \
                  to reach with SO_SSL_SET_PEERNAME or SO_SSL_PERFORM_HANDSHAKE, or set a hook that \
                  decides; without either any certificate would do",
+            )),
+            (None, None) if !settings.identities.is_empty() => Err(Error::new(
+                Code::NO_NAME,
+                "no peer name: is this the server? Then set SSL_FLAG_SERVER. A client says whom \
+                 this connection is meant to reach, in ssl_perform_handshake or ssl_set_peername; \
+                 without it any certificate would do",
             )),
             (None, None) => Err(Error::new(
                 Code::NO_NAME,

@@ -436,6 +436,8 @@ impl Engine {
                     .context
                     .as_ref()
                     .and_then(|context| failure::explained(&error, context, is_server));
+                let established = !self.connection.common().is_handshaking();
+                let explained = failure::stray_record(&error).filter(|_| established).or(explained);
                 let mut error = explained.unwrap_or_else(|| failure::from_rustls(error, rejection));
                 if let Some(why) = self.context.as_ref().and_then(|context| context.unmet_demand) {
                     error = failure::with_unmet_demand(error, why);

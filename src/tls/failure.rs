@@ -98,6 +98,22 @@ pub fn explained(error: &rustls::Error, context: &Context, is_server: bool) -> O
     }
 }
 
+/// What a peer means by these alerts once everything has been agreed.
+pub fn stray_record(error: &rustls::Error) -> Option<Error> {
+    let rustls::Error::AlertReceived(
+        alert @ (AlertDescription::ProtocolVersion
+        | AlertDescription::UnexpectedMessage
+        | AlertDescription::DecodeError
+        | AlertDescription::RecordOverflow),
+    ) = *error
+    else {
+        return None;
+    };
+    let advice = ": it received what is no record of this session; with SSL_FLAG_EXPLICIT_IO what is \
+                  sent by other means than ssl_send leaves in clear";
+    Some(alert_received_with(alert, advice))
+}
+
 /// Says what a server may have missed that asked for a client certificate and got none.
 pub fn with_unmet_demand(error: Error, why: Unmet) -> Error {
     let is_said = why == Unmet::NoneSet && error.text.contains("ssl_set_identity");

@@ -41,12 +41,9 @@ def openssl(name, chain=None, versions=(ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.T
     """OpenSSL with one version after the other. `demands`: the client's certificate has to come from there."""
 
     def start(it):
-        path = it.path(name)
-        if chain:
-            path = it.folder / f"{'+'.join(chain)}.chain"
-            path.write_text(it.pem(*chain))
+        path = it.chain(*chain) if chain else it.path(name)
         return [
-            peers.openssl(str(path), it.key(name), version, demands and it.path(demands)) for version in versions
+            peers.openssl(path, it.key(name), version, demands and it.path(demands)) for version in versions
         ]
 
     return "OpenSSL", start

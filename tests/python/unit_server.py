@@ -150,10 +150,13 @@ class ClientCertificates(unittest.TestCase):
 
     def test_one_is_asked_for(self):
         helper = self.served(shown(), client_certificate="optional", trust_file=authority())
-        self.assertEqual(helper.socket.get_peer_certificate(), der(pki("client.pem")))
+        self.assertEqual(helper.socket.peer_certificates()[0], der(pki("client.pem")))
         helper = self.served(client_certificate="optional", trust_file=authority())
+        self.assertEqual(helper.socket.peer_certificates(), [])
         with self.assertRaises(sslsock.SslUsageError):
             helper.socket.get_verify_report()
+        with closing(Client()) as client, self.assertRaises(sslsock.SslUsageError):
+            SslHelper(client.sock, server=True, defer=True, identity=own()).socket.peer_certificates()
 
     def test_one_that_is_not_trusted_is_refused(self):
         for wish in ("required", "optional"):
@@ -202,6 +205,10 @@ class ClientCertificates(unittest.TestCase):
                 SslHelper(client.sock, server=True, defer=True, client_certificate="yes")
             with self.assertRaises(ValueError):
                 SslHelper(client.sock, "localhost", True, client_certificate="required")
+            for trust in ({"trust_file": authority()}, {"pins": "0" * 64}, {"system_trust": True}):
+                with self.assertRaises(ValueError) as raised:
+                    SslHelper(client.sock, server=True, defer=True, **trust)
+                self.assertIn("client_certificate", str(raised.exception))
             for wrong, kind in (("h2", TypeError), ([""], ValueError), (["x" * 256], ValueError), ([5], TypeError)):
                 with self.assertRaises(kind):
                     SslHelper(client.sock, "localhost", True, alpn=wrong)

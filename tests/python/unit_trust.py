@@ -225,7 +225,9 @@ class Chains(TrustTest):
         self.assertFalse(sslsock.verify_chain(chain, trust_file=self.ca))
 
     def test_what_cannot_be_verified_at_all_is_an_error(self):
-        for chain, kind in (([], sslsock.SslUsageError), (5, TypeError), ([5], TypeError), ("no PEM", ValueError)):
+        key = b"-----BEGIN PRIVATE KEY-----\nMAA=\n-----END PRIVATE KEY-----\n"
+        wrong = (([], sslsock.SslUsageError), (5, TypeError), ([5], TypeError), ("no PEM", ValueError), (key, ValueError))
+        for chain, kind in wrong:
             with self.assertRaises(kind):
                 sslsock.verify_chain(chain, "localhost", trust_file=self.ca)
         for name, kind in (("no name!", sslsock.SslUsageError), (b"localhost", TypeError), ("a\0b", ValueError)):

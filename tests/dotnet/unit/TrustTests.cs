@@ -196,6 +196,7 @@ static class TrustTests
             ChainVerdict verdict = settings.VerifyChain(chain, "other.test");
             Expect.True(verdict.IsTrusted, verdict.Text);
             Expect.Equal("", verdict.Text);
+            Expect.Equal("Okay", verdict.ToString());
             Expect.Equal(SslVerdict.Trusted, verdict.Report.Verdict);
             Expect.Equal(1, verdict.Report.ChainLength, "chain");
             Expect.True(verdict.Report.NotBefore <= DateTime.UtcNow && DateTime.UtcNow < verdict.Report.NotAfter, "dates");
@@ -205,6 +206,7 @@ static class TrustTests
             Expect.Equal(false, verdict.IsTrusted, "trusted");
             Expect.Equal(SslVerdict.NotTrusted, verdict.Report.Verdict);
             Expect.Contains("other.test", verdict.Text);
+            Expect.Equal("Name: " + verdict.Text, verdict.ToString());
             // Without a name none is looked at.
             Expect.Equal(SslError.Okay, settings.VerifyChain(chain).Code);
 

@@ -125,7 +125,13 @@ class SslHelper:
             self._socket.set_flags(self._socket.get_flags() | flags)
         if timeout is not None:
             self._socket.set_timeout(SSL_TIMEOUT_HANDSHAKE, timeout)
-        set_trust(self._socket, trust_file, trust_pem, trust_dir, system_trust, pins, crl_file, crl_pem)
+        trust = (trust_file, trust_pem, trust_dir, system_trust, pins, crl_file, crl_pem)
+        if server and any(trust) and not self._socket.get_flags() & (SSL_FLAG_AUTH_CLIENT | SSL_FLAG_ASK_CLIENT):
+            raise ValueError(
+                "trust_..., pins and crl_... of a server are about its clients' certificates, and none is asked for: give "
+                'client_certificate="required" or "optional", too'
+            )
+        set_trust(self._socket, *trust)
         if identity is not None:
             self._socket.set_identities(identity)
         if session_from is not None:

@@ -78,7 +78,7 @@ def certificates(given: Union[Data, str, Iterable[Union[Data, str]]]) -> List[by
             raise TypeError(f"a certificate is bytes, not {type(piece).__name__}")
         data = piece.encode() if isinstance(piece, str) else bytes(piece)
         blocks = _BLOCK.findall(data)
-        if isinstance(piece, str) and not blocks:
-            raise ValueError("no certificate in PEM in this text")
+        if not blocks and (isinstance(piece, str) or data.lstrip().startswith(b"-----BEGIN")):
+            raise ValueError("no certificate in PEM in this text (what is needed is a file's contents, not its path)")
         found += [base64.b64decode(block) for block in blocks] or [data]
     return found

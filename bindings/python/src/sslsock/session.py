@@ -393,8 +393,15 @@ class SslSocket(Settings):
         return _certificate(self._handle, index)
 
     def peer_certificates(self) -> List[bytes]:
-        """The peer's chain as it was sent, each in DER."""
-        return [self.get_peer_certificate(index) for index in range(self.get_verify_report().chain_len)]
+        """The peer's chain as it was sent, each in DER; empty if a client has shown none."""
+        try:
+            count = self.get_verify_report().chain_len
+        except SslError as error:
+            if error.code != SSL_ERR_STATE:
+                raise
+            self.get_session_info()  # raises before the end of the handshake
+            count = 0
+        return [self.get_peer_certificate(index) for index in range(count)]
 
     def get_verify_report(self) -> VerifyReport:
         """What verification found, also after a failed handshake and inside the hook."""

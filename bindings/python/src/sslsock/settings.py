@@ -186,7 +186,7 @@ class Settings:
         given = [identities] if isinstance(identities, Identity) else list(identities)
         for identity in given:
             if not isinstance(identity, Identity):
-                raise TypeError(f"an Identity is needed, not {type(identity).__name__}")
+                raise TypeError(f'an Identity("chain.pem", "key.pem") is needed, not {type(identity).__name__}')
         if any(identity.sign is not None for identity in given[1:]):
             raise ValueError("of several identities only the first can sign by a function")
         for number, identity in enumerate(given):
