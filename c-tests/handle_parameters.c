@@ -242,6 +242,15 @@ static void files_that_cannot_be_written(const struct way *way)
         EXPECT(SSL_ERR_IO, ssl_set_key_log_file(s, paths[i]));
         expect_error_text(NULL, "key log file");
     }
+    /* Somebody else's: whoever has put it there could read it. */
+    if (geteuid() == 0) {
+        int fd = open(place("foreign"), O_WRONLY | O_CREAT | O_EXCL, 0666);
+
+        CHECK(fd >= 0 && fchown(fd, 12345, 12345) == 0 && close(fd) == 0);
+        EXPECT(SSL_ERR_IO, ssl_set_key_log_file(s, place("foreign")));
+        expect_error_text(NULL, "belongs to another user");
+        CHECK(unlink(place("foreign")) == 0);
+    }
     /* Nobody reads: it must not wait, and not write later. */
     CHECK(mkfifo(place("fifo"), 0600) == 0);
     EXPECT(SSL_ERR_IO, ssl_set_key_log_file(s, place("fifo")));

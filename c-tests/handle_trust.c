@@ -217,7 +217,12 @@ static void chains(const struct way *way)
     check_refused(s, &nowhere, 1, "a.test");
     check_refused(s, &huge, 1, "a.test");
     check_refused(s, &large, 1, "a.test");
+    /* In one block, but not beside others; what stands in it is no certificate. */
+    EXPECT(SSL_ERR_BAD_DATA, ssl_verify_chain(s, &pem, 1, "a.test", SSL_TIME_NOW, &report));
+    CHECK(report.chain_len == 1 && report.verdict == SSL_VERDICT_NOT_TRUSTED);
+    text[sizeof text - 3] = 'x';
     check_refused(s, &pem, 1, "a.test");
+    text[sizeof text - 3] = '-';
     check_refused(s, behind, 2, "a.test");
     check_refused(s, &one, UINT32_MAX, "a.test");
     check_refused(s, &one, 1, "no name");

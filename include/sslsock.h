@@ -569,9 +569,10 @@ int32_t ssl_set_protocols(ssl_socket *s, uint16_t min, uint16_t max);
 // which Wireshark decrypts what was recorded: for finding errors only, whoever has the file can
 // read everything. It is made for its owner alone, opened at once and perhaps kept open. The
 // environment (SSLKEYLOGFILE) is never looked at. NULL: no file. SSL_ERR_IO if it cannot be opened
-// or is no regular file, SSL_ERR_STATE in a program that runs with more rights than its user. Any
+// or is another user's or no regular file, SSL_ERR_STATE in a program that runs with more rights than its user. Any
 // thread, before the handshake.
-int32_t ssl_set_key_log_file(ssl_socket *s, const char *path);
+int32_t ssl_set_key_log_file(ssl_socket *s,
+                             const char *path);
 
 // Has the handshake of `s` resume the session of `other`, as an FTP server demands for its data
 // connections. `other` must be a client whose handshake is complete (SSL_ERR_STATE) and that had a
@@ -642,7 +643,7 @@ int32_t ssl_add_crl_file(ssl_socket *s, const char *path);
 int32_t ssl_add_crl_pem(ssl_socket *s, const void *crl, size_t len);
 
 // Verifies a chain without a connection, as a handshake would: `chain` points to `chain_len`
-// certificates in DER, leaf first. Trust, pins and revocation lists are those of `s`, which may be
+// certificates in DER, leaf first, or to one block with all of them in PEM. Trust, pins and revocation lists are those of `s`, which may be
 // any handle: that of a connection, also inside its hook, of ssl_settings_new or of ssl_defaults.
 // With SSL_FLAG_SERVER on it the chain is that of a client. `name` is whom it has to be for; NULL:
 // the name is not looked at. `time` is in Unix seconds; SSL_TIME_NOW: now.
@@ -652,7 +653,7 @@ int32_t ssl_add_crl_pem(ssl_socket *s, const void *crl, size_t len);
 // written in both cases; its verdict is SSL_VERDICT_TRUSTED or SSL_VERDICT_NOT_TRUSTED.
 //
 // Nothing was verified and `report` is untouched on SSL_ERR_BAD_HANDLE, SSL_ERR_INVALID (an
-// argument is wrong, such as PEM in the place of DER, there are more than 100 certificates, or
+// argument is wrong, such as PEM beside other blocks, there are more than 100 certificates, or
 // nobody was said to vouch for clients), SSL_ERR_NO_NAME (an empty name), and the error of a
 // trust, pin or revocation list that could not be had. Other flags and the hooks of `s` play no
 // part. Any thread.

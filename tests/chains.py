@@ -440,6 +440,20 @@ class Settings(unittest.TestCase):
                 handle.must(function, os.fsencode(path))
                 self.assertEqual(handle.verify([self.leaf.der], HOST)[0], 0)
 
+    def test_a_chain_in_pem_is_the_same(self):
+        middle = MAKE.authority("Middle", self.root)
+        leaf = MAKE.leaf(middle)
+        with Handle() as handle:
+            handle.must("ssl_add_trust_file", os.fsencode(self.root.path))
+            for front in ("", "\n", "whose it is\n"):
+                code, report = handle.verify([f"{front}{leaf.pem}{middle.pem}".encode()], HOST)
+                self.assertEqual((code, report.chain_len), (0, 2), text())
+            self.assertEqual(handle.verify([leaf.pem.encode()], HOST)[0], 10)
+            self.assertEqual(handle.verify([leaf.pem.encode(), middle.der], HOST)[0], 101)
+            self.assertIn("PEM, beside others", text())
+            self.assertEqual(handle.verify([self.root.key.read_bytes()], HOST)[0], 101)
+            self.assertIn("holds no certificate", text())
+
     def test_any_time(self):
         with Handle() as handle:
             handle.must("ssl_add_trust_file", os.fsencode(self.root.path))

@@ -141,7 +141,7 @@ pub extern "C" fn ssl_set_protocols(s: *mut ssl_socket, min: u16, max: u16) -> i
 /// which Wireshark decrypts what was recorded: for finding errors only, whoever has the file can
 /// read everything. It is made for its owner alone, opened at once and perhaps kept open. The
 /// environment (SSLKEYLOGFILE) is never looked at. NULL: no file. SSL_ERR_IO if it cannot be opened
-/// or is no regular file, SSL_ERR_STATE in a program that runs with more rights than its user. Any
+/// or is another user's or no regular file, SSL_ERR_STATE in a program that runs with more rights than its user. Any
 /// thread, before the handshake.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ssl_set_key_log_file(s: *mut ssl_socket, path: *const c_char) -> i32 {

@@ -11,6 +11,7 @@ use super::memory;
 use super::types::{ssl_blob, ssl_socket, ssl_verify_report};
 use crate::error::{Code, Error, Result};
 use crate::socket::{Socket, Verdict};
+use crate::tls::identity::encoding;
 use crate::verify::name::PeerName;
 use crate::verify::pins::Pins;
 use crate::verify::revocation::Lists;
@@ -128,7 +129,7 @@ pub unsafe extern "C" fn ssl_add_crl_pem(
 }
 
 /// Verifies a chain without a connection, as a handshake would: `chain` points to `chain_len`
-/// certificates in DER, leaf first. Trust, pins and revocation lists are those of `s`, which may be
+/// certificates in DER, leaf first, or to one block with all of them in PEM. Trust, pins and revocation lists are those of `s`, which may be
 /// any handle: that of a connection, also inside its hook, of ssl_settings_new or of ssl_defaults.
 /// With SSL_FLAG_SERVER on it the chain is that of a client. `name` is whom it has to be for; NULL:
 /// the name is not looked at. `time` is in Unix seconds; SSL_TIME_NOW: now.
@@ -138,7 +139,7 @@ pub unsafe extern "C" fn ssl_add_crl_pem(
 /// written in both cases; its verdict is SSL_VERDICT_TRUSTED or SSL_VERDICT_NOT_TRUSTED.
 ///
 /// Nothing was verified and `report` is untouched on SSL_ERR_BAD_HANDLE, SSL_ERR_INVALID (an
-/// argument is wrong, such as PEM in the place of DER, there are more than 100 certificates, or
+/// argument is wrong, such as PEM beside other blocks, there are more than 100 certificates, or
 /// nobody was said to vouch for clients), SSL_ERR_NO_NAME (an empty name), and the error of a
 /// trust, pin or revocation list that could not be had. Other flags and the hooks of `s` play no
 /// part. Any thread.
@@ -188,9 +189,7 @@ unsafe fn certificates(chain: *const ssl_blob, count: u32) -> Result<Vec<Certifi
     }
     memory::check_target(chain, "chain")?;
     if count > CHAIN_LIMIT {
-        return invalid(format!(
-            "a chain of {count} certificates: no handshake carries more than {CHAIN_LIMIT}"
-        ));
+        return Err(too_many(count as usize));
     }
     let mut certificates = Vec::new();
     for place in 0..count as usize {
@@ -206,10 +205,13 @@ unsafe fn certificates(chain: *const ssl_blob, count: u32) -> Result<Vec<Certifi
         let what = format!("pBlobData of certificate {place}");
         // SAFETY: readable as the caller promises.
         let der = unsafe { memory::bytes(blob.pBlobData, blob.cbSize as usize, &what) }?;
-        if der.trim_ascii_start().starts_with(b"-----BEGIN") {
+        if !der.starts_with(&[DER_SEQUENCE]) && encoding::is_pem(der) {
+            if count == 1 {
+                return from_pem(der);
+            }
             return invalid(format!(
-                "certificate {place} is PEM, and DER is needed, each certificate in a block of its \
-                 own: convert them, as with openssl x509 -in FILE -outform DER"
+                "certificate {place} is PEM, beside others: give all of them in one block, or each \
+                 in DER, as openssl x509 -in FILE -outform DER makes it"
             ));
         }
         certificates.push(CertificateDer::from(der.to_vec()));
@@ -217,6 +219,23 @@ unsafe fn certificates(chain: *const ssl_blob, count: u32) -> Result<Vec<Certifi
     Ok(certificates)
 }
 
+fn from_pem(text: &[u8]) -> Result<Vec<CertificateDer<'static>>> {
+    let certificates =
+        encoding::certificates(text).map_err(|error| Error::new(Code::INVALID, error.text))?;
+    match certificates.len() > CHAIN_LIMIT as usize {
+        true => Err(too_many(certificates.len())),
+        false => Ok(certificates),
+    }
+}
+
+fn too_many(count: usize) -> Error {
+    let text =
+        format!("a chain of {count} certificates: no handshake carries more than {CHAIN_LIMIT}");
+    Error::new(Code::INVALID, text)
+}
+
+/// How every certificate in DER begins; one in PEM may have text in front.
+const DER_SEQUENCE: u8 = 0x30;
 const CHAIN_LIMIT: u32 = 100;
 const CERTIFICATE_LIMIT: u32 = 1024 * 1024;
 

@@ -56,7 +56,7 @@ pub struct FileIdentity {
     inode: u64,
 }
 
-/// Opens a regular file to append to, or makes one for its owner alone.
+/// Opens a regular file of this user's to append to, or makes one for its owner alone.
 pub fn append(path: &Path, name: &str) -> Result<(OwnedFd, FileIdentity)> {
     let open = || {
         let mut options = OpenOptions::new();
@@ -67,6 +67,10 @@ pub fn append(path: &Path, name: &str) -> Result<(OwnedFd, FileIdentity)> {
         let metadata = file.metadata()?;
         if !metadata.is_file() {
             return Err(io::Error::other("it is no regular file"));
+        }
+        // Whoever has put it there could read it.
+        if metadata.uid() != rustix::process::geteuid().as_raw() {
+            return Err(io::Error::other("it belongs to another user"));
         }
         let identity = FileIdentity { device: metadata.dev(), inode: metadata.ino() };
         Ok((OwnedFd::from(file), identity))

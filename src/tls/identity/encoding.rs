@@ -184,7 +184,7 @@ fn elements_of<'a>(any: &Any<'a>) -> Option<Vec<Any<'a>>> {
     Some(elements)
 }
 
-fn is_pem(input: &[u8]) -> bool {
+pub fn is_pem(input: &[u8]) -> bool {
     find(input, BEGIN).is_some()
 }
 

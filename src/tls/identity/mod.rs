@@ -1,6 +1,6 @@
 //! The certificate chain and private key by which this side proves who it is.
 
-mod encoding;
+pub mod encoding;
 mod key_kind;
 
 use std::os::unix::ffi::OsStrExt;
