@@ -204,6 +204,7 @@ class Wheel(Python):
         arguments = [
             (self.port("SSLSOCK_EXIM_SMTP"), self.authority, "sent"),
             (self.port("SSLSOCK_EXIM_SMTP"), self.authority, "250 "),
+            (self.port("SSLSOCK_VSFTPD_FTP"), self.authority, " upload"),
             (self.port("SSLSOCK_NGINX_HTTPS"), self.fingerprint(), f"connected to {NAME}"),
         ]
         found = programs("bindings/python/README.md", "python")

@@ -163,18 +163,19 @@ void CMailSocket::Disconnect()
 
 static BOOL Ask(CMailSocket& socket, LPCSTR lpszTag, LPCSTR lpszCommand)
 {
-    CHAR szLine[1024], szOk[16];
+    CHAR szLine[1024], szStart[16];
 
     sprintf(szLine, "%s %s", lpszTag, lpszCommand);
     if (!socket.SendLine(szLine))
         return FALSE;
-    sprintf(szOk, "%s OK", lpszTag);
+    // With the blank: a line of a mail may begin with the same letter.
+    sprintf(szStart, "%s ", lpszTag);
     do
     {
         if (!socket.RecvLine(szLine, sizeof szLine))
             return FALSE;
-    } while (strncmp(szLine, lpszTag, strlen(lpszTag)));
-    return strstr(szLine, szOk) == szLine;
+    } while (strncmp(szLine, szStart, strlen(szStart)));
+    return !strncmp(szLine + strlen(szStart), "OK", 2);
 }
 
 extern "C" int RunClient(int argc, TCHAR *argv[])
