@@ -151,6 +151,9 @@ MEMCHECK_PROGRAMS = {
         )
     ),
     "handle": (),
+    "handle_identity": (),
+    "handle_parameters": ("lists", "versions", "files_that", "buffers"),
+    "handle_trust": (),
     "ioctl": (),
     "load": ("killed",),
     "numbers": ("close_", "a_handle_leaves"),
