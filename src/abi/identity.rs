@@ -5,7 +5,8 @@ use std::ffi::{c_char, c_void};
 use super::boundary::{entry, status};
 use super::types::{ssl_auth_request_fn, ssl_signature_fn, ssl_socket};
 use super::{hooks, memory};
-use crate::error::{Code, Error};
+use crate::error::{Code, Error, Result};
+use crate::socket::Socket;
 use crate::tls::identity::Identity;
 
 /// Sets the certificate chain and private key of this side, copied: each PEM or DER, the chain leaf
@@ -28,10 +29,7 @@ pub unsafe extern "C" fn ssl_set_identity_pem(
         // SAFETY: the same.
         let key = unsafe { memory::bytes(key.cast(), key_len, "key") }?;
         let identity = Identity::new(chain, key)?;
-        socket.configure(|settings| {
-            settings.identities = vec![identity];
-            Ok(())
-        })
+        replace_identities(socket, identity)
     }))
 }
 
@@ -47,10 +45,7 @@ pub unsafe extern "C" fn ssl_set_identity_file(
         // SAFETY: NUL-terminated as the header demands.
         let (chain, key) = unsafe { (memory::path(chain_path, "chain_path")?, memory::path(key_path, "key_path")?) };
         let identity = Identity::from_files(chain, key)?;
-        socket.configure(|settings| {
-            settings.identities = vec![identity];
-            Ok(())
-        })
+        replace_identities(socket, identity)
     }))
 }
 
@@ -71,10 +66,7 @@ pub unsafe extern "C" fn ssl_set_identity_signer(
         let hook = hooks::signature_hook(sign, arg)
             .ok_or_else(|| Error::new(Code::INVALID, "sign is NULL"))?;
         let identity = Identity::with_signer(chain, hook)?;
-        socket.configure(|settings| {
-            settings.identities = vec![identity];
-            Ok(())
-        })
+        replace_identities(socket, identity)
     }))
 }
 
@@ -132,4 +124,11 @@ pub extern "C" fn ssl_set_auth_request_hook(
             Ok(())
         })
     }))
+}
+
+fn replace_identities(socket: &Socket, identity: Identity) -> Result<()> {
+    socket.configure(|settings| {
+        settings.identities = vec![identity];
+        Ok(())
+    })
 }
