@@ -210,6 +210,13 @@
 // ClientHello.
 #define SSL_FLAG_NO_POST_QUANTUM 16777216
 
+// Transparent mode: the program promises that when the handshake is asked for no other descriptor
+// of the process refers to the connection, no epoll instance watches it, and no thread waits on it.
+// Then none is looked for, and the upgrade costs the same however many descriptors are open. A
+// promise that is broken goes unnoticed: what is sent through a duplicate leaves in clear, and a
+// watching epoll instance never hears of the connection again.
+#define SSL_FLAG_SOLE_DESCRIPTOR 33554432
+
 // The hook's `type`: the certificates are X.509 in DER (Windows CE).
 #define SSL_CERT_X509 1
 
@@ -327,7 +334,7 @@
 
 // The version of the ABI that this header describes: major << 16 | minor. Compare it with
 // ssl_abi_version(): the major numbers must be equal, the library's minor number not smaller.
-#define SSL_ABI_VERSION 4
+#define SSL_ABI_VERSION 5
 
 // A handle: a checked token, never an address. NULL, garbage and freed handles are told apart
 // from live ones and answered with SSL_ERR_BAD_HANDLE.

@@ -14,6 +14,7 @@ pub mod log;
 mod panic;
 pub mod relay;
 pub mod socket;
+mod sync;
 pub mod sys;
 pub mod tls;
 pub mod verify;

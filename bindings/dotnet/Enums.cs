@@ -140,7 +140,12 @@ namespace SslSock
         /// </summary>
         AskClient = 8388608,
         /// <summary>Offer no post-quantum key exchange, for peers that choke on a large ClientHello.</summary>
-        NoPostQuantum = 16777216
+        NoPostQuantum = 16777216,
+        /// <summary>
+        /// The program promises that nothing else in the process refers to the connection or watches it, so that
+        /// nothing is looked for. Not for a System.Net.Sockets.Socket that has been used asynchronously.
+        /// </summary>
+        SoleDescriptor = 33554432
     }
 
     /// <summary>Which time limit.</summary>

@@ -9,7 +9,7 @@ namespace SslSock
     {
         internal const int Major = 0;
         /// <summary>The smallest minor number of the ABI that has every function below.</summary>
-        internal const int Minor = 4;
+        internal const int Minor = 5;
 
         internal const string Library = "libsslsock.so.0";
 

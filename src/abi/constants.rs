@@ -135,6 +135,12 @@ pub const SSL_FLAG_ASK_CLIENT: u32 = 0x800000;
 /// Offer no post-quantum key exchange (X25519MLKEM768), for peers that choke on a large
 /// ClientHello.
 pub const SSL_FLAG_NO_POST_QUANTUM: u32 = 0x1000000;
+/// Transparent mode: the program promises that when the handshake is asked for no other descriptor
+/// of the process refers to the connection, no epoll instance watches it, and no thread waits on it.
+/// Then none is looked for, and the upgrade costs the same however many descriptors are open. A
+/// promise that is broken goes unnoticed: what is sent through a duplicate leaves in clear, and a
+/// watching epoll instance never hears of the connection again.
+pub const SSL_FLAG_SOLE_DESCRIPTOR: u32 = 0x2000000;
 
 // The certificate hook.
 

@@ -14,7 +14,7 @@ use crate::{panic, socket};
 
 /// The version of the ABI that this header describes: major << 16 | minor. Compare it with
 /// ssl_abi_version(): the major numbers must be equal, the library's minor number not smaller.
-pub const SSL_ABI_VERSION: u32 = 4;
+pub const SSL_ABI_VERSION: u32 = 5;
 
 /// Waits until everything that the program has sent has been acknowledged by the peers' systems,
 /// for at most `timeout_ms` (UINT32_MAX: no limit, 0: only look), without ending any direction: so

@@ -23,6 +23,7 @@ pub(crate) const SSL_FLAG_REQUIRE_RESUMPTION: u32 = 0x20_0000;
 pub(crate) const SSL_FLAG_NO_RESUMPTION: u32 = 0x40_0000;
 pub(crate) const SSL_FLAG_ASK_CLIENT: u32 = 0x80_0000;
 pub(crate) const SSL_FLAG_NO_POST_QUANTUM: u32 = 0x100_0000;
+pub(crate) const SSL_FLAG_SOLE_DESCRIPTOR: u32 = 0x200_0000;
 
 /// The leaf's DER and the `SSL_CERT_FLAG_*` bits in, the verdict out.
 pub type HookCall = Arc<dyn Fn(&[u8], u32) -> i32 + Send + Sync>;
@@ -167,7 +168,8 @@ const KNOWN_FLAGS: u32 = SSL_FLAG_SERVER
     | SSL_FLAG_REQUIRE_RESUMPTION
     | SSL_FLAG_NO_RESUMPTION
     | SSL_FLAG_ASK_CLIENT
-    | SSL_FLAG_NO_POST_QUANTUM;
+    | SSL_FLAG_NO_POST_QUANTUM
+    | SSL_FLAG_SOLE_DESCRIPTOR;
 
 #[cfg(test)]
 mod tests {
