@@ -4,6 +4,7 @@ mod closing;
 mod connection;
 mod event_count;
 pub mod exit;
+mod hand_over;
 mod links;
 pub mod pair;
 mod program_close;
@@ -14,7 +15,6 @@ mod readiness;
 pub mod swap;
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
-use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use connection::Connection;
@@ -22,8 +22,10 @@ use pair::{Pair, PairKind, Segments};
 pub use program_close::close_later;
 use program_end::ProgramEnd;
 use progress::Progress;
+pub use reactor::set_threads;
 
 use crate::error::{Code, Error, ErrorSlot, Result};
+use crate::sync::{Arc, Weak};
 use crate::sys::identity::Identity;
 use crate::sys::private_fd::PrivateFd;
 use crate::sys::socket_options;
