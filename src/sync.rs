@@ -3,9 +3,13 @@
 
 #[cfg(not(sslsock_model))]
 pub use std::sync::{Condvar, Mutex, MutexGuard, atomic};
+#[cfg(not(sslsock_model))]
+pub use std::thread::yield_now;
 
 #[cfg(sslsock_model)]
 pub use shuttle::sync::{Condvar, Mutex, MutexGuard, atomic};
+#[cfg(sslsock_model)]
+pub use shuttle::thread::yield_now;
 
 // The model checker's are these.
-pub use std::sync::{Arc, PoisonError, Weak};
+pub use std::sync::{Arc, PoisonError, TryLockError, Weak};

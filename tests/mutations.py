@@ -252,6 +252,48 @@ MUTATIONS = [
         ["outcome::model"],
         is_model=True,
     ),
+    Mutation(
+        "what the reader leaves stays where the turn was somebody else's",
+        [
+            (
+                "src/io/outgoing.rs",
+                "        let _ = self.flush_and_leave(session);\n        Some(outcome)\n",
+                "        Some(outcome)\n",
+            ),
+        ],
+        ["outgoing::model"],
+        is_model=True,
+    ),
+    Mutation(
+        "the reader is not told of what somebody could not send",
+        [("src/io/outgoing.rs", "            session.wake_reader();\n", "")],
+        ["outgoing::model"],
+        is_model=True,
+    ),
+    Mutation(
+        "what waits is said to without the engine's lock",
+        [
+            (
+                "src/io/outgoing.rs",
+                "            self.outgoing.unsent.store(!queue.is_empty(), Ordering::Release);\n        });\n",
+                "        });\n        self.outgoing.unsent.store(!self.queue.is_empty(), Ordering::Release);\n",
+            ),
+        ],
+        ["outgoing::model"],
+        is_model=True,
+    ),
+    Mutation(
+        "what the engine has leaves before what waits already",
+        [
+            (
+                "src/io/outgoing.rs",
+                "            if queue.is_empty() {\n                std::mem::swap(queue, made);\n",
+                "            if !made.is_empty() {\n                std::mem::swap(queue, made);\n",
+            ),
+        ],
+        ["outgoing::model"],
+        is_model=True,
+    ),
 ]
 
 
