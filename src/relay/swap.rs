@@ -3,7 +3,7 @@
 use std::os::fd::{BorrowedFd, RawFd};
 
 use crate::error::{Code, Error, Result};
-use crate::sys::blocked_thread::blocked_on;
+use crate::sys::blocked_thread::{self, Others};
 use crate::sys::epoll_registration::{Registration, registrations_of};
 use crate::sys::fd_table::{Survey, survey};
 use crate::sys::identity::{Identity, replace_if};
@@ -61,7 +61,8 @@ pub fn swap(
     if !found.numbers.contains(&number) {
         return Err(gone(number));
     }
-    if let Some(number) = blocked_on(&found.numbers)? {
+    let others = blocked_thread::others(&found.numbers)?;
+    if let Others::BlockedOn(number) = others {
         return Err(Error::new(
             Code::STATE,
             format!(
@@ -72,7 +73,8 @@ pub fn swap(
     }
     let mut numbers = Vec::new();
     for _ in 0..ROUNDS {
-        if !swap_once(&found, identity, program_end, known, &mut numbers)? {
+        let any = swap_once(&found, identity, program_end, known, &mut numbers)?;
+        if !any || others == Others::None {
             numbers.sort_unstable();
             numbers.dedup();
             if numbers.binary_search(&number).is_err() {
