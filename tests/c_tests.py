@@ -40,6 +40,7 @@ PROGRAMS = (
     "edges",
     "end_of_process",
     "ends",
+    "fairness",
     "faults",
     "fork",
     "handle",
