@@ -23,6 +23,7 @@ pub use program_close::close_later;
 use program_end::ProgramEnd;
 use progress::Progress;
 pub use reactor::set_threads;
+pub use swap::Where;
 
 use crate::error::{Code, Error, ErrorSlot, Result};
 use crate::sync::{Arc, Weak};
@@ -38,11 +39,12 @@ pub fn pair_kind(family: Family, unix: bool) -> PairKind {
 }
 
 /// Puts the inner pair in the place of the connection: from now on nothing that the program sends
-/// on `number`, or on a duplicate of it, can reach the wire in clear. `written` is how many bytes
+/// on `number`, or on a duplicate of it unless that is the sole one, can reach the wire in clear. `written` is how many bytes
 /// had been written to the connection when the upgrade began, where that is known.
 pub fn swap_in(
     number: RawFd,
     transport: &PrivateFd,
+    place: Where,
     kind: PairKind,
     written: Option<u64>,
 ) -> Result<Swapped> {
@@ -61,7 +63,11 @@ pub fn swap_in(
         library: Some(Arc::new(pair.library)),
         program: ProgramEnd { kind: pair.kind, identity, number },
     };
-    swap::swap(number, connection, pair.program.as_fd(), transport.as_fd())?;
+    let swap = match place {
+        Where::Anywhere => swap::swap,
+        Where::Sole => swap::swap_sole,
+    };
+    swap(number, connection, pair.program.as_fd(), transport.as_fd())?;
     refuse_what_left_in_clear(written, socket_options::written_bytes(transport.as_fd()))?;
     // Small records must not wait for each other's acknowledgements. AF_UNIX has no such option.
     let _ = rustix::net::sockopt::set_tcp_nodelay(transport, true);

@@ -12,7 +12,7 @@ use super::outcome::{self, Contested, none_to_cancel};
 use super::resumption::{self, Source};
 use super::settings::{
     SSL_FLAG_ALLOW_TRUNCATION, SSL_FLAG_EXPLICIT_IO, SSL_FLAG_NO_RESUMPTION, SSL_FLAG_NONBLOCKING,
-    SSL_FLAG_SERVER, SSL_FLAG_STRICT, SSL_FLAG_UNIX_PAIR, Settings,
+    SSL_FLAG_SERVER, SSL_FLAG_SOLE_DESCRIPTOR, SSL_FLAG_STRICT, SSL_FLAG_UNIX_PAIR, Settings,
 };
 use super::{Addresses, Channel, Phase, Role, Socket, State, not_open, settings_only};
 use crate::error::{Category, Code, Error, Result};
@@ -21,7 +21,7 @@ use crate::io::explicit::{ExplicitSession, SessionOptions};
 use crate::io::handshake::Handshake;
 use crate::io::transport::{self, Interest, Wake};
 use crate::log;
-use crate::relay::{self, LinkOptions, Swapped};
+use crate::relay::{self, LinkOptions, Swapped, Where};
 use crate::sync::MutexGuard;
 use crate::sys::address::Address;
 use crate::sys::identity::Identity;
@@ -200,7 +200,11 @@ impl Socket {
             Path::Explicit
         } else {
             let kind = relay::pair_kind(family, is_server || settings.has(SSL_FLAG_UNIX_PAIR));
-            let swapped = relay::swap_in(number, &transport, kind, written)?;
+            let place = match settings.has(SSL_FLAG_SOLE_DESCRIPTOR) {
+                true => Where::Sole,
+                false => Where::Anywhere,
+            };
+            let swapped = relay::swap_in(number, &transport, place, kind, written)?;
             self.move_to(swapped.program_identity());
             Path::Transparent(swapped)
         };
