@@ -11,11 +11,11 @@ use rustix::net::sockopt;
 
 use super::explicit::{ExplicitSession, Flush};
 use super::transport::{self, Interest};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::panic;
 use crate::sys::process::PerProcess;
 use crate::sys::socket_options::endangered_bytes;
-use crate::sys::thread::spawn_without_signals;
+use crate::sys::thread::{not_started, spawn_without_signals};
 
 /// What is left to be done for sessions whose time is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -72,8 +72,7 @@ pub fn end_later(session: Arc<ExplicitSession>, patience: Option<Duration>) -> R
     if !later.has_thread {
         if let Err(error) = spawn_without_signals(serve) {
             later.sessions.pop();
-            let errno = error.raw_os_error().unwrap_or(libc::EAGAIN);
-            return Err(Error::system("start a thread to end the session", errno));
+            return Err(not_started("start a thread to end the session", &error));
         }
         later.has_thread = true;
     }

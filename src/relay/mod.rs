@@ -206,10 +206,11 @@ impl Link {
         let unsent = |transport: Arc<PrivateFd>| {
             socket_options::unsent_bytes(transport.as_fd()).is_ok_and(|count| count > 0)
         };
-        // In the order in which bytes move, or some could slip by.
-        self.library.upgrade().is_some_and(|library| self.program.unsent(library.as_fd()) > 0)
-            || self.is_relaying()
-            || self.transport.upgrade().is_some_and(unsent)
+        let is_beyond = || self.is_relaying() || self.transport.upgrade().is_some_and(unsent);
+        let is_before = |library: Arc<PrivateFd>| self.program.unsent(library.as_fd()) > 0;
+        // What costs least first, for there may be thousands of connections. To say no takes both in
+        // the order in which bytes move, or some could slip by.
+        is_beyond() || self.library.upgrade().is_some_and(is_before) || is_beyond()
     }
 
     /// Whether bytes have come to the library's end and the real connection has not taken them.

@@ -19,7 +19,7 @@ use crate::error::{Error, Result};
 use crate::panic;
 use crate::sys::private_fd::PrivateFd;
 use crate::sys::process::PerProcess;
-use crate::sys::thread::spawn_without_signals;
+use crate::sys::thread::{not_started, spawn_without_signals};
 
 /// Makes sure that there is a thread to carry a connection.
 pub fn start() -> Result<()> {
@@ -124,9 +124,8 @@ impl Reactor {
     fn spawn() -> Result<Arc<Self>> {
         let reactor = Arc::new(Self::new()?);
         let worker = reactor.clone();
-        spawn_without_signals(move || worker.serve()).map_err(|error| {
-            Error::system("start the relay thread", error.raw_os_error().unwrap_or(libc::EAGAIN))
-        })?;
+        spawn_without_signals(move || worker.serve())
+            .map_err(|error| not_started("start the relay thread", &error))?;
         Ok(reactor)
     }
 
