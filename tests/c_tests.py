@@ -55,6 +55,7 @@ PROGRAMS = (
     "numbers",
     "other_threads",
     "peer_name",
+    "ports",
     "process",
     "readiness",
     "scarcity",
