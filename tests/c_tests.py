@@ -62,6 +62,7 @@ PROGRAMS = (
     "secure",
     "shim_arguments",
     "slow_reader",
+    "sole_descriptor",
     "stream",
     "surroundings",
     "validation",
