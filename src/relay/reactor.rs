@@ -20,7 +20,7 @@ use crate::sync::Arc;
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sys::private_fd::PrivateFd;
 use crate::sys::process::PerProcess;
-use crate::sys::thread::spawn_without_signals;
+use crate::sys::thread::{not_started, spawn_without_signals};
 
 /// Makes sure that there is a thread to carry a connection.
 pub fn start() -> Result<()> {
@@ -99,9 +99,9 @@ impl Carrier for Reactor {
     }
 
     fn start(seat: Seat<Self>) -> Result<()> {
-        spawn_without_signals(move || serve(&seat)).map(drop).map_err(|error| {
-            Error::system("start the relay thread", error.raw_os_error().unwrap_or(libc::EAGAIN))
-        })
+        spawn_without_signals(move || serve(&seat))
+            .map(drop)
+            .map_err(|error| not_started("start the relay thread", &error))
     }
 
     fn wake(&self) -> Result<()> {
