@@ -991,6 +991,13 @@ int32_t ssl_flush_all(uint32_t timeout_ms, uint32_t *unfinished);
 // ends that. Off until called. See ssl_log_fn. Any thread.
 int32_t ssl_set_log_callback(uint32_t level, ssl_log_fn fn, void *arg);
 
+// How many threads of the library carry the connections of transparent mode, in the whole process: at
+// most `count` (up to 256), or with 0, the default, as many as there are processors. They are started
+// one by one as there is more to carry, and end about a second after they have nothing left, all but
+// one. May be set at any time: connections that there are stay on their threads, those that follow
+// keep to it. A forked child begins with the default. Any thread.
+int32_t ssl_set_relay_threads(uint32_t count);
+
 // The version of the library, as "0.1.0"; static.
 const char *ssl_version(void);
 

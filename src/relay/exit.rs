@@ -2,13 +2,13 @@
 
 use std::collections::HashMap;
 use std::os::fd::{AsFd, OwnedFd, RawFd};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use rustix::net::{Shutdown, shutdown};
 
 use super::{Link, reactor};
+use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use crate::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use crate::sys::identity::{Identity, duplicate_if, replace_if};
 use crate::sys::process::{self, PerProcess};
 use crate::sys::{fd_table, socket_options, stream_socket, thread};

@@ -3,6 +3,7 @@
 mod closing;
 mod connection;
 pub mod exit;
+mod hand_over;
 pub mod pair;
 mod program_close;
 mod program_end;
@@ -11,17 +12,18 @@ mod readiness;
 pub mod swap;
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use connection::Connection;
 use pair::{Pair, PairKind, Segments};
 pub use program_close::close_later;
 use program_end::ProgramEnd;
+pub use reactor::set_threads;
 pub use swap::Where;
 
 use crate::error::{Code, Error, ErrorSlot, Result};
+use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::{Arc, Weak};
 use crate::sys::identity::Identity;
 use crate::sys::private_fd::PrivateFd;
 use crate::sys::socket_options;

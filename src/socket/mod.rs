@@ -25,7 +25,7 @@ use approval::Validation;
 use hold::Secure;
 pub use registry::{
     by_descriptor, default_trust, defaults, end_process, find, flush_all, free, new_settings, open,
-    open_secure, refuse_upgrade_in_child, refuse_upgrade_of,
+    open_secure, refuse_upgrade_in_child, refuse_upgrade_of, set_relay_threads,
 };
 use resumption::Source;
 use settings::Settings;

@@ -152,6 +152,13 @@ pub fn flush_all(limit: Option<Duration>) -> usize {
     })
 }
 
+/// How many threads carry relayed connections at most; 0: the default.
+pub fn set_relay_threads(count: usize) {
+    // A child does not inherit it.
+    process::watch_forks();
+    relay::set_threads(count);
+}
+
 /// The process is ending: sees to it that what was accepted leaves, and ends every session.
 pub fn end_process() {
     let relayed = relay::exit::begin();
