@@ -61,6 +61,41 @@ pub struct Pair {
     pub library: PrivateFd,
     /// What was made, which is not always what was asked for.
     pub kind: PairKind,
+    /// Of a TCP pair.
+    pub ports: Option<Ports>,
+}
+
+/// The addresses of a TCP pair's ends, which have the IP address in common.
+#[derive(Clone, Copy, Debug)]
+pub struct Ports {
+    family: Family,
+    address: IpAddr,
+    program: u16,
+    library: u16,
+}
+
+impl Ports {
+    /// Ends the TIME_WAIT that the end which was shut down first has got into. Both are closed.
+    ///
+    /// There is no network where segments could have been delayed for a minute, and hundreds of
+    /// connections a second would fill the kernel's table, which those of a network need. A SYN from
+    /// the other end's port is answered by a socket in TIME_WAIT with an acknowledgement that makes
+    /// no sense to a new connection, whose reset then ends it (RFC 1337), unless the system's
+    /// tcp_rfc1337 forbids that.
+    pub fn end_time_wait(&self) {
+        let Ok(socket) = tcp_socket(self.family) else { return };
+        let (program, library) = (
+            SocketAddr::new(self.address, self.program),
+            SocketAddr::new(self.address, self.library),
+        );
+        // The port of an end in TIME_WAIT is taken.
+        let other = match bind(&socket, &library) {
+            Ok(()) => program,
+            Err(_) if bind(&socket, &program).is_ok() => library,
+            Err(_) => return,
+        };
+        let _ = connect(&socket, &other);
+    }
 }
 
 impl Pair {
@@ -68,21 +103,27 @@ impl Pair {
     /// answer within 200 ms or where anything else goes wrong with it.
     pub fn connect(kind: PairKind, segments: Segments) -> Result<Self> {
         if let PairKind::Tcp(family @ (Family::Inet | Family::Inet6)) = kind
-            && let Ok((program, library)) = tcp(family, segments)
+            && let Ok((program, library, ports)) = tcp(family, segments)
         {
-            return Ok(Self { program, library: PrivateFd::adopt(library)?, kind });
+            return Ok(Self {
+                program,
+                library: PrivateFd::adopt(library)?,
+                kind,
+                ports: Some(ports),
+            });
         }
         let (program, library) =
             socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
                 .map_err(failed("make the inner pair"))?;
         set_nonblocking(&library, true).map_err(failed("make the inner pair"))?;
-        Ok(Self { program, library: PrivateFd::adopt(library)?, kind: PairKind::Unix })
+        let library = PrivateFd::adopt(library)?;
+        Ok(Self { program, library, kind: PairKind::Unix, ports: None })
     }
 }
 
 /// The program's end and the library's end.
-fn tcp(family: Family, segments: Segments) -> Result<(OwnedFd, OwnedFd)> {
-    let (program, library) = listen_on_loopback(family)
+fn tcp(family: Family, segments: Segments) -> Result<(OwnedFd, OwnedFd, Ports)> {
+    let (program, library, ports) = listen_on_loopback(family)
         .and_then(|listener| join(family, &listener, segments))
         .map_err(failed("connect the inner pair"))?;
     // Without it, write-write-read waits for a delayed acknowledgement.
@@ -91,7 +132,7 @@ fn tcp(family: Family, segments: Segments) -> Result<(OwnedFd, OwnedFd)> {
         .and_then(|()| sockopt::set_socket_oobinline(&library, true));
     options.map_err(failed("set the options of the inner pair"))?;
     set_no_fin_wait(program.as_fd())?;
-    Ok((program, library))
+    Ok((program, library, ports))
 }
 
 fn listen_on_loopback(family: Family) -> rustix::io::Result<OwnedFd> {
@@ -106,7 +147,7 @@ fn join(
     family: Family,
     listener: &OwnedFd,
     segments: Segments,
-) -> rustix::io::Result<(OwnedFd, OwnedFd)> {
+) -> rustix::io::Result<(OwnedFd, OwnedFd, Ports)> {
     let deadline = Instant::now() + PATIENCE;
     let address = SocketAddr::try_from(getsockname(listener)?)?;
     let program = tcp_socket(family)?;
@@ -129,7 +170,9 @@ fn join(
         Err(errno) => return Err(errno),
     }
     set_nonblocking(&program, false)?;
-    Ok((program, library))
+    let ports =
+        Ports { family, address: address.ip(), program: ours.port(), library: address.port() };
+    Ok((program, library, ports))
 }
 
 /// Accepts the connection that comes from `ours`. Strangers, who could find the port and be
@@ -354,7 +397,7 @@ mod tests {
             let address = address_of(&listener);
             let strangers: Vec<_> =
                 (0..20).map(|_| std::net::TcpStream::connect(address).unwrap()).collect();
-            let (program, library) = join(family, &listener, Segments::Large).unwrap();
+            let (program, library, _) = join(family, &listener, Segments::Large).unwrap();
             assert_eq!(peer_of(&library), address_of(&program));
             for stranger in &strangers {
                 let _ = send(stranger, b"evil", SendFlags::NOSIGNAL);
