@@ -212,6 +212,51 @@ build/examples/dotnet/%.exe: examples/dotnet/%.cs build/dotnet/SslSock.dll
 	# Loops with empty bodies and variables that are only set are the article's.
 	$(MCS) $(MCS_FLAGS) -nowarn:219,642 -reference:build/dotnet/SslSock.dll -out:$@ $<
 
+# Measured beside its peers: see docs/performance.md. What a peer's library is missing for is not built, and said.
+BENCH_FLAGS := -std=gnu11 -Wall -Wextra -Werror -O2 -g
+BENCH_PEERS := openssl gnutls mbedtls
+BENCH_LIBS_openssl := -lssl -lcrypto
+BENCH_LIBS_gnutls := -lgnutls
+BENCH_LIBS_mbedtls := -lmbedtls -lmbedx509 -lmbedcrypto
+BENCH_HEADER_openssl := openssl/ssl.h
+BENCH_HEADER_gnutls := gnutls/gnutls.h
+BENCH_HEADER_mbedtls := mbedtls/ssl.h
+bench_has = $(wildcard $(addsuffix /$(BENCH_HEADER_$(1)),/usr/include /usr/include/$(shell $(CC) -print-multiarch) /usr/local/include))
+BENCH_CLIENTS = plain sslsock $(foreach peer,$(BENCH_PEERS),$(if $(call bench_has,$(peer)),$(peer)))
+
+.PHONY: bench bench-quick bench-programs bench-rustls
+bench: bench-programs
+	./benches/run.py
+
+# Everything once, with little to do: whether it works, not how fast.
+bench-quick: bench-programs
+	./benches/run.py --quick
+
+bench-programs: build/benches/bench $(if $(call bench_has,openssl),build/benches/server) bench-rustls
+	@$(MAKE) --no-print-directory $(patsubst %,build/benches/%.so,$(BENCH_CLIENTS))
+
+build/benches/bench: benches/c/harness.c benches/c/harness.h
+	mkdir -p $(@D)
+	$(CC) $(BENCH_FLAGS) -o $@ $< -ldl
+
+build/benches/server: benches/c/server.c benches/c/harness.h
+	mkdir -p $(@D)
+	$(CC) $(BENCH_FLAGS) -o $@ $< -lssl -lcrypto -lpthread
+
+build/benches/sslsock.so: benches/c/sslsock.c benches/c/harness.h include/sslsock.h | lib
+	mkdir -p $(@D)
+	$(CC) $(BENCH_FLAGS) -fPIC -shared $(SSLSOCK_CFLAGS) -o $@ $< $(SSLSOCK_LIBS)
+
+build/benches/%.so: benches/c/%.c benches/c/harness.h
+	mkdir -p $(@D)
+	$(CC) $(BENCH_FLAGS) -fPIC -shared -o $@ $< $(BENCH_LIBS_$*)
+
+# The same provider, profile and compiler as the library's.
+bench-rustls:
+	mkdir -p build/benches
+	$(CARGO) build --quiet --release --example bench_rustls
+	cp -f $(RELEASE)/examples/libbench_rustls.so build/benches/rustls.so
+
 demo: lib examples
 	$(CARGO) build --release --example mail_server
 	HOST='$(HOST)' ./examples/demo
