@@ -6,7 +6,7 @@ NAMES = {
     "openssl_released": "OpenSSL, released buffers",
     "openssl_read_ahead": "OpenSSL, read-ahead 64 KiB",
     "gnutls": "GnuTLS",
-    "mbedtls": "mbedTLS",
+    "mbedtls": "mbedTLS 2.28 (TLS 1.2)",
     "stunnel": "plain client + stunnel",
     "rustls_buffered": "bare rustls, buffered",
     "rustls_unbuffered": "bare rustls, unbuffered",

@@ -55,13 +55,23 @@ def compute(summary):
 
 
 def handshakes(summary, row):
-    def rate(variant, resumed, tls, certificate, group):
+    def handshake(metric, variant, resumed, tls, certificate, group):
         params = {"resumed": resumed, "tls": tls, "certificate": certificate, "group": group}
-        return summary.median("handshake", "per_cpu_s", variant, **params)
+        return summary.median("handshake", metric, variant, **params)
+
+    def rate(*which):
+        return handshake("per_cpu_s", *which)
 
     def bare(*which):
+        """The better of both ways to use it."""
         rates = [rate(f"rustls_{kind}", *which) for kind in ("buffered", "unbuffered")]
         return None if None in rates else max(rates)
+
+    def call_alone(*which):
+        """The same of the call that makes the handshake, without connecting and closing."""
+        names = ("rustls_buffered", "rustls_unbuffered", "explicit")
+        *both, ours = (handshake("inside_cpu_us", name, *which) for name in names)
+        return ratio(least(both), ours)
 
     groups = {"x25519": "X25519", "x25519mlkem768": "X25519MLKEM768"}
     kinds = [(tls, certificate, "x25519") for tls in ("1.3", "1.2") for certificate in ("ecdsa", "rsa")]
@@ -74,10 +84,12 @@ def handshakes(summary, row):
             row(f"full handshake per CPU second ({label}), of OpenSSL's", than, 2.2, at_most=False)
         than = ratio(ours, bare(False, *kind))
         row(f"full handshake per CPU second ({label}), of bare rustls", than, 0.95, at_most=False)
+        row(f"full handshake, the call alone ({label}), of bare rustls", call_alone(False, *kind), None)
     for kind in (("1.3", "ecdsa", "x25519"), ("1.2", "ecdsa", "x25519"), hybrid):
         label = f"TLS {kind[0]}, {groups[kind[2]]}"
         than = ratio(rate("explicit", True, *kind), bare(True, *kind))
         row(f"resumed per CPU second ({label}), of bare rustls", than, 0.95, at_most=False)
+        row(f"resumed, the call alone ({label}), of bare rustls", call_alone(True, *kind), None)
 
 
 def ratio(a, b):

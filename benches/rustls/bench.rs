@@ -104,17 +104,22 @@ extern "C" fn open(fd: c_int) -> *mut c_void {
     // SAFETY: the harness hands over the descriptor.
     let transport = unsafe { Transport::from_raw_fd(fd) };
     let connection: Box<dyn Connection> = match setup.is_buffered {
-        true => Box::new(buffered::Buffered::new(setup.config.clone(), setup.name.clone(), transport)),
-        false => {
-            Box::new(unbuffered::Unbuffered::new(setup.config.clone(), setup.name.clone(), transport))
+        true => {
+            Box::new(buffered::Buffered::new(setup.config.clone(), setup.name.clone(), transport))
         }
+        false => Box::new(unbuffered::Unbuffered::new(
+            setup.config.clone(),
+            setup.name.clone(),
+            transport,
+        )),
     };
     Box::into_raw(Box::new(connection)).cast()
 }
 
 extern "C" fn send(connection: *mut c_void, bytes: *const u8, length: usize) {
     // SAFETY: as the harness has it from `open`; the bytes are there for the call.
-    let (connection, bytes) = unsafe { (connected(connection), std::slice::from_raw_parts(bytes, length)) };
+    let (connection, bytes) =
+        unsafe { (connected(connection), std::slice::from_raw_parts(bytes, length)) };
     connection.send(bytes);
 }
 
@@ -143,4 +148,3 @@ fn text<'a>(pointer: *const c_char) -> &'a str {
     // SAFETY: the harness's strings are arguments of its program or constants.
     unsafe { CStr::from_ptr(pointer) }.to_str().expect("UTF-8")
 }
-

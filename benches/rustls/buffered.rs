@@ -14,7 +14,11 @@ pub struct Buffered {
 }
 
 impl Buffered {
-    pub fn new(config: Arc<ClientConfig>, name: ServerName<'static>, mut transport: Transport) -> Self {
+    pub fn new(
+        config: Arc<ClientConfig>,
+        name: ServerName<'static>,
+        mut transport: Transport,
+    ) -> Self {
         let mut tls = ClientConnection::new(config, name).expect("a connection");
         while tls.is_handshaking() {
             tls.complete_io(&mut transport).expect("handshake");

@@ -17,7 +17,12 @@ use super::text;
 const COMMAND: usize = 32;
 const ANSWER: usize = 96;
 
-pub extern "C" fn run(listener: c_int, certificate: *const c_char, key: *const c_char, tickets: c_int) {
+pub extern "C" fn run(
+    listener: c_int,
+    certificate: *const c_char,
+    key: *const c_char,
+    tickets: c_int,
+) {
     let mut provider = aws_lc_rs::default_provider();
     provider.kx_groups.retain(|group| group.name() == NamedGroup::X25519MLKEM768);
     let chain = CertificateDer::pem_file_iter(text(certificate)).expect("the certificate file");
@@ -63,7 +68,11 @@ fn answer(stream: TcpStream, config: Arc<ServerConfig>) -> std::io::Result<()> {
         let mut answer = format!(
             "{} {} {:?} resumed={}",
             "TLSv1.3",
-            tls.conn.negotiated_cipher_suite().and_then(|suite| suite.suite().as_str()).unwrap_or("?").replace("TLS13", "TLS"),
+            tls.conn
+                .negotiated_cipher_suite()
+                .and_then(|suite| suite.suite().as_str())
+                .unwrap_or("?")
+                .replace("TLS13", "TLS"),
             tls.conn.negotiated_key_exchange_group().map(|group| group.name()).expect("a group"),
             u8::from(tls.conn.handshake_kind() == Some(HandshakeKind::Resumed)),
         )

@@ -111,7 +111,8 @@ impl Unbuffered {
                         is_done = true;
                     }
                     Want::Close => {
-                        self.out = traffic.queue_close_notify(&mut self.outgoing).expect("close_notify");
+                        self.out =
+                            traffic.queue_close_notify(&mut self.outgoing).expect("close_notify");
                         is_done = true;
                     }
                 },
