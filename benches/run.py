@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures the library beside its peers: `make bench`; with --quick only whether everything works: `make bench-quick`.
 
-    run.py [--quick] [--rounds N] [--only WORD]... [--out FOLDER]
+    run.py [--quick] [--rounds N] [--share PART] [--only WORD]... [--out FOLDER]
 
 Every round does each piece of work with one client after the other, beginning with another one each time; the figures
 are medians over the rounds. Results go to benches/results: results.json, table.md and chart.svg. What is compared how
@@ -88,11 +88,11 @@ class Work:
         return " ".join([*parts, *(["resumed"] if self.resume else [])])
 
 
-def works(quick):
-    """All that is measured in each round."""
+def works(quick, share=1.0):
+    """All that is measured in each round; with a share only that part of the bytes is transferred."""
 
-    def bulk(full, slow):
-        return ("--bytes", "3000000" if quick else str(full)), ("--bytes", "1000000" if quick else str(slow))
+    def bulk(*amounts):
+        return [("--bytes", str(int(amount * (0.003 if quick else share)) or 1)) for amount in amounts]
 
     found = []
     for call, (options, slow) in ((65536, bulk(1_000_000_000, 60_000_000)), (1024, bulk(150_000_000, 20_000_000))):
@@ -348,6 +348,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--rounds", type=int)
+    parser.add_argument("--share", type=float, default=1.0, help="the part of the bytes, for a first look")
     parser.add_argument("--only", action="append", default=[], help="works whose label has this word")
     parser.add_argument("--out", type=pathlib.Path)
     options = parser.parse_args()
@@ -357,11 +358,12 @@ def main():
         print("skipped: the server of the benchmarks needs OpenSSL's headers (apt-get install libssl-dev)")
         print("0 passed, 0 failed, 1 skipped")
         return 0
-    chosen = [work for work in works(options.quick) if all(word in work.label.split() for word in options.only)]
+    chosen = [work for work in works(options.quick, options.share) if all(word in work.label.split() for word in options.only)]
     figures, count, begun = Figures(), Count(), time.monotonic()
     about = machine.describe(PROGRAMS, ROOT)
     about["date"] = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
     about["rounds"] = options.rounds
+    about["share"] = options.share
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(pathlib.Path(folder))
         try:

@@ -53,7 +53,8 @@ def head(about):
     lines = [
         "# What it costs, beside its peers\n",
         "Made by `make bench`; docs/performance.md says how each figure comes about. GB are 10^9 bytes.\n",
-        f"- {about['date']}, commit {about['commit']}, {about['rounds']} rounds in {about['seconds']} s",
+        f"- {about['date']}, commit {about['commit']}, {about['rounds']} rounds in {about['seconds']} s"
+        + ("" if about["share"] == 1 else f", with {about['share']:g} of the bytes"),
         f"- {about['processor']}, {about['processors']} processors, {about['memory_kib'] // 1024} MiB; {about['system']}, "
         f"Linux {about['kernel']}; load average at the start {load}",
         "- " + "; ".join(f"{name}: {version}" for name, version in about["versions"].items()),
