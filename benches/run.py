@@ -336,7 +336,7 @@ def check_output(out, count):
 
     text = (out / "table.md").read_text()
     rows = json.loads((out / "results.json").read_text())["targets"]
-    unknown = [row["work"] for row in rows if row["value"] is None and not row["of_others"]]
+    unknown = [] if count.skipped else [row["work"] for row in rows if row["value"] is None and not row["of_others"]]
     count.test("a value for every target", f"none for {', '.join(unknown)}" if unknown else "")
     lost = [row["work"] for row in rows if row["work"] not in text]
     count.test("every target is in the table", f"not there: {', '.join(lost)}" if lost else "")
