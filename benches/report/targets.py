@@ -48,10 +48,37 @@ def compute(summary):
     handshakes(summary, row)
     for variant, limit in (("explicit", 8), ("transparent", 10)):
         heap = summary.median("memory", "heap_bytes", variant)
-        row(f"idle connection, our heap, {variant}", None if heap is None else heap / 1024, limit, " KiB")
+        row(f"idle connection, our heap, {variant}", kib(heap), limit, " KiB")
     ready = summary.median("startup", "first_socket_cpu_ms", "explicit")
     row("dlopen to first socket ready (handshake done), CPU", ready, 5, " ms")
+    many(summary, lambda *arguments, **more: row(*arguments, **more, of_others=True))
     return rows
+
+
+def many(summary, row):
+    """What benches/scale.py has measured, at the largest number of connections that it could have."""
+    variant = "tcp_pair"
+    counts = sorted(entry["params"]["connections"] for entry in summary.find("scale", "echoes_failed", variant))
+    most = counts[-1] if counts else 6000
+
+    def at(metric, count=most):
+        return summary.median("scale", metric, variant, connections=count)
+
+    name = f"{most:,} transparent connections"
+    row(f"{name}, echoes that failed", at("echoes_failed"), 0)
+    less = 100 if 100 in counts else None
+    row(f"{name}, CPU of an echo, of that with 100", ratio(at("echo_cpu_us"), at("echo_cpu_us", less)), 1.1)
+    row(f"{name}, heap of each when idle", kib(at("heap_bytes_per_idle")), 10, " KiB")
+    row(f"{name}, idle for 10 s, CPU", at("idle_cpu_us"), 0, " us")
+    row(f"{name}, idle for 10 s, context switches", at("idle_context_switches"), 0)
+    row(f"{name}, descriptors left after closing", at("descriptors_left"), 0)
+    row(f"{name}, threads left after closing", at("relay_threads_left"), 1)
+    churn = summary.find("scale", "churn_failed", variant)
+    row("500 connections a second, failed", churn[0]["max"] if churn else None, 0)
+
+
+def kib(bytes_count):
+    return None if bytes_count is None else bytes_count / 1024
 
 
 def handshakes(summary, row):
