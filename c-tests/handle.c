@@ -625,6 +625,10 @@ static void unknown_numbers(const struct way *way)
     EXPECT(SSL_ERR_INVALID, ssl_get_verify_text(s, SSL_TEXT_SUBJECT, 1, buffer, 1024, length));
     EXPECT(SSL_ERR_INVALID, ssl_get_verify_text(s, SSL_TEXT_PRESENTED, 99, buffer, 1024, length));
     EXPECT(SSL_ERR_INVALID, ssl_set_log_callback(99, NULL, NULL));
+    EXPECT(SSL_ERR_INVALID, ssl_set_relay_threads(257));
+    EXPECT(SSL_ERR_INVALID, ssl_set_relay_threads(UINT32_MAX));
+    EXPECT(SSL_ERR_OKAY, ssl_set_relay_threads(256));
+    EXPECT(SSL_ERR_OKAY, ssl_set_relay_threads(0));
     CHECK(strcmp(ssl_error_name(12345), "SSL_ERR_(unknown)") == 0 && strcmp(ssl_error_name(-1), "SSL_ERR_(hook)") == 0);
     CHECK(ssl_error_category(12345) == SSL_CATEGORY_INTERNAL);
     CHECK(ssl_error_category(SSL_ERR_BAD_HANDLE) == SSL_CATEGORY_USAGE);

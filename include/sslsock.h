@@ -212,9 +212,12 @@
 
 // Transparent mode: the program promises that when the handshake is asked for no other descriptor
 // of the process refers to the connection, no epoll instance watches it, and no thread waits on it.
-// Then none is looked for, and the upgrade costs the same however many descriptors are open. A
-// promise that is broken goes unnoticed: what is sent through a duplicate leaves in clear, and a
-// watching epoll instance never hears of the connection again.
+// Then none is looked for, the upgrade costs the same however many descriptors are open, and it
+// needs no /proc. Afterwards the program may duplicate and watch the descriptor as it likes. A
+// promise that is broken goes unnoticed: what is sent through a duplicate leaves in clear, a thread
+// that waits takes what is meant for TLS, and an epoll instance goes on reporting the records
+// that come instead of what there is to read. What is sent on the descriptor itself never leaves in
+// clear. It changes nothing with SSL_FLAG_EXPLICIT_IO, which leaves descriptors alone anyway.
 #define SSL_FLAG_SOLE_DESCRIPTOR 33554432
 
 // The hook's `type`: the certificates are X.509 in DER (Windows CE).
@@ -987,6 +990,13 @@ int32_t ssl_flush_all(uint32_t timeout_ms, uint32_t *unfinished);
 // Has messages up to `level` (SSL_LOG_*) given to `fn`, together with `arg`; NULL or SSL_LOG_OFF
 // ends that. Off until called. See ssl_log_fn. Any thread.
 int32_t ssl_set_log_callback(uint32_t level, ssl_log_fn fn, void *arg);
+
+// How many threads of the library carry the connections of transparent mode, in the whole process: at
+// most `count` (up to 256), or with 0, the default, as many as there are processors. They are started
+// one by one as there is more to carry, and end about a second after they have nothing left, all but
+// one. May be set at any time: connections that there are stay on their threads, those that follow
+// keep to it. A forked child begins with the default. Any thread.
+int32_t ssl_set_relay_threads(uint32_t count);
 
 // The version of the library, as "0.1.0"; static.
 const char *ssl_version(void);

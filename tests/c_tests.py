@@ -57,6 +57,7 @@ PROGRAMS = (
     "peer_name",
     "process",
     "readiness",
+    "relay_threads",
     "scarcity",
     "secure",
     "shim_arguments",
@@ -107,6 +108,7 @@ ASAN_PROGRAMS = (
     "peer_name",
     "process",
     "readiness",
+    "relay_threads",
     "secure",
     "shim_arguments",
     "slow_reader",
@@ -129,6 +131,7 @@ TSAN_PROGRAMS = {
     "numbers": ("a_handle_leaves", "close_twice", "fifty_threads"),
     "process": (),
     "readiness": (),
+    "relay_threads": ("grow_to", "number_counts"),
     "validation": (),
     "loading/rounds": (),
 }

@@ -240,6 +240,9 @@ namespace SslSock
         internal static extern uint ssl_error_category(int code);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int ssl_set_relay_threads(uint count);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
         internal static extern int ssl_set_log_callback(uint level, ssl_log_fn fn, IntPtr arg);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]

@@ -247,6 +247,18 @@ namespace SslSock
             return Flush(milliseconds);
         }
 
+        /// <summary>How many threads of the library carry connections at most, in the whole process.</summary>
+        /// <param name="count">Up to 256; 0, the default: as many as there are processors.</param>
+        public static void SetRelayThreads(int count)
+        {
+            if (count < 0)
+            {
+                throw new ArgumentOutOfRangeException(nameof(count));
+            }
+            NativeLoader.Load();
+            SetThreads(count);
+        }
+
         /// <summary>Frees the native handle.</summary>
         /// <returns>Whether it was live.</returns>
         protected override bool ReleaseHandle()
@@ -425,6 +437,12 @@ namespace SslSock
                 Check(code);
             }
             return (int)unfinished;
+        }
+
+        [MethodImpl(MethodImplOptions.NoInlining)]
+        private static void SetThreads(int count)
+        {
+            Check(Native.ssl_set_relay_threads((uint)count));
         }
 
         private SslError Handshake(Func<int> perform)

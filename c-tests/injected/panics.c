@@ -92,6 +92,7 @@ CASE(ssl_set_key_log_file, ssl_set_key_log_file(s, NULL))
 CASE(ssl_set_log_callback, ssl_set_log_callback(SSL_LOG_OFF, NULL, NULL))
 CASE(ssl_set_peername, ssl_set_peername(s, "localhost"))
 CASE(ssl_set_protocols, ssl_set_protocols(s, SSL_PROTOCOL_TLS1_2, SSL_PROTOCOL_TLS1_3))
+CASE(ssl_set_relay_threads, ssl_set_relay_threads(0))
 CASE(ssl_set_session_from, ssl_set_session_from(s, NULL))
 CASE(ssl_set_timeout, ssl_set_timeout(s, SSL_TIMEOUT_CLOSE, 1000))
 CASE(ssl_set_validate_cert_hook, ssl_set_validate_cert_hook(s, NULL, NULL))
@@ -157,6 +158,7 @@ static const struct entry entries[] = {
     {"ssl_set_log_callback", case_ssl_set_log_callback, 0},
     {"ssl_set_peername", case_ssl_set_peername, 1},
     {"ssl_set_protocols", case_ssl_set_protocols, 1},
+    {"ssl_set_relay_threads", case_ssl_set_relay_threads, 0},
     {"ssl_set_session_from", case_ssl_set_session_from, 1},
     {"ssl_set_timeout", case_ssl_set_timeout, 1},
     {"ssl_set_validate_cert_hook", case_ssl_set_validate_cert_hook, 1},

@@ -73,6 +73,30 @@ pub extern "C" fn ssl_set_log_callback(level: u32, r#fn: ssl_log_fn, arg: *mut c
     }))
 }
 
+/// How many threads of the library carry the connections of transparent mode, in the whole process: at
+/// most `count` (up to 256), or with 0, the default, as many as there are processors. They are started
+/// one by one as there is more to carry, and end about a second after they have nothing left, all but
+/// one. May be set at any time: connections that there are stay on their threads, those that follow
+/// keep to it. A forked child begins with the default. Any thread.
+#[unsafe(no_mangle)]
+pub extern "C" fn ssl_set_relay_threads(count: u32) -> i32 {
+    status(entry!(ssl_set_relay_threads, {
+        if count > RELAY_THREADS_LIMIT {
+            return Err(Error::new(
+                Code::INVALID,
+                format!(
+                    "`count` is {count}; the library runs at most {RELAY_THREADS_LIMIT} threads"
+                ),
+            ));
+        }
+        socket::set_relay_threads(count as usize);
+        Ok(())
+    }))
+}
+
+/// More are of no use, and each needs two descriptors and a stack.
+pub(crate) const RELAY_THREADS_LIMIT: u32 = 256;
+
 /// The version of the library, as "0.1.0"; static.
 #[unsafe(no_mangle)]
 pub extern "C" fn ssl_version() -> *const c_char {

@@ -2,8 +2,6 @@
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::os::fd::AsFd;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
@@ -14,85 +12,54 @@ use zeroize::Zeroize;
 
 use super::connection::{Connection, Next};
 use super::exit;
+use super::hand_over::{Carrier, Pool, Seat};
 use super::readiness::Readiness;
 use crate::error::{Error, Result};
 use crate::panic;
+use crate::sync::Arc;
+use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sys::private_fd::PrivateFd;
 use crate::sys::process::PerProcess;
 use crate::sys::thread::spawn_without_signals;
 
 /// Makes sure that there is a thread to carry a connection.
 pub fn start() -> Result<()> {
-    ensure_thread(&mut lock_reactors())
+    pool().prepare()
 }
 
 /// Hands a connection to the least loaded thread. If that fails the program's end is cut off.
 pub fn adopt(connection: Connection) -> Result<()> {
-    let mut connection = Some(connection);
-    let outcome = hand_over(&mut connection);
-    if let (Err(_), Some(connection)) = (&outcome, connection) {
+    pool().hand_over(connection).map_err(|(error, connection)| {
         connection.cut_off();
-    }
-    outcome
+        error
+    })
 }
 
-fn ensure_thread(reactors: &mut Vec<Arc<Reactor>>) -> Result<()> {
-    let loaded = reactors
-        .iter()
-        .all(|reactor| reactor.connections.load(Ordering::Relaxed) >= CONNECTIONS_PER_THREAD);
-    if !loaded {
-        return Ok(());
-    }
-    // This reads files: not for every connection.
-    let processors = || std::thread::available_parallelism().map_or(1, usize::from);
-    if !reactors.is_empty() && reactors.len() >= processors() {
-        return Ok(());
-    }
-    match Reactor::spawn() {
-        Ok(reactor) => reactors.push(reactor),
-        Err(error) if reactors.is_empty() => return Err(error),
-        // Those that there are have more to do.
-        Err(_) => {}
-    }
-    Ok(())
-}
-
-/// Takes the connection out if it succeeds.
-fn hand_over(connection: &mut Option<Connection>) -> Result<()> {
-    // Held until the end: a thread that gives up looks into its inbox after it has left the list.
-    let mut reactors = lock_reactors();
-    ensure_thread(&mut reactors)?;
-    let reactor = reactors
-        .iter()
-        .min_by_key(|reactor| reactor.connections.load(Ordering::Relaxed))
-        .ok_or_else(|| Error::internal("no relay thread"))?;
-    // Held as well: the thread is woken first, since that may fail, and finds it after that.
-    let mut inbox = reactor.lock_inbox();
-    reactor.wake()?;
-    reactor.connections.fetch_add(1, Ordering::Relaxed);
-    inbox.extend(connection.take());
-    Ok(())
+/// Has at most so many threads get connections from now on; 0: as many as there are processors.
+pub fn set_threads(limit: usize) {
+    pool().set_limit(limit);
 }
 
 /// Has every connection looked at again.
 pub fn wake_all() {
-    let Some(reactors) = REACTORS.get() else { return };
-    for reactor in reactors.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+    if let Some(pool) = POOL.get() {
         // The caller has a deadline.
-        let _ = reactor.wake();
+        pool.wake_all();
     }
 }
 
+/// What a thread waits with.
 struct Reactor {
     epoll: PrivateFd,
     wake: PrivateFd,
-    inbox: Mutex<Vec<Connection>>,
-    connections: AtomicUsize,
+    made: Instant,
+    /// Until which age the thread counts as busy, see [`Workload`].
+    busy_until: AtomicU64,
 }
 
 /// The state of the thread itself.
 struct Worker<'a> {
-    reactor: &'a Reactor,
+    seat: &'a Seat<Reactor>,
     connections: HashMap<u64, Slot>,
     timers: BTreeSet<(Instant, u64)>,
     queue: VecDeque<u64>,
@@ -100,16 +67,26 @@ struct Worker<'a> {
     scratch: Box<[u8]>,
     /// How much of it holds plaintext.
     scratch_used: usize,
+    /// When a thread that has nothing to carry looks whether it is needed.
+    leave_at: Option<Instant>,
+    workload: Workload,
 }
 
 struct Slot {
     connection: Connection,
+    /// When it wants to be looked at.
     timer: Option<Instant>,
+    /// The entry that it has in the queue of timers, which is not later than that.
+    queued_timer: Option<Instant>,
     queued: bool,
 }
 
-impl Reactor {
-    fn new() -> Result<Self> {
+impl Carrier for Reactor {
+    type Item = Connection;
+    type Context = ();
+    const LOADED: usize = CONNECTIONS_PER_THREAD;
+
+    fn new((): &()) -> Result<Self> {
         let epoll = epoll::create(CreateFlags::CLOEXEC)
             .map_err(|errno| Error::system("make an epoll instance", errno.raw_os_error()))?;
         let epoll = PrivateFd::adopt(epoll)?;
@@ -118,16 +95,13 @@ impl Reactor {
         let wake = PrivateFd::adopt(wake)?;
         epoll::add(&epoll, &wake, EventData::new_u64(WAKE), EventFlags::IN)
             .map_err(|errno| Error::system("watch an eventfd", errno.raw_os_error()))?;
-        Ok(Self { epoll, wake, inbox: Mutex::default(), connections: AtomicUsize::new(0) })
+        Ok(Self { epoll, wake, made: Instant::now(), busy_until: AtomicU64::new(0) })
     }
 
-    fn spawn() -> Result<Arc<Self>> {
-        let reactor = Arc::new(Self::new()?);
-        let worker = reactor.clone();
-        spawn_without_signals(move || worker.serve()).map_err(|error| {
+    fn start(seat: Seat<Self>) -> Result<()> {
+        spawn_without_signals(move || serve(&seat)).map(drop).map_err(|error| {
             Error::system("start the relay thread", error.raw_os_error().unwrap_or(libc::EAGAIN))
-        })?;
-        Ok(reactor)
+        })
     }
 
     fn wake(&self) -> Result<()> {
@@ -138,55 +112,75 @@ impl Reactor {
         }
     }
 
-    fn serve(&self) {
-        let mut worker = Worker {
-            reactor: self,
-            connections: HashMap::new(),
-            timers: BTreeSet::new(),
-            queue: VecDeque::new(),
-            next_id: FIRST_CONNECTION,
-            scratch: vec![0; SCRATCH].into_boxed_slice(),
-            scratch_used: 0,
-        };
-        // It returns only when nothing can be mended: a program that closes descriptors which are
-        // not its own, or a bug.
-        let error = panic::catch(|| worker.turn())
-            .unwrap_or_else(|| Error::internal("the relay thread panicked"));
-        lock_reactors().retain(|reactor| !std::ptr::eq(&**reactor, self));
-        let arrived = std::mem::take(&mut *self.lock_inbox());
-        arrived.into_iter().for_each(|connection| worker.keep(connection));
-        let all: Vec<_> = worker.connections.keys().copied().collect();
-        for id in all {
-            worker.fail(id, error.clone());
-        }
+    fn is_busy(&self) -> bool {
+        self.busy_until.load(Ordering::Relaxed) > self.age(Instant::now())
     }
 
-    fn lock_inbox(&self) -> MutexGuard<'_, Vec<Connection>> {
-        self.inbox.lock().unwrap_or_else(PoisonError::into_inner)
+    /// This reads files.
+    fn most_threads((): &()) -> usize {
+        std::thread::available_parallelism().map_or(1, usize::from)
     }
 }
 
-fn lock_reactors() -> MutexGuard<'static, Vec<Arc<Reactor>>> {
-    REACTORS.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner)
+impl Reactor {
+    /// In milliseconds.
+    fn age(&self, now: Instant) -> u64 {
+        let age = now.saturating_duration_since(self.made);
+        u64::try_from(age.as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+fn serve(seat: &Seat<Reactor>) {
+    let mut worker = Worker {
+        seat,
+        connections: HashMap::new(),
+        timers: BTreeSet::new(),
+        queue: VecDeque::new(),
+        next_id: FIRST_CONNECTION,
+        scratch: vec![0; SCRATCH].into_boxed_slice(),
+        scratch_used: 0,
+        leave_at: Some(Instant::now() + LINGER),
+        workload: Workload::new(),
+    };
+    let error = match panic::catch(|| worker.turn()) {
+        Some(Ok(())) => return,
+        // Nothing can be mended: a program that closes descriptors which are not its own.
+        Some(Err(error)) => error,
+        None => Error::internal("the relay thread panicked"),
+    };
+    seat.leave().for_each(|connection| worker.keep(connection));
+    let all: Vec<_> = worker.connections.keys().copied().collect();
+    for id in all {
+        worker.fail(id, error.clone());
+    }
 }
 
 impl Worker<'_> {
-    /// Serves until waiting for events fails.
-    fn turn(&mut self) -> Error {
+    /// Serves until the thread is not needed any more, or waiting for events fails.
+    fn turn(&mut self) -> Result<()> {
         let mut events = Vec::with_capacity(EVENTS);
         loop {
-            let timeout = self.timeout();
             self.clear_scratch();
+            let now = Instant::now();
+            self.workload.pause(now, self.seat.carrier());
+            let timeout = self.timeout(now);
             events.clear();
             let space = rustix::buffer::spare_capacity(&mut events);
-            match epoll::wait(&self.reactor.epoll, space, timeout.as_ref()) {
+            match epoll::wait(&self.seat.carrier().epoll, space, timeout.as_ref()) {
                 Ok(_) | Err(Errno::INTR) => {}
-                Err(errno) => return Error::system("wait for events", errno.raw_os_error()),
+                Err(errno) => {
+                    return Err(Error::system("wait for events", errno.raw_os_error()));
+                }
             }
+            let now = Instant::now();
+            self.workload.resume(now);
             for event in &events {
                 self.note(event);
             }
-            self.expire_timers();
+            self.expire_timers(now);
+            if self.may_leave(now) {
+                return Ok(());
+            }
             // Those that had more to do than their budget come back at the end of the queue.
             for _ in 0..self.queue.len() {
                 if let Some(id) = self.queue.pop_front() {
@@ -196,13 +190,14 @@ impl Worker<'_> {
         }
     }
 
-    fn timeout(&self) -> Option<Timespec> {
+    fn timeout(&self, now: Instant) -> Option<Timespec> {
         if !self.queue.is_empty() {
             return Some(Timespec { tv_sec: 0, tv_nsec: 0 });
         }
-        let (when, _) = self.timers.first()?;
+        let timer = self.timers.first().map(|(when, _)| *when);
+        let when = timer.into_iter().chain(self.leave_at).min()?;
         // Not more than older kernels can be told.
-        let left = when.saturating_duration_since(Instant::now()).min(LONGEST_WAIT);
+        let left = when.saturating_duration_since(now).min(LONGEST_WAIT);
         Timespec::try_from(left).ok()
     }
 
@@ -217,9 +212,8 @@ impl Worker<'_> {
         let (data, flags) = (event.data.u64(), event.flags);
         if data == WAKE {
             let mut count = [0; 8];
-            let _ = rustix::io::read(&self.reactor.wake, &mut count);
-            let arrived = std::mem::take(&mut *self.reactor.lock_inbox());
-            arrived.into_iter().for_each(|connection| self.welcome(connection));
+            let _ = rustix::io::read(&self.seat.carrier().wake, &mut count);
+            self.seat.take().for_each(|connection| self.welcome(connection));
             if exit::has_begun() {
                 let all: Vec<_> = self.connections.keys().copied().collect();
                 all.into_iter().for_each(|id| self.enqueue(id));
@@ -246,7 +240,7 @@ impl Worker<'_> {
     fn welcome(&mut self, connection: Connection) {
         let id = self.next_id;
         let flags = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
-        let epoll = &self.reactor.epoll;
+        let epoll = &self.seat.carrier().epoll;
         let mut watched = epoll::add(epoll, connection.transport(), EventData::new_u64(id), flags);
         if let (Ok(()), Some(library)) = (watched, connection.library()) {
             watched = epoll::add(epoll, library, EventData::new_u64(id | LIBRARY_SIDE), flags);
@@ -261,7 +255,11 @@ impl Worker<'_> {
     }
 
     fn keep(&mut self, connection: Connection) {
-        self.connections.insert(self.next_id, Slot { connection, timer: None, queued: false });
+        self.leave_at = None;
+        self.connections.insert(
+            self.next_id,
+            Slot { connection, timer: None, queued_timer: None, queued: false },
+        );
         self.next_id += 2;
     }
 
@@ -282,18 +280,47 @@ impl Worker<'_> {
         }
     }
 
-    fn expire_timers(&mut self) {
-        let now = Instant::now();
+    fn expire_timers(&mut self, now: Instant) {
         while let Some((when, id)) = self.timers.first().copied() {
             if when > now {
                 return;
             }
             self.timers.remove(&(when, id));
-            if let Some(slot) = self.connections.get_mut(&id) {
-                slot.timer = None;
+            let Some(slot) = self.connections.get_mut(&id) else { continue };
+            slot.queued_timer = None;
+            match slot.timer {
+                // It was put off: that is looked at only now, since most timers are put off again
+                // and again.
+                Some(later) if later > now => self.set_timer(id, later),
+                Some(_) => {
+                    slot.timer = None;
+                    self.enqueue(id);
+                }
+                None => {}
             }
-            self.enqueue(id);
         }
+    }
+
+    fn set_timer(&mut self, id: u64, when: Instant) {
+        let Some(slot) = self.connections.get_mut(&id) else { return };
+        slot.timer = Some(when);
+        if slot.queued_timer.is_some_and(|queued| queued <= when) {
+            return;
+        }
+        if let Some(queued) = slot.queued_timer.replace(when) {
+            self.timers.remove(&(queued, id));
+        }
+        self.timers.insert((when, id));
+    }
+
+    /// Whether the thread has carried nothing for a while, and has left the others.
+    fn may_leave(&mut self, now: Instant) -> bool {
+        if self.leave_at.is_none_or(|when| when > now) {
+            return false;
+        }
+        // The last one stays, and is woken by what comes.
+        self.leave_at = None;
+        self.seat.leave_unless_needed()
     }
 
     fn run(&mut self, id: u64) {
@@ -306,34 +333,69 @@ impl Worker<'_> {
             Next::Done
         });
         self.scratch_used = self.scratch_used.max(slot.connection.take_scratch_used());
-        if let Some(timer) = slot.timer.take() {
-            self.timers.remove(&(timer, id));
-        }
+        slot.timer = None;
         match next {
             Next::Event => {}
             Next::Again => self.enqueue(id),
-            Next::At(when) => {
-                slot.timer = Some(when);
-                self.timers.insert((when, id));
-            }
+            Next::At(when) => self.set_timer(id, when),
             Next::Done => self.retire(id),
         }
     }
 
     fn retire(&mut self, id: u64) {
         let Some(mut slot) = self.connections.remove(&id) else { return };
-        if let Some(timer) = slot.timer {
+        if let Some(timer) = slot.queued_timer {
             self.timers.remove(&(timer, id));
         }
         // A forked child may hold copies of the descriptors for a moment; without this they would
         // stay in the epoll instance, and the connection open.
-        let _ = epoll::delete(&self.reactor.epoll, slot.connection.transport());
+        let epoll = &self.seat.carrier().epoll;
+        let _ = epoll::delete(epoll, slot.connection.transport());
         if let Some(library) = slot.connection.library() {
-            let _ = epoll::delete(&self.reactor.epoll, library.as_fd());
+            let _ = epoll::delete(epoll, library.as_fd());
         }
         slot.connection.retire();
-        self.reactor.connections.fetch_sub(1, Ordering::Relaxed);
+        self.seat.done();
+        if self.connections.is_empty() {
+            self.leave_at = Some(Instant::now() + LINGER);
+        }
     }
+}
+
+/// How much of its time the thread has worked lately.
+struct Workload {
+    /// The beginning of what is being measured.
+    since: Instant,
+    working_since: Instant,
+    worked: Duration,
+}
+
+impl Workload {
+    fn new() -> Self {
+        let now = Instant::now();
+        Self { since: now, working_since: now, worked: Duration::ZERO }
+    }
+
+    /// The thread is going to wait.
+    fn pause(&mut self, now: Instant, reactor: &Reactor) {
+        self.worked += now - self.working_since;
+        let measured = now - self.since;
+        if measured >= MEASURED {
+            if self.worked * 2 >= measured {
+                let until = reactor.age(now + 2 * MEASURED);
+                reactor.busy_until.store(until, Ordering::Relaxed);
+            }
+            (self.since, self.worked) = (now, Duration::ZERO);
+        }
+    }
+
+    fn resume(&mut self, now: Instant) {
+        self.working_since = now;
+    }
+}
+
+fn pool() -> &'static Arc<Pool<Reactor>> {
+    POOL.get_or_init(|| Pool::new(()))
 }
 
 const WAKE: u64 = 0;
@@ -344,5 +406,9 @@ const EVENTS: usize = 256;
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 const SCRATCH: usize = 64 * 1024;
 const CONNECTIONS_PER_THREAD: usize = 64;
+/// For how long a thread that carries nothing waits for more before it ends.
+const LINGER: Duration = Duration::from_secs(1);
+/// Over how long it is measured how busy a thread is.
+const MEASURED: Duration = Duration::from_millis(50);
 
-static REACTORS: PerProcess<Mutex<Vec<Arc<Reactor>>>> = PerProcess::new();
+static POOL: PerProcess<Arc<Pool<Reactor>>> = PerProcess::new();

@@ -10,6 +10,7 @@
 
 mod approval;
 mod hold;
+mod outcome;
 mod registry;
 mod resumption;
 pub mod settings;
@@ -18,14 +19,13 @@ mod verification;
 
 use std::os::fd::{AsFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use approval::Validation;
 use hold::Secure;
 pub use registry::{
     by_descriptor, default_trust, defaults, end_process, find, flush_all, free, new_settings, open,
-    open_secure, refuse_upgrade_in_child, refuse_upgrade_of,
+    open_secure, refuse_upgrade_in_child, refuse_upgrade_of, set_relay_threads,
 };
 use resumption::Source;
 use settings::Settings;
@@ -38,6 +38,7 @@ use crate::io::deadline::Deadline;
 use crate::io::explicit::ExplicitSession;
 use crate::io::transport::{self, CallOptions};
 use crate::relay::{self, Link};
+use crate::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::sys::address::Address;
 use crate::sys::identity::{Identity, try_duplicate_if};
 use crate::sys::private_fd::PrivateFd;

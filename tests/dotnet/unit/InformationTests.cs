@@ -226,6 +226,10 @@ static class InformationTests
             Peers.Exchange(socket, "one");
             Expect.Equal(0, SslSocket.FlushAll(30000), "unfinished");
             Expect.Throws<ArgumentOutOfRangeException>(() => SslSocket.FlushAll(-2));
+            SslSocket.SetRelayThreads(2);
+            SslSocket.SetRelayThreads(0);
+            Expect.Throws<ArgumentOutOfRangeException>(() => SslSocket.SetRelayThreads(-1));
+            Expect.Throws<SslSocketException>(() => SslSocket.SetRelayThreads(257));
         }
         using (Socket socket = Peers.AfterStartTls())
         {

@@ -64,6 +64,18 @@ def flush_all(timeout: Optional[float] = None) -> None:
         raise error
 
 
+def set_relay_threads(count: int = 0) -> None:
+    """How many threads of the library carry connections at most, in the whole process; see ssl_set_relay_threads.
+
+    count: 0: as many as there are processors. May be set at any time; a forked child begins with 0. Any thread.
+    """
+    if not 0 <= count <= 0xFFFFFFFF:
+        raise ValueError(f"a number of threads is not negative and has 32 bits: {count}")
+    code = lib.ssl_set_relay_threads(count)
+    if code:
+        raise last_error(code)
+
+
 def version() -> str:
     """The version of the shared library, as "0.1.0"."""
     return str(lib.ssl_version().decode())

@@ -133,6 +133,7 @@ PROTOTYPES: Dict[str, _Prototype] = {
     "ssl_wce_secure": (c_int32, [c_int32, POINTER(c_void_p)]),
     "ssl_wce_hold": (c_int32, [c_void_p, c_int32]),
     "ssl_flush_all": (c_int32, [c_uint32, POINTER(c_uint32)]),
+    "ssl_set_relay_threads": (c_int32, [c_uint32]),
     "ssl_set_log_callback": (c_int32, [c_uint32, c_void_p, c_void_p]),
     "ssl_version": (c_char_p, []),
     "ssl_abi_version": (c_uint32, []),
