@@ -187,7 +187,7 @@ impl<S: Deref<Target = ExplicitSession>> Ending<S> {
             let ended = self.session.drop_input(&mut draining.budget);
             moved |= draining.budget != before;
             // What the kernel has taken, the peer's need not have: a reset would destroy it.
-            let unsent = endangered_bytes(self.session.transport());
+            let unsent = if ended { 0 } else { endangered_bytes(self.session.transport()) };
             if unsent < draining.unsent {
                 draining.unsent = unsent;
                 draining.since = Instant::now();

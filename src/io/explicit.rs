@@ -264,7 +264,7 @@ impl ExplicitSession {
                 return true;
             }
             let space = match is_readable {
-                true => engine.receive_space(READ_SIZE).ok(),
+                true => engine.receive_space(scrap.len()).ok(),
                 false => None,
             };
             let (space, is_for_engine) = match space {

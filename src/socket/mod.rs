@@ -91,7 +91,8 @@ enum Role {
 
 struct State {
     phase: Phase,
-    settings: Settings,
+    /// Shared with the defaults until something is changed, and with the handshake.
+    settings: Arc<Settings>,
     secure: Secure,
     /// The name that the peer's address was found by, as far as is known: Windows CE's way uses it
     /// where the program has named nobody.
@@ -130,7 +131,7 @@ enum Phase {
 }
 
 impl Socket {
-    fn new(token: Token, role: Role, identity: Option<Identity>, settings: Settings) -> Self {
+    fn new(token: Token, role: Role, identity: Option<Identity>, settings: Arc<Settings>) -> Self {
         Self {
             token,
             role,
@@ -181,7 +182,7 @@ impl Socket {
 
     /// Changes settings; refused once the handshake has begun.
     pub fn configure(&self, change: impl FnOnce(&mut Settings) -> Result<()>) -> Result<()> {
-        self.change_state(|state| change(&mut state.settings))
+        self.change_state(|state| change(Arc::make_mut(&mut state.settings)))
     }
 
     fn change_state(&self, change: impl FnOnce(&mut State) -> Result<()>) -> Result<()> {
@@ -195,12 +196,12 @@ impl Socket {
         change(&mut state)
     }
 
-    pub fn settings(&self) -> Settings {
+    pub fn settings(&self) -> Arc<Settings> {
         self.state().settings.clone()
     }
 
     /// For a forked child, where another thread of the parent may have held the lock.
-    fn settings_if_free(&self) -> Option<Settings> {
+    fn settings_if_free(&self) -> Option<Arc<Settings>> {
         self.state.try_lock().ok().map(|state| state.settings.clone())
     }
 
@@ -409,10 +410,17 @@ impl Socket {
 
     /// A duplicate of the program's descriptor, if the number still is what it was.
     fn program_end(&self) -> Result<OwnedFd> {
+        self.duplicate_program_end(try_duplicate_if)
+    }
+
+    fn duplicate_program_end<T>(
+        &self,
+        duplicate_if: impl FnOnce(RawFd, Identity) -> Result<Option<T>>,
+    ) -> Result<T> {
         let identity = self.state().identity;
         let Role::Descriptor(number) = self.role else { return Err(settings_only()) };
         if let Some(identity) = identity
-            && let Some(end) = try_duplicate_if(number, identity)?
+            && let Some(end) = duplicate_if(number, identity)?
         {
             return Ok(end);
         }

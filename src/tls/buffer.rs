@@ -9,6 +9,8 @@ pub struct Buffer {
     storage: Vec<u8>,
     start: usize,
     end: usize,
+    /// Nothing was ever written behind this place: there is nothing to clear there.
+    written: usize,
 }
 
 impl Buffer {
@@ -30,6 +32,7 @@ impl Buffer {
     /// The first `count` bytes of the last [`Self::space`] now belong to the queue.
     pub fn filled(&mut self, count: usize) {
         self.end = (self.end + count).min(self.storage.len());
+        self.written = self.written.max(self.end);
     }
 
     pub fn push(&mut self, bytes: &[u8]) {
@@ -49,7 +52,7 @@ impl Buffer {
     /// Clears and frees the storage of an empty queue.
     pub fn release(&mut self) {
         if self.is_empty() && !self.storage.is_empty() {
-            self.storage.zeroize();
+            self.clear();
             self.storage = Vec::new();
         }
     }
@@ -82,14 +85,21 @@ impl Buffer {
     fn grow(&mut self, needed: usize) {
         let mut larger = vec![0; needed.next_power_of_two().max(MINIMUM)];
         larger[..self.end].copy_from_slice(&self.storage[..self.end]);
-        self.storage.zeroize();
+        self.clear();
         self.storage = larger;
+        self.written = self.end;
+    }
+
+    /// A byte at a time, as it has to be: worth not doing to what was never used.
+    fn clear(&mut self) {
+        self.storage[..self.written].zeroize();
+        self.written = 0;
     }
 }
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        self.storage.zeroize();
+        self.clear();
     }
 }
 
@@ -116,6 +126,7 @@ mod tests {
                 buffer.consume(4);
                 next_out += 1;
             }
+            assert!(buffer.storage[buffer.written..].iter().all(|&byte| byte == 0), "not cleared");
         }
         assert_eq!(buffer.len(), 4 * (next_in - next_out) as usize);
     }

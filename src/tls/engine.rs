@@ -4,6 +4,7 @@
 //! and never touches a descriptor: its user moves bytes between the queues and the transport.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::HandshakeKind;
@@ -36,7 +37,7 @@ pub struct Engine {
     retained: usize,
     /// Data that came in one go with the end of the peer's handshake.
     early_plaintext: Buffer,
-    report: Option<Report>,
+    report: Option<Arc<Report>>,
     /// Never absent but while rustls is being called.
     context: Option<Box<Context>>,
     approval: Approval,
@@ -288,7 +289,7 @@ impl Engine {
     }
 
     /// The verification report of the peer's certificate; once.
-    pub fn take_report(&mut self) -> Option<Report> {
+    pub fn take_report(&mut self) -> Option<Arc<Report>> {
         self.report.take()
     }
 
