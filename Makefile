@@ -36,7 +36,7 @@ C_TEST_LIBS := -L$(TREE)/lib -lsslsock -Wl,-rpath,'$$ORIGIN/../lib' -ldl -lpthre
 LOADING_COMMON := c-tests/loading/api.c $(addprefix c-tests/common/,peer.c process.c test.c ways.c) $(C_TEST_EXTRA)
 LOADING_LIBS := -rdynamic -Wl,-rpath,'$$ORIGIN/../../lib' -ldl -lpthread
 
-.PHONY: all wince dotnet examples-dotnet lib lib-asan lib-panics examples c-tests c-tests-asan c-tests-panics c-tests-tsan lib-tsan demo test test-long test-tsan differences dotnet-matrix bench bench-quick bench-programs bench-rustls header symbols package install uninstall clean FORCE
+.PHONY: all wince dotnet examples-dotnet lib lib-asan lib-panics examples c-tests c-tests-asan c-tests-panics c-tests-tsan lib-tsan demo test test-long test-tsan differences dotnet-matrix header symbols package install uninstall clean FORCE
 all: lib examples
 
 # Cargo knows best whether there is something to do.
@@ -225,6 +225,7 @@ BENCH_HEADER_mbedtls := mbedtls/certs.h
 bench_has = $(wildcard $(addsuffix /$(BENCH_HEADER_$(1)),/usr/include /usr/include/$(shell $(CC) -print-multiarch) /usr/local/include))
 BENCH_CLIENTS = plain sslsock $(foreach peer,$(BENCH_PEERS),$(if $(call bench_has,$(peer)),$(peer)))
 
+.PHONY: bench bench-quick bench-programs bench-rustls
 bench:
 	-./tests/packages.py gcc libgnutls28-dev libmbedtls-dev libssl-dev openssl stunnel4
 	$(MAKE) bench-programs
