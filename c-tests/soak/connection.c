@@ -138,6 +138,11 @@ enum progress send_piece(struct connection *c, unsigned char *buffer)
     stream_fill(buffer, size, c->up_key, c->sent);
     count = by_handle(c) ? ssl_send(c->s, buffer, size, 0) : send(c->fd, buffer, size, MSG_NOSIGNAL);
     if (count < 0 && (errno == EAGAIN || errno == EINTR)) {
+        if (c->plan.ending == OURS_CLOSES_UNREAD && c->plan.talks_first && !is_to_receive(c)) {
+            /* So much and no more, or each would wait for the other. */
+            c->sending_over = true;
+            return OVER;
+        }
         return BLOCKED;
     }
     if (count <= 0) {

@@ -97,7 +97,7 @@ static void planned(struct connection *c, uint64_t number)
     c->outcome.number = number;
     stall_begin(&c->stall, c->plan.peer_stalls, &c->dice);
     if (c->plan.peer_stalls) {
-        int size = 16384;
+        int size = STALLING_BUFFER;
         setsockopt(c->fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
     }
 }
@@ -227,6 +227,9 @@ static uint64_t to_send(const struct connection *c)
     case OURS_ENDS_FIRST:
         return c->outcome.end == NOT_READ ? 0 : c->plan.down;
     case OURS_CLOSES_UNREAD:
+        if (c->plan.talks_first) {
+            return c->plan.down;
+        }
         return c->outcome.end == NOT_READ ? UINT64_MAX : c->outcome.sent;
     case PEER_RESETS:
     case PEER_TRUNCATES:
@@ -253,6 +256,7 @@ static void sent_all(struct connection *c)
         }
         break;
     case OURS_CLOSES:
+    case OURS_CLOSES_UNREAD:
     case OURS_RESETS:
         /* Not before they have. */
         if (c->outcome.end == NOT_READ) {
@@ -359,7 +363,10 @@ static void step(struct connection *c)
         handshake(c);
         return;
     }
-    receive_some(c);
+    bool listens = !c->plan.talks_first || c->sending_over || c->outcome.sent == to_send(c);
+    if (listens) {
+        receive_some(c);
+    }
     if (!c->over) {
         send_some(c);
     }
@@ -374,7 +381,8 @@ static void step(struct connection *c)
         finish(c);
         return;
     }
-    bool reads = c->outcome.end == NOT_READ && c->resume <= turn;
+    listens = !c->plan.talks_first || c->sending_over || c->outcome.sent == to_send(c);
+    bool reads = listens && c->outcome.end == NOT_READ && c->resume <= turn;
     bool writes = !c->sending_over && (c->unwritten > 0 || c->notifying || to_send(c) > c->outcome.sent);
     watch(c, (reads ? EPOLLIN : 0u) | (writes ? EPOLLOUT : 0u));
 }

@@ -81,10 +81,16 @@ void plan_make(struct plan *plan, uint64_t seed, uint64_t number)
     plan->freed_first = roll_percent(&dice, 50);
     plan->watched_before = roll_percent(&dice, 50);
     plan->ends = roll_percent(&dice, 50);
+    plan->talks_first = roll_percent(&dice, 20) && (plan->ending == BOTH_HALF_CLOSE || plan->ending == OURS_CLOSES ||
+                                                    plan->ending == OURS_CLOSES_UNREAD);
     plan->ours_stalls = roll_percent(&dice, 15);
     plan->peer_stalls = roll_percent(&dice, 15);
     plan->up = roll_amount(&dice);
     plan->down = roll_amount(&dice);
+    if (plan->ours_stalls || plan->peer_stalls) {
+        plan->up += roll_size(&dice, 1024 * 1024);
+        plan->down += roll_size(&dice, 1024 * 1024);
+    }
     plan->up_cut = roll_below(&dice, plan->up + 1);
     plan->down_cut = roll_below(&dice, plan->down + 1);
     /* Thousands of calls of a few bytes have had their say after a while. */
@@ -95,6 +101,11 @@ void plan_make(struct plan *plan, uint64_t seed, uint64_t number)
     plan->peer_piece = plan->peer_piece < least ? least : plan->peer_piece;
     if (plan->blocking && (plan->ending == OURS_CLOSES_UNREAD || plan->ending == OURS_DIES_IN_HANDSHAKE)) {
         plan->blocking = false;
+    }
+    if (plan->talks_first && plan->ending == OURS_CLOSES_UNREAD) {
+        /* More than the kernel takes, so that each waits for the other until ours closes. */
+        plan->up += 8 * 1024 * 1024;
+        plan->down += 8 * 1024 * 1024;
     }
     if (plan->blocking && plan->ending == OURS_RESETS) {
         plan->down = plan->down_cut = 0;
@@ -125,13 +136,14 @@ const char *end_name(enum end end)
 void plan_print(const struct plan *plan)
 {
     fprintf(stderr,
-            "connection %llu: %s, %s, %s, %s, TLS 1.%d%s%s%s%s%s%s%s%s%s; up %llu (cut %llu), down %llu (cut %llu), pieces %u, %u\n",
+            "connection %llu: %s, %s, %s, %s, TLS 1.%d%s%s%s%s%s%s%s%s%s%s; up %llu (cut %llu), down %llu (cut %llu), pieces %u, %u\n",
             (unsigned long long)plan->number, ending_name(plan->ending), path_name(plan->path),
             plan->server ? "server" : "client", plan->blocking ? "blocking" : "non-blocking", plan->tls13 ? 3 : 2,
             plan->ipv6 ? ", IPv6" : "", plan->allow_truncation ? ", truncation allowed" : "",
             plan->handle_calls ? ", calls of the handle" : "", plan->freed_early ? ", freed early" : "",
             plan->freed_first ? ", freed before the close" : "", plan->watched_before ? ", watched before" : "",
             plan->ends ? ", ends" : "",
+            plan->talks_first ? ", peer talks first" : "",
             plan->ours_stalls ? ", ours stalls" : "", plan->peer_stalls ? ", peer stalls" : "",
             (unsigned long long)plan->up, (unsigned long long)plan->up_cut, (unsigned long long)plan->down,
             (unsigned long long)plan->down_cut, plan->ours_piece, plan->peer_piece);

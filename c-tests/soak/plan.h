@@ -67,6 +67,8 @@ struct plan {
     bool watched_before;
     /* Where it need not: ours ends its direction when it has sent everything. */
     bool ends;
+    /* The peer reads nothing before it has sent everything, as one thread with calls that wait would. */
+    bool talks_first;
     bool ours_stalls;
     bool peer_stalls;
     /* How much each side sends, if nothing comes between. */
@@ -102,6 +104,8 @@ void stall_begin(struct stall *stall, bool stalls, struct dice *dice);
 bool stall_due(struct stall *stall, uint64_t got, uint64_t turn, uint64_t *until, struct dice *dice);
 
 #define MAX_PIECE 65536
+/* Of who stalls: more than a segment on the loopback device, or the kernel sends by its persist timer alone. */
+#define STALLING_BUFFER 131072
 
 /* What is said in clear before the handshake. */
 struct hello {

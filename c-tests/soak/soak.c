@@ -2,7 +2,9 @@
  * The soak: hundreds of connections at a time for as long as is asked, both roles, both modes, both kinds of pair, all
  * endings, against OpenSSL in another process. Every byte is compared, every ending judged by what the documents promise.
  *
- *     soak SECONDS FOLDER [AT_ONCE [SEED]]      FOLDER has the keys of tests/servers/pki.py
+ *     soak SECONDS FOLDER [AT_ONCE [SEED [FIRST]]]      FOLDER has the keys of tests/servers/pki.py
+ *
+ * FIRST is the number of the connection to begin with: with AT_ONCE 1 that one alone is seen again.
  *
  * Now and then no connection is begun until all are over; then memory, descriptors and threads are looked at. Fails if a
  * byte is lost or wrong, an ending is told wrongly, anything hangs, or something has been left behind. The last line says
@@ -114,7 +116,7 @@ static void go_on(struct connection *c)
         return;
     }
     if (c->plan.ours_stalls) {
-        int size = 16384;
+        int size = STALLING_BUFFER;
         setsockopt(c->fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
     }
     make_nonblocking(c->fd);
@@ -186,6 +188,20 @@ static void end_waiting_in_handshake(struct connection *c)
     }
 }
 
+/*
+ * An explicit session keeps a duplicate, with which the kernel would go on reporting. Where the descriptor is the only one
+ * of the program's end, closing it is enough.
+ */
+static void close_watched(struct connection *c)
+{
+    bool is_watched = c->state == OPEN || c->plan.watched_before;
+
+    if (is_watched && (c->state != OPEN || c->plan.path == EXPLICIT)) {
+        CHECK(epoll_ctl(poller, EPOLL_CTL_DEL, c->fd, NULL) == 0);
+    }
+    connection_close(c);
+}
+
 static void handshake(struct connection *c)
 {
     int32_t code = ssl_perform_handshake(c->s, c->plan.server ? NULL : "localhost");
@@ -195,7 +211,7 @@ static void handshake(struct connection *c)
 
         if (c->plan.ending == OURS_DIES_IN_HANDSHAKE) {
             end_waiting_in_handshake(c);
-            connection_close(c);
+            close_watched(c);
         } else if (c->transport < 0) {
             CHECK(ssl_get_transport_fd(c->s, &c->transport) == SSL_ERR_OKAY);
             watch(c, c->transport, EPOLL_CTL_ADD, events);
@@ -210,7 +226,7 @@ static void handshake(struct connection *c)
 
         ssl_get_error_text(c->s, c->text, sizeof c->text, &length);
         expect_dead(c);
-        connection_close(c);
+        close_watched(c);
         return;
     }
     ssl_session_info info = {.size = sizeof info};
@@ -253,7 +269,7 @@ static void carry(struct connection *c)
         c->last_progress = now;
     }
     if (may_close(c)) {
-        connection_close(c);
+        close_watched(c);
         return;
     }
     c->again = receiving == MOVED || sending == MOVED || receiving == OVER;
@@ -265,6 +281,9 @@ static void carry(struct connection *c)
 static void step(struct connection *c)
 {
     c->ready = c->again = false;
+    if (c->plan.blocking && c->state == HANDSHAKE) {
+        return;
+    }
     switch (c->state) {
     case GREETING:
         take_answer(c);
@@ -532,13 +551,14 @@ int main(int argc, char **argv)
     struct timespec time;
 
     if (argc < 3) {
-        fprintf(stderr, "usage: soak SECONDS FOLDER [AT_ONCE [SEED]]\n");
+        fprintf(stderr, "usage: soak SECONDS FOLDER [AT_ONCE [SEED [FIRST]]]\n");
         return 2;
     }
     clock_gettime(CLOCK_REALTIME, &time);
     length = strtoull(argv[1], NULL, 10);
     at_once = argc > 3 ? strtoul(argv[3], NULL, 10) : 500;
     soak_seed = argc > 4 ? strtoull(argv[4], NULL, 10) : (uint64_t)time.tv_sec * 1000 + (uint64_t)time.tv_nsec / 1000000;
+    next_number = argc > 5 ? strtoull(argv[5], NULL, 10) : 0;
     printf("seed %llu, %zu connections at a time, %llu s\n", (unsigned long long)soak_seed, at_once, (unsigned long long)length);
     fflush(stdout);
     signal(SIGPIPE, SIG_IGN);
