@@ -212,9 +212,12 @@
 
 // Transparent mode: the program promises that when the handshake is asked for no other descriptor
 // of the process refers to the connection, no epoll instance watches it, and no thread waits on it.
-// Then none is looked for, and the upgrade costs the same however many descriptors are open. A
-// promise that is broken goes unnoticed: what is sent through a duplicate leaves in clear, and a
-// watching epoll instance never hears of the connection again.
+// Then none is looked for, the upgrade costs the same however many descriptors are open, and it
+// needs no /proc. Afterwards the program may duplicate and watch the descriptor as it likes. A
+// promise that is broken goes unnoticed: what is sent through a duplicate leaves in clear, a thread
+// that waits takes what is meant for TLS, and an epoll instance goes on reporting the records
+// that come instead of what there is to read. What is sent on the descriptor itself never leaves in
+// clear. It changes nothing with SSL_FLAG_EXPLICIT_IO, which leaves descriptors alone anyway.
 #define SSL_FLAG_SOLE_DESCRIPTOR 33554432
 
 // The hook's `type`: the certificates are X.509 in DER (Windows CE).

@@ -4,4 +4,5 @@ pub mod deadline;
 pub mod ending;
 pub mod explicit;
 pub mod handshake;
+mod outgoing;
 pub mod transport;

@@ -338,3 +338,6 @@ impl<C: Carrier> Seat<C> {
 
 #[cfg(all(test, not(sslsock_model)))]
 mod tests;
+
+#[cfg(all(test, sslsock_model))]
+mod model;

@@ -2,11 +2,14 @@
 
 mod closing;
 mod connection;
+mod event_count;
 pub mod exit;
 mod hand_over;
+mod links;
 pub mod pair;
 mod program_close;
 mod program_end;
+mod progress;
 mod reactor;
 mod readiness;
 pub mod swap;
@@ -18,10 +21,11 @@ use connection::Connection;
 use pair::{Pair, PairKind, Segments};
 pub use program_close::close_later;
 use program_end::ProgramEnd;
+use progress::Progress;
 pub use reactor::set_threads;
+pub use swap::Where;
 
 use crate::error::{Code, Error, ErrorSlot, Result};
-use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Arc, Weak};
 use crate::sys::identity::Identity;
 use crate::sys::private_fd::PrivateFd;
@@ -35,11 +39,12 @@ pub fn pair_kind(family: Family, unix: bool) -> PairKind {
 }
 
 /// Puts the inner pair in the place of the connection: from now on nothing that the program sends
-/// on `number`, or on a duplicate of it, can reach the wire in clear. `written` is how many bytes
+/// on `number`, or on a duplicate of it unless that is the sole one, can reach the wire in clear. `written` is how many bytes
 /// had been written to the connection when the upgrade began, where that is known.
 pub fn swap_in(
     number: RawFd,
     transport: &PrivateFd,
+    place: Where,
     kind: PairKind,
     written: Option<u64>,
 ) -> Result<Swapped> {
@@ -58,7 +63,11 @@ pub fn swap_in(
         library: Some(Arc::new(pair.library)),
         program: ProgramEnd { kind: pair.kind, identity, number },
     };
-    swap::swap(number, connection, pair.program.as_fd(), transport.as_fd())?;
+    let swap = match place {
+        Where::Anywhere => swap::swap,
+        Where::Sole => swap::swap_sole,
+    };
+    swap(number, connection, pair.program.as_fd(), transport.as_fd())?;
     refuse_what_left_in_clear(written, socket_options::written_bytes(transport.as_fd()))?;
     // Small records must not wait for each other's acknowledgements. AF_UNIX has no such option.
     let _ = rustix::net::sockopt::set_tcp_nodelay(transport, true);
@@ -107,17 +116,6 @@ pub struct Link {
     library: Weak<PrivateFd>,
     program: ProgramEnd,
     progress: Progress,
-}
-
-/// What the relay publishes of a connection.
-#[derive(Default)]
-struct Progress {
-    /// Nothing of the program's waits inside the relay.
-    idle: AtomicBool,
-    /// What the program still sends cannot reach the peer.
-    cut_off: AtomicBool,
-    /// Everything is over.
-    finished: AtomicBool,
 }
 
 impl Swapped {
@@ -202,28 +200,32 @@ impl Link {
         let unsent = |transport: Arc<PrivateFd>| {
             socket_options::unsent_bytes(transport.as_fd()).is_ok_and(|count| count > 0)
         };
-        // In the order in which bytes move, or some could slip by.
-        self.library.upgrade().is_some_and(|library| self.program.unsent(library.as_fd()) > 0)
-            || self.is_relaying()
-            || self.transport.upgrade().is_some_and(unsent)
+        let in_programs_end = |library: Arc<PrivateFd>| self.program.unsent(library.as_fd()) > 0;
+        self.progress.is_busy(
+            || self.library.upgrade().is_some_and(in_programs_end),
+            || self.is_in_librarys_end(),
+            || self.transport.upgrade().is_some_and(unsent),
+        )
     }
 
     /// Whether bytes have come to the library's end and the real connection has not taken them.
     pub fn is_relaying(&self) -> bool {
-        let queued = self.library.upgrade().is_some_and(|library| {
-            socket_options::readable_bytes(library.as_fd()).is_ok_and(|count| count > 0)
-        });
-        // The relay says that it is busy before it reads.
-        queued || !self.progress.idle.load(Ordering::SeqCst)
+        self.progress.is_relaying(|| self.is_in_librarys_end())
     }
 
     /// Whether what the program sends can still reach the peer.
     pub fn can_deliver(&self) -> bool {
-        !self.is_finished() && !self.progress.cut_off.load(Ordering::Acquire)
+        self.progress.can_deliver()
     }
 
     /// Whether the relay is done with the connection.
     pub fn is_finished(&self) -> bool {
-        self.progress.finished.load(Ordering::Acquire)
+        self.progress.is_finished()
+    }
+
+    fn is_in_librarys_end(&self) -> bool {
+        self.library.upgrade().is_some_and(|library| {
+            socket_options::readable_bytes(library.as_fd()).is_ok_and(|count| count > 0)
+        })
     }
 }

@@ -3,17 +3,41 @@
 use std::os::fd::{BorrowedFd, RawFd};
 
 use crate::error::{Code, Error, Result};
-use crate::sys::blocked_thread::blocked_on;
+use crate::sys::blocked_thread::{self, Others};
 use crate::sys::epoll_registration::{Registration, registrations_of};
 use crate::sys::fd_table::{Survey, survey};
 use crate::sys::identity::{Identity, replace_if};
 use crate::sys::socket_options::{signal_as, stop_signals};
+
+/// Which of the program's descriptors refer to the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Where {
+    /// Any: they are looked for.
+    Anywhere,
+    /// The one that the program has named, as it promises: no other, and no epoll instance watches it.
+    Sole,
+}
 
 /// What a swap did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Swapped {
     /// The numbers that refer to the program's end now, in ascending order.
     pub numbers: Vec<RawFd>,
+}
+
+/// Puts `program_end` in place of the named descriptor alone, without a look at any other.
+pub fn swap_sole(
+    number: RawFd,
+    identity: Identity,
+    program_end: BorrowedFd<'_>,
+    known: BorrowedFd<'_>,
+) -> Result<Swapped> {
+    if !replace_if(number, identity, program_end)? {
+        return Err(gone(number));
+    }
+    signal_as(number, program_end)?;
+    stop_signals(known)?;
+    Ok(Swapped { numbers: vec![number] })
 }
 
 /// Puts `program_end` in place of every descriptor of this process that refers to `identity`, the
@@ -37,7 +61,8 @@ pub fn swap(
     if !found.numbers.contains(&number) {
         return Err(gone(number));
     }
-    if let Some(number) = blocked_on(&found.numbers)? {
+    let others = blocked_thread::others(&found.numbers)?;
+    if let Others::BlockedOn(number) = others {
         return Err(Error::new(
             Code::STATE,
             format!(
@@ -48,7 +73,8 @@ pub fn swap(
     }
     let mut numbers = Vec::new();
     for _ in 0..ROUNDS {
-        if !swap_once(&found, identity, program_end, known, &mut numbers)? {
+        let any = swap_once(&found, identity, program_end, known, &mut numbers)?;
+        if !any || others == Others::None {
             numbers.sort_unstable();
             numbers.dedup();
             if numbers.binary_search(&number).is_err() {

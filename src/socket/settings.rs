@@ -200,7 +200,7 @@ mod tests {
         for refused in [
             0x1,
             0x10,
-            0x200_0000,
+            0x400_0000,
             SSL_FLAG_STRICT | 0x8000_0000,
             SSL_FLAG_REQUIRE_RESUMPTION | SSL_FLAG_NO_RESUMPTION,
             SSL_FLAG_REQUIRE_RESUMPTION | SSL_FLAG_SERVER,

@@ -4,46 +4,45 @@ use std::io;
 use std::os::fd::RawFd;
 
 use libc::c_long;
-use rustix::thread::gettid;
 
+use super::thread;
 use crate::error::{Error, Result};
 
-/// The descriptor, out of `numbers`, on which another thread of this process is blocked in a call
-/// that reads or writes.
+/// What is known of the program's other threads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Others {
+    /// There are none, so that nothing happens while the calling thread does not do it.
+    None,
+    /// None of them is blocked as far as can be told.
+    Elsewhere,
+    /// One is blocked in a call that reads or writes on this number.
+    BlockedOn(RawFd),
+}
+
+/// Looks whether another thread of the program's is blocked on one of `numbers` in a call that reads
+/// or writes.
 ///
 /// Such a thread holds the file that the number referred to when the call began. After a swap it
 /// would take ciphertext off the connection, or write in clear to it. Threads that cannot be
 /// looked at (no such file in /proc, a sandbox) count as not blocked, but not for want of a
 /// descriptor or of memory: that is an error. Waiting in `poll`, `select` or `epoll_wait` cannot
 /// be told.
-pub fn blocked_on(numbers: &[RawFd]) -> Result<Option<RawFd>> {
-    let own = gettid().as_raw_nonzero().get().to_string();
-    let Some(threads) = unless_unknown(threads())? else {
-        return Ok(None);
+pub fn others(numbers: &[RawFd]) -> Result<Others> {
+    let Some(threads) = unless_unknown(thread::others())? else {
+        return Ok(Others::Elsewhere);
     };
+    let mut others = Others::None;
     for thread in threads {
+        others = Others::Elsewhere;
         let Some(thread) = unless_unknown(thread)? else { continue };
-        if thread.file_name() == *own {
-            continue;
-        }
-        let call = unless_unknown(std::fs::read_to_string(thread.path().join("syscall")))?;
-        let call = call.unwrap_or_default();
+        let path = format!("/proc/self/task/{thread}/syscall");
+        let call = unless_unknown(std::fs::read_to_string(path))?.unwrap_or_default();
         let found = descriptors_of(&call).into_iter().flatten().find(|one| numbers.contains(one));
-        if found.is_some() {
-            return Ok(found);
+        if let Some(number) = found {
+            return Ok(Others::BlockedOn(number));
         }
     }
-    Ok(None)
-}
-
-/// Unlike the standard library's other functions, `read_dir` does not try again after a signal.
-fn threads() -> io::Result<std::fs::ReadDir> {
-    loop {
-        match std::fs::read_dir("/proc/self/task") {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            done => return done,
-        }
-    }
+    Ok(others)
 }
 
 /// `None`: this kernel or a sandbox does not tell, or the thread has ended.
@@ -108,7 +107,7 @@ mod tests {
     use crate::sys::test_sockets::{eventually, tcp_pair, unix_pair};
 
     fn becomes_blocked(number: RawFd) -> bool {
-        eventually(|| blocked_on(&[-5, number]) == Ok(Some(number)))
+        eventually(|| others(&[-5, number]) == Ok(Others::BlockedOn(number)))
     }
 
     #[test]
@@ -121,10 +120,10 @@ mod tests {
             byte
         });
         assert!(becomes_blocked(number));
-        assert_eq!(blocked_on(&[peer.as_raw_fd()]), Ok(None));
+        assert_eq!(others(&[peer.as_raw_fd()]), Ok(Others::Elsewhere));
         TcpStream::from(peer).write_all(b"x").unwrap();
         assert_eq!(reader.join().unwrap(), *b"x");
-        assert_eq!(blocked_on(&[number]), Ok(None));
+        assert_eq!(others(&[number]), Ok(Others::Elsewhere));
     }
 
     #[test]

@@ -30,7 +30,7 @@ pub struct Registration {
 ///
 /// None, if the number is not an epoll instance any more.
 pub fn registrations_of(epoll: RawFd, identity: Identity) -> Result<Vec<Registration>> {
-    let info = match std::fs::read_to_string(format!("/proc/thread-self/fdinfo/{epoll}")) {
+    let info = match std::fs::read(format!("/proc/thread-self/fdinfo/{epoll}")) {
         Ok(info) => info,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => {
@@ -38,11 +38,29 @@ pub fn registrations_of(epoll: RawFd, identity: Identity) -> Result<Vec<Registra
             return Err(Error::system("read what the program's epoll instance watches", errno));
         }
     };
+    if !may_name(&info, identity) {
+        return Ok(Vec::new());
+    }
+    let info = String::from_utf8_lossy(&info);
     let entries = info.lines().filter_map(Entry::parse);
     let entries = entries.filter(|entry| entry.watches(identity) && !is_private(entry.target));
     Ok(entries
         .map(|Entry { target, events, data, .. }| Registration { epoll, target, events, data })
         .collect())
+}
+
+/// Whether one of the entries may be about `identity`. To take thousands of them apart would cost as
+/// much as to get them.
+fn may_name(info: &[u8], identity: Identity) -> bool {
+    let wanted = format!("ino:{:x} ", identity.inode);
+    let tells = contains(info, b"ino:");
+    !tells || contains(info, wanted.as_bytes())
+}
+
+fn contains(bytes: &[u8], part: &[u8]) -> bool {
+    let (from, part_from) = (bytes.as_ptr().cast(), part.as_ptr().cast());
+    // SAFETY: both point to as many bytes as their lengths say, which are only read.
+    !unsafe { libc::memmem(from, bytes.len(), part_from, part.len()) }.is_null()
 }
 
 impl Registration {

@@ -5,8 +5,9 @@ use std::ffi::CStr;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
-use rustix::fs::{CWD, Mode, OFlags, RawDir, openat, readlinkat_raw};
+use rustix::fs::{CWD, Mode, OFlags, RawDir, SeekFrom, openat, readlinkat_raw, seek};
 use rustix::io::{Errno, retry_on_intr};
+use rustix::path::DecInt;
 
 use super::failed;
 use super::identity::{Identity, stat};
@@ -38,7 +39,7 @@ pub fn numbers_of(identity: Identity, known: BorrowedFd<'_>) -> Result<Vec<RawFd
 /// The program's descriptors of every socket. `known` is one of the library's.
 pub fn sockets(known: BorrowedFd<'_>) -> Result<HashMap<Identity, Vec<RawFd>>> {
     let mut sockets = HashMap::<_, Vec<_>>::new();
-    walk(&open_table()?, known, |number, _, stat| {
+    walk(&open_table()?, known, |number, stat| {
         if stat.st_mode & libc::S_IFMT == libc::S_IFSOCK {
             sockets.entry(Identity::from(stat)).or_default().push(number);
         }
@@ -58,60 +59,121 @@ fn open_table() -> Result<OwnedFd> {
 
 fn survey_in(table: &OwnedFd, identity: Identity, known: BorrowedFd<'_>) -> Result<Survey> {
     let mut survey = Survey::default();
-    walk(table, known, |number, name, stat| {
+    walk(table, known, |number, stat| {
         if Identity::from(stat) == identity {
             survey.numbers.push(number);
-        } else if stat.st_mode & libc::S_IFMT == 0 && is_epoll(table.as_fd(), name)? {
+        } else if stat.st_mode & libc::S_IFMT == 0 && is_epoll(table.as_fd(), number)? {
             survey.epolls.push(number);
         }
         Ok(())
     })?;
-    survey.numbers.sort_unstable();
     Ok(survey)
 }
 
-/// Shows `visit` every descriptor of the program's, and fails if `known` was not among all.
+/// Shows `visit` every descriptor of the program's in ascending order, and fails if `known` is not
+/// among what the table shows.
+///
+/// Where one number follows another they are tried without asking for a list, which costs more than
+/// all the rest. The list is for the gaps: it can be had from any number on.
 fn walk(
     table: &OwnedFd,
     known: BorrowedFd<'_>,
-    mut visit: impl FnMut(RawFd, &CStr, &libc::stat) -> Result<()>,
+    mut visit: impl FnMut(RawFd, &libc::stat) -> Result<()>,
 ) -> Result<()> {
-    let mut seen = false;
+    let known = known.as_raw_fd();
+    let can_begin_anywhere = {
+        let mut first = None;
+        list_from(table, known, |number| first = first.or(Some(number)))?;
+        first == Some(known)
+    };
+    // False: there is none under this number.
+    let mut look = |number| {
+        if number == known || is_private(number) {
+            return Ok(true);
+        }
+        match stat(number) {
+            Ok(Some(stat)) => visit(number, &stat).map(|()| true),
+            Ok(None) => Ok(false),
+            Err(error) if is_of_a_file(error.sys_errno) => Ok(true),
+            Err(error) => Err(error),
+        }
+    };
+    if !can_begin_anywhere {
+        return walk_list(table, known, look);
+    }
+    let mut next = 0;
+    loop {
+        let mut gap = 0;
+        while gap < LONGEST_GAP {
+            gap = if look(next)? { 0 } else { gap + 1 };
+            next += 1;
+        }
+        loop {
+            let (mut listed, from) = (Vec::with_capacity(LIST_SIZE / 16), next);
+            list_from(table, from, |number| listed.push(number))?;
+            let Some(&last) = listed.last() else { return Ok(()) };
+            for &number in &listed {
+                look(number)?;
+            }
+            next = last + 1;
+            if (last - listed[0]) as usize <= 2 * listed.len() {
+                break;
+            }
+        }
+    }
+}
+
+/// For a kernel whose list cannot be had from any number on.
+fn walk_list(
+    table: &OwnedFd,
+    known: RawFd,
+    mut look: impl FnMut(RawFd) -> Result<bool>,
+) -> Result<()> {
+    let mut listed = Vec::new();
+    seek(table, SeekFrom::Start(0)).map_err(failed(LISTING))?;
     let mut buffer = [const { MaybeUninit::uninit() }; 16 * 1024];
     let mut entries = RawDir::new(table, &mut buffer);
     while let Some(entry) = entries.next() {
-        let entry = entry.map_err(failed("list the open descriptors"))?;
-        let name = entry.file_name();
-        let Some(number) = name.to_str().ok().and_then(|name| name.parse::<RawFd>().ok()) else {
-            continue;
-        };
-        if number == known.as_raw_fd() {
-            seen = true;
-            continue;
-        }
-        if is_private(number) {
-            continue;
-        }
-        match stat(number) {
-            Ok(Some(stat)) => visit(number, name, &stat)?,
-            // It has been closed since.
-            Ok(None) => {}
-            Err(error) if is_of_a_file(error.sys_errno) => {}
-            Err(error) => return Err(error),
-        }
+        listed.extend(number_in(entry.map_err(failed(LISTING))?.file_name()));
     }
-    if !seen {
+    listed.sort_unstable();
+    if listed.binary_search(&known).is_err() {
         return Err(Error::new(
             Code::IO,
             format!(
                 "could not list the open descriptors: /proc/thread-self/fd does not show \
-                 descriptor {}, which is open",
-                known.as_raw_fd()
+                 descriptor {known}, which is open"
             ),
         ));
     }
+    listed.into_iter().try_for_each(|number| look(number).map(drop))
+}
+
+/// Shows `visit` some of the open numbers from `from` on, in the order of the table; none, if
+/// there are no more.
+fn list_from(table: &OwnedFd, from: RawFd, mut visit: impl FnMut(RawFd)) -> Result<()> {
+    // The kernel's position is the number, behind "." and "..".
+    seek(table, SeekFrom::Start(from as u64 + 2)).map_err(failed(LISTING))?;
+    let mut buffer = [const { MaybeUninit::uninit() }; LIST_SIZE];
+    let mut entries = RawDir::new(table, &mut buffer);
+    while let Some(entry) = entries.next() {
+        number_in(entry.map_err(failed(LISTING))?.file_name()).into_iter().for_each(&mut visit);
+        if entries.is_buffer_empty() {
+            break;
+        }
+    }
     Ok(())
 }
+
+fn number_in(name: &CStr) -> Option<RawFd> {
+    name.to_str().ok()?.parse().ok()
+}
+
+const LISTING: &str = "list the open descriptors";
+/// So many closed numbers in a row cost what the list does.
+const LONGEST_GAP: usize = 16;
+/// Room for about 20 numbers.
+const LIST_SIZE: usize = 512;
 
 /// Whether what fstat answers is about the file system of a file, so that it is neither a socket
 /// nor an epoll instance: a folder in /proc whose process has ended (ENOENT, ESRCH), a file of a
@@ -122,15 +184,15 @@ fn is_of_a_file(errno: i32) -> bool {
 
 /// Whether an anonymous inode (which has no file type, and which eventfd, timerfd and others
 /// share) is an epoll instance.
-fn is_epoll(table: BorrowedFd<'_>, name: &CStr) -> Result<bool> {
+fn is_epoll(table: BorrowedFd<'_>, number: RawFd) -> Result<bool> {
     const TARGET: &[u8] = b"anon_inode:[eventpoll]";
     // One byte more, so that a longer name is not taken for it.
     let mut buffer = [const { MaybeUninit::uninit() }; TARGET.len() + 1];
-    match readlinkat_raw(table, name, &mut buffer) {
+    match readlinkat_raw(table, DecInt::new(number), &mut buffer) {
         Ok((target, _)) => Ok(target == TARGET),
         // Closed since.
         Err(Errno::NOENT) => Ok(false),
-        Err(errno) => Err(failed("list the open descriptors")(errno)),
+        Err(errno) => Err(failed(LISTING)(errno)),
     }
 }
 

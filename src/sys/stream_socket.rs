@@ -251,7 +251,7 @@ mod tests {
     use rustix::net::{SocketFlags, send, socket_with, socketpair};
 
     use super::*;
-    use crate::sys::blocked_thread::blocked_on;
+    use crate::sys::blocked_thread::{self, Others};
     use crate::sys::test_sockets::{
         LONG, eventually, in_child, ready, tcp_pair, tcp6_pair, unix_pair,
     };
@@ -432,7 +432,9 @@ mod tests {
             let number = socket.as_raw_fd();
             std::thread::scope(|scope| {
                 let waiting = scope.spawn(|| recv(&socket, &mut [0; 8], RecvFlags::empty()));
-                let blocked = eventually(|| blocked_on(&[number]) == Ok(Some(number)));
+                let blocked = eventually(|| {
+                    blocked_thread::others(&[number]) == Ok(Others::BlockedOn(number))
+                });
                 kill(socket.as_fd());
                 assert!(blocked);
                 let received = waiting.join().unwrap();

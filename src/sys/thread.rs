@@ -1,15 +1,21 @@
 //! Threads of the library's own, and the identity of the caller's.
 
+use std::io;
 use std::mem::MaybeUninit;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, JoinHandle};
 
+use super::process::PerProcess;
+
 /// Starts a thread with every signal blocked: a handler of the program must never run on it.
-pub fn spawn_without_signals(
-    body: impl FnOnce() + Send + 'static,
-) -> std::io::Result<JoinHandle<()>> {
+pub fn spawn_without_signals(body: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
     // The mask is inherited, so it must be in place before the thread exists, and the caller's
     // own restored after it.
     let masked = SignalsBlocked::new();
+    let body = move || {
+        let _listed = Listed::new();
+        body();
+    };
     let thread = Builder::new().name(NAME.to_owned()).stack_size(STACK_SIZE).spawn(body);
     drop(masked);
     thread
@@ -22,12 +28,62 @@ pub fn current() -> u64 {
 
 /// Whether there is no other thread but the calling one and the library's own.
 pub fn is_alone() -> bool {
-    let own = current().to_string();
-    let Ok(threads) = std::fs::read_dir("/proc/self/task") else { return false };
-    threads.flatten().filter(|thread| thread.file_name() != *own).all(|thread| {
-        std::fs::read_to_string(thread.path().join("comm"))
-            .is_ok_and(|name| name.trim_end() == NAME)
-    })
+    others().is_ok_and(|mut others| others.next().is_none())
+}
+
+/// The numbers of the other threads, without the library's own. An entry is an error where the list
+/// could not be read to its end.
+pub fn others() -> io::Result<impl Iterator<Item = io::Result<u64>>> {
+    let own = current();
+    let numbers = read_dir("/proc/self/task")?.map(|thread| {
+        // A name that is no number is nobody's: 0.
+        Ok(thread?.file_name().to_str().and_then(|name| name.parse().ok()).unwrap_or(0))
+    });
+    // A thread of the library's is on its list for as long as it does anything, and nobody else
+    // has its number meanwhile.
+    Ok(numbers.filter(move |number| {
+        !number.as_ref().is_ok_and(|number| *number == own || is_listed(*number))
+    }))
+}
+
+/// Unlike the standard library's other functions, `read_dir` does not try again after a signal.
+fn read_dir(path: &str) -> io::Result<std::fs::ReadDir> {
+    loop {
+        match std::fs::read_dir(path) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            done => return done,
+        }
+    }
+}
+
+/// The library's threads, which others may be called like.
+static LIBRARY_S: PerProcess<Mutex<Vec<u64>>> = PerProcess::new();
+
+fn is_listed(number: u64) -> bool {
+    LIBRARY_S.get().is_some_and(|list| lock(list).contains(&number))
+}
+
+/// The calling thread is on the list of the library's.
+struct Listed(u64);
+
+impl Listed {
+    fn new() -> Self {
+        let number = current();
+        lock(LIBRARY_S.get_or_init(Mutex::default)).push(number);
+        Self(number)
+    }
+}
+
+impl Drop for Listed {
+    fn drop(&mut self) {
+        if let Some(list) = LIBRARY_S.get() {
+            lock(list).retain(|number| *number != self.0);
+        }
+    }
+}
+
+fn lock(list: &Mutex<Vec<u64>>) -> MutexGuard<'_, Vec<u64>> {
+    list.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 struct SignalsBlocked {

@@ -265,7 +265,8 @@ fn a_blocked_reader_is_refused_and_nothing_changed() {
         let number = again.as_raw_fd();
         std::thread::scope(|scope| {
             let reader = scope.spawn(|| recv(&again, &mut [0; 8], RecvFlags::empty()));
-            let blocked = eventually(|| blocked_on(&[number]) == Ok(Some(number)));
+            let blocked =
+                eventually(|| blocked_thread::others(&[number]) == Ok(Others::BlockedOn(number)));
             let refused = fixture.swap();
             // First of all let the reader go, which the test would wait for if it failed.
             send(&fixture.peer, b"x", SendFlags::NOSIGNAL).unwrap();
