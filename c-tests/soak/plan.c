@@ -96,17 +96,18 @@ void plan_make(struct plan *plan, uint64_t seed, uint64_t number)
     /* Thousands of calls of a few bytes have had their say after a while. */
     plan->ours_piece = (uint32_t)roll_size(&dice, MAX_PIECE);
     plan->peer_piece = (uint32_t)roll_size(&dice, MAX_PIECE);
-    least = (uint32_t)((plan->up > plan->down ? plan->up : plan->down) / 1024);
-    plan->ours_piece = plan->ours_piece < least ? least : plan->ours_piece;
-    plan->peer_piece = plan->peer_piece < least ? least : plan->peer_piece;
     if (plan->blocking && (plan->ending == OURS_CLOSES_UNREAD || plan->ending == OURS_DIES_IN_HANDSHAKE)) {
         plan->blocking = false;
     }
     if (plan->talks_first && plan->ending == OURS_CLOSES_UNREAD) {
         /* More than the kernel takes, so that each waits for the other until ours closes. */
-        plan->up += 8 * 1024 * 1024;
-        plan->down += 8 * 1024 * 1024;
+        plan->up += 6 * 1024 * 1024;
+        plan->down += 6 * 1024 * 1024;
     }
+    least = (uint32_t)((plan->up > plan->down ? plan->up : plan->down) / 512);
+    least = least < MAX_PIECE ? least : MAX_PIECE;
+    plan->ours_piece = plan->ours_piece < least ? least : plan->ours_piece;
+    plan->peer_piece = plan->peer_piece < least ? least : plan->peer_piece;
     if (plan->blocking && plan->ending == OURS_RESETS) {
         plan->down = plan->down_cut = 0;
     }
