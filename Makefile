@@ -36,7 +36,7 @@ C_TEST_LIBS := -L$(TREE)/lib -lsslsock -Wl,-rpath,'$$ORIGIN/../lib' -ldl -lpthre
 LOADING_COMMON := c-tests/loading/api.c $(addprefix c-tests/common/,peer.c process.c test.c ways.c) $(C_TEST_EXTRA)
 LOADING_LIBS := -rdynamic -Wl,-rpath,'$$ORIGIN/../../lib' -ldl -lpthread
 
-.PHONY: all wince dotnet examples-dotnet lib lib-asan lib-panics examples c-tests c-tests-asan c-tests-panics c-tests-tsan lib-tsan soak soak-programs demo test test-long test-tsan differences dotnet-matrix header symbols package install uninstall clean FORCE
+.PHONY: all wince dotnet examples-dotnet lib lib-asan lib-panics examples c-tests c-tests-asan c-tests-panics c-tests-tsan lib-tsan soak soak-programs scale-programs demo test test-long test-tsan differences dotnet-matrix header symbols package install uninstall clean FORCE
 all: lib examples
 
 # Cargo knows best whether there is something to do.
@@ -100,6 +100,17 @@ $(TREE)/soak/peer: $(SOAK_FILES)
 # Ten minutes.
 soak: soak-programs
 	./tests/soak.py --seconds 600
+
+# Thousands of connections in one process; benches/run.py and tests/scale.py run it.
+scale-programs: build/benches/scale build/benches/scale_peer
+
+build/benches/scale: benches/scale/scale.c $(addprefix c-tests/common/,check.h extent.c process.c peer.c) include/sslsock.h | lib
+	mkdir -p $(@D)
+	$(CC) -std=c11 $(C_TEST_FLAGS) -o $@ $(filter %.c,$^) $(SSLSOCK_LIBS) -lpthread
+
+build/benches/scale_peer: benches/scale/peer.c c-tests/common/check.h
+	mkdir -p $(@D)
+	$(CC) -std=c11 $(C_TEST_FLAGS) -o $@ $< -lssl -lcrypto
 
 # With the headers for Windows CE sources, and compiled as those are: as C, and as C++ too.
 WINCE_TEST_FLAGS := -Wall -Wextra -Werror $(CFLAGS) -Iinclude/wince -Ic-tests -DUNICODE -D_UNICODE -DUNDER_CE \

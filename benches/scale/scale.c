@@ -296,7 +296,7 @@ static void bulk(struct link *links, size_t count)
 static void idle(size_t count, size_t heap_before, long resident_before)
 {
     pause_for(SETTLE_SECONDS);
-    figure(count, "heap_bytes_per_idle", (double)(heap() - heap_before) / (double)count);
+    figure(count, "heap_bytes_per_idle", ((double)heap() - (double)heap_before) / (double)count);
     figure(count, "resident_bytes_per_idle", (double)(resident_kib() - resident_before) * 1024.0 / (double)count);
     struct activity before = others();
     pause_for(IDLE_SECONDS);
@@ -374,8 +374,11 @@ static void connections(size_t wanted)
     figure(count, "round_trip_us", (now(CLOCK_MONOTONIC) - begun) / ECHOES * 1e6);
     figure(count, "echoes_failed", (double)failed);
     expect(failed == 0, "echoes that failed", (double)failed);
-    bulk(links, count);
     idle(count, heap_before, resident_before);
+    bulk(links, count);
+    pause_for(SETTLE_SECONDS);
+    figure(count, "heap_bytes_after_bulk", ((double)heap() - (double)heap_before) / (double)count);
+    figure(count, "resident_bytes_after_bulk", (double)(resident_kib() - resident_before) * 1024.0 / (double)count);
     failed = echo_on_all(links, count, 1);
     expect(failed == 0, "echoes that failed after a rest", (double)failed);
     used = cpu();
