@@ -229,8 +229,9 @@ impl ExplicitSession {
             // A writer that waits is to be woken, and then nothing can be sent any more.
             Rest::Data => !self.outgoing.is_waiting(),
         };
-        if !go_on || ending::end_later(self.clone(), limit).is_err() {
-            self.end_transport();
+        match go_on {
+            true => ending::end_later(self.clone(), limit),
+            false => self.end_transport(),
         }
         if try_enter(&self.reader).is_none() && self.wake_up.get().is_none() {
             // There was no descriptor left to wake it by.
