@@ -36,7 +36,7 @@ C_TEST_LIBS := -L$(TREE)/lib -lsslsock -Wl,-rpath,'$$ORIGIN/../lib' -ldl -lpthre
 LOADING_COMMON := c-tests/loading/api.c $(addprefix c-tests/common/,peer.c process.c test.c ways.c) $(C_TEST_EXTRA)
 LOADING_LIBS := -rdynamic -Wl,-rpath,'$$ORIGIN/../../lib' -ldl -lpthread
 
-.PHONY: all wince dotnet examples-dotnet lib lib-asan lib-panics examples c-tests c-tests-asan c-tests-panics c-tests-tsan lib-tsan demo test test-long test-tsan differences dotnet-matrix header symbols package install uninstall clean FORCE
+.PHONY: all wince dotnet examples-dotnet lib lib-asan lib-panics examples c-tests c-tests-asan c-tests-panics c-tests-tsan lib-tsan soak soak-programs scale-programs demo test test-long test-tsan differences dotnet-matrix header symbols package install uninstall clean FORCE
 all: lib examples
 
 # Cargo knows best whether there is something to do.
@@ -84,6 +84,33 @@ $(TREE)/c-tests/winsock: $(wildcard c-tests/winsock/* include/wince/*.h include/
 $(TREE)/c-tests/%: c-tests/%.c $(C_TEST_COMMON) $(C_TEST_HEADERS) | $(TREE_LIB)
 	mkdir -p $(@D)
 	$(CC) -std=c11 $(C_TEST_FLAGS) -o $@ $< $(wildcard c-tests/$*/*.c) $(C_TEST_COMMON) $(C_TEST_LIBS)
+
+# Two processes: ours, and the peer with OpenSSL.
+SOAK_FILES := $(wildcard c-tests/soak/*) $(addprefix c-tests/common/,check.h extent.h extent.c process.h process.c peer.h peer.c)
+soak-programs: $(TREE)/soak/soak $(TREE)/soak/peer
+
+$(TREE)/soak/soak: $(SOAK_FILES) include/sslsock.h | $(TREE_LIB)
+	mkdir -p $(@D)
+	$(CC) -std=c11 $(C_TEST_FLAGS) -o $@ $(filter-out c-tests/soak/peer.c,$(filter %.c,$(SOAK_FILES))) $(C_TEST_LIBS)
+
+$(TREE)/soak/peer: $(SOAK_FILES)
+	mkdir -p $(@D)
+	$(CC) -std=c11 $(C_TEST_FLAGS) -o $@ $(addprefix c-tests/soak/,peer.c plan.c net.c) -lssl -lcrypto
+
+# Ten minutes.
+soak: soak-programs
+	./tests/soak.py --seconds 600
+
+# Thousands of connections in one process; benches/run.py and tests/scale.py run it.
+scale-programs: build/benches/scale build/benches/scale_peer
+
+build/benches/scale: benches/scale/scale.c $(addprefix c-tests/common/,check.h extent.c process.c peer.c) include/sslsock.h | lib
+	mkdir -p $(@D)
+	$(CC) -std=c11 $(C_TEST_FLAGS) -o $@ $(filter %.c,$^) $(SSLSOCK_LIBS) -lpthread
+
+build/benches/scale_peer: benches/scale/peer.c c-tests/common/check.h
+	mkdir -p $(@D)
+	$(CC) -std=c11 $(C_TEST_FLAGS) -o $@ $< -lssl -lcrypto
 
 # With the headers for Windows CE sources, and compiled as those are: as C, and as C++ too.
 WINCE_TEST_FLAGS := -Wall -Wextra -Werror $(CFLAGS) -Iinclude/wince -Ic-tests -DUNICODE -D_UNICODE -DUNDER_CE \
@@ -160,7 +187,7 @@ lib-asan:
 
 # The same with ThreadSanitizer, which has to see the standard library's locks too: that is built as well, from the
 # sources that `rustup component add rust-src` brings.
-TSAN_PROGRAMS := numbers process readiness validation loading/rounds
+TSAN_PROGRAMS := closing end_of_process numbers other_threads process readiness slow_reader validation loading/rounds
 c-tests-tsan:
 	$(MAKE) $(addprefix build/tsan/c-tests/,$(TSAN_PROGRAMS)) TREE=build/tsan TREE_LIB=lib-tsan CFLAGS='-O1 -g -fsanitize=thread' C_TEST_EXTRA=c-tests/tsan/memory.c
 

@@ -27,7 +27,7 @@
 /* So many connections does one relay thread have before there is another. */
 #define CONNECTIONS_PER_THREAD 64
 
-/* A connection with a duplicate, and the handle. */
+/* A connection with a duplicate, unless there is to be none (-1), and the handle. */
 struct begun {
     int fd;
     int again;
@@ -36,10 +36,12 @@ struct begun {
 
 static struct begun begin(const struct way *way)
 {
-    struct begun begun = {.fd = peer_connect_in_clear(way->peer)};
+    struct begun begun = {.fd = peer_connect_in_clear(way->peer), .again = -1};
 
-    begun.again = dup(begun.fd);
-    CHECK(begun.again >= 0);
+    if ((way->flags & SSL_FLAG_SOLE_DESCRIPTOR) == 0) {
+        begun.again = dup(begun.fd);
+        CHECK(begun.again >= 0);
+    }
     begun.s = ssl_socket_new(begun.fd);
     CHECK(begun.s != NULL && ssl_set_flags(begun.s, SSL_FLAG_DEFER_HANDSHAKE | way->flags) == SSL_ERR_OKAY);
     CHECK(ssl_add_trust_file(begun.s, pki_file("ca.pem")) == SSL_ERR_OKAY);
@@ -52,7 +54,9 @@ static void expect_failed(const struct begun *begun, int32_t code, const char *s
     size_t length = 0;
 
     expect_dead(begun->fd);
-    expect_dead(begun->again);
+    if (begun->again >= 0) {
+        expect_dead(begun->again);
+    }
     CHECK(code == SSL_ERR_IO && ssl_get_error(begun->s) == SSL_ERR_IO);
     CHECK(ssl_get_error_text(begun->s, text, sizeof text, &length) == SSL_ERR_OKAY);
     if (strncmp(text, "could not ", 10) != 0 || strstr(text, says) == NULL) {
@@ -67,13 +71,13 @@ static void expect_echo(const struct begun *begun, const struct way *way)
     pattern_fill(bytes, sizeof bytes, 0);
     send_through(begun->s, begun->fd, way, "echo\n", 5);
     send_through(begun->s, begun->fd, way, bytes, sizeof bytes);
-    receive_through(begun->s, begun->again, way, sizeof bytes, 0);
+    receive_through(begun->s, begun->again >= 0 ? begun->again : begun->fd, way, sizeof bytes, 0);
 }
 
 static void end(const struct begun *begun)
 {
     CHECK(ssl_socket_free(begun->s) == SSL_ERR_OKAY);
-    CHECK(close(begun->fd) == 0 && close(begun->again) == 0);
+    CHECK(close(begun->fd) == 0 && (begun->again < 0 || close(begun->again) == 0));
     peer_saw_only_tls();
 }
 
@@ -126,8 +130,8 @@ static void upgrade_with_free_descriptors(const struct way *way, int is_later, i
     limit.rlim_cur = usual;
     CHECK(setrlimit(RLIMIT_NOFILE, &limit) == 0);
     end(&begun);
-    /* The two that were the connection's. */
-    before.descriptors -= 2;
+    /* What was the connection's. */
+    before.descriptors -= begun.again >= 0 ? 2 : 1;
     expect_nothing_left_since(&before);
     echo_with_peer(way, 1000);
     expect_nothing_left_since(&before);
@@ -183,7 +187,7 @@ static void without_proc(const struct way *way)
 
     cover_proc();
     code = ssl_perform_handshake(begun.s, "localhost");
-    if ((way->flags & SSL_FLAG_EXPLICIT_IO) != 0) {
+    if ((way->flags & (SSL_FLAG_EXPLICIT_IO | SSL_FLAG_SOLE_DESCRIPTOR)) != 0) {
         CHECK(code == SSL_ERR_OKAY);
         expect_echo(&begun, way);
     } else {
@@ -193,6 +197,133 @@ static void without_proc(const struct way *way)
     CHECK(umount2("/proc", MNT_DETACH) == 0);
     expect_nothing_left_since(&before);
     echo_with_peer(way, 1000);
+}
+
+/* What the system lacks in the second half of a test, after a failure, is there again. */
+static void try_again(const struct way *way, const struct extent *before)
+{
+    echo_with_peer(way, 1000);
+    expect_nothing_left_since(before);
+}
+
+static void without_loopback(const struct way *way)
+{
+    struct extent before = extent_now();
+    struct begun begun = begin(way);
+    struct sockaddr_storage address;
+    socklen_t length = sizeof address;
+    int network = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+
+    /* The connection stays in the network where it was made. */
+    CHECK(network >= 0);
+    if (unshare(CLONE_NEWNET) != 0) {
+        SKIP("no network namespace of one's own: %s", strerror(errno));
+    }
+    CHECK(ssl_perform_handshake(begun.s, "localhost") == SSL_ERR_OKAY);
+    CHECK(getsockname(begun.fd, (struct sockaddr *)&address, &length) == 0);
+    if ((way->flags & SSL_FLAG_EXPLICIT_IO) == 0) {
+        CHECK(address.ss_family == AF_UNIX);
+    }
+    expect_echo(&begun, way);
+    CHECK(setns(network, CLONE_NEWNET) == 0 && close(network) == 0);
+    end(&begun);
+    try_again(way, &before);
+}
+
+/* From here on this process is a user's who may have no further thread. */
+static void allow_no_more_threads(void)
+{
+    struct rlimit none = {.rlim_cur = 0, .rlim_max = RLIM_INFINITY};
+
+    CHECK(getrlimit(RLIMIT_NPROC, &none) == 0);
+    none.rlim_cur = 0;
+    CHECK(setrlimit(RLIMIT_NPROC, &none) == 0);
+    if (geteuid() == 0 && setresuid(65534, 65534, 65534) != 0) {
+        SKIP("not another user: %s", strerror(errno));
+    }
+}
+
+static void allow_threads(void)
+{
+    struct rlimit limit;
+
+    CHECK(getrlimit(RLIMIT_NPROC, &limit) == 0);
+    limit.rlim_cur = limit.rlim_max;
+    CHECK(setrlimit(RLIMIT_NPROC, &limit) == 0);
+}
+
+static void trust_in_the_defaults(void)
+{
+    CHECK(ssl_add_trust_file(ssl_defaults(), pki_file("ca.pem")) == SSL_ERR_OKAY);
+}
+
+static void without_a_thread(const struct way *way)
+{
+    struct extent before;
+    struct begun begun;
+    int32_t code;
+    int fd;
+    ssl_socket *s;
+
+    trust_in_the_defaults();
+    /* Afterwards this user may reach neither the file nor the peer's AF_UNIX socket. */
+    fd = peer_connect(way->peer);
+    before = extent_now();
+    begun = begin(way);
+    allow_no_more_threads();
+    code = ssl_perform_handshake(begun.s, "localhost");
+    if ((way->flags & SSL_FLAG_EXPLICIT_IO) != 0) {
+        CHECK(code == SSL_ERR_OKAY);
+        expect_echo(&begun, way);
+    } else {
+        expect_failed(&begun, code, "start the relay thread");
+        expect_error_text(begun.s, "raise their limit (ulimit -u");
+    }
+    end(&begun);
+    expect_nothing_left_since(&before);
+    allow_threads();
+    s = ssl_socket_new(fd);
+    CHECK(s != NULL && ssl_set_flags(s, SSL_FLAG_DEFER_HANDSHAKE | way->flags) == SSL_ERR_OKAY);
+    CHECK(ssl_perform_handshake(s, "localhost") == SSL_ERR_OKAY);
+    send_through(s, fd, way, "echo\n", 5);
+    say_pattern(fd, s, way, 1000, 0);
+    receive_through(s, fd, way, 1000, 0);
+    CHECK(ssl_socket_free(s) == SSL_ERR_OKAY && close(fd) == 0);
+    before.descriptors--;
+    expect_nothing_left_since(&before);
+}
+
+/* A session of explicit mode ends on the program's thread where there is no other. */
+static void freed_without_a_thread(const struct way *way)
+{
+    struct extent before = extent_now();
+    int fd = peer_connect(way->peer);
+    ssl_socket *s = upgrade_to_peer(fd, way, "sink %s", peer_ticket());
+
+    say_pattern(fd, s, way, 100000, 0);
+    allow_no_more_threads();
+    CHECK(ssl_socket_free(s) == SSL_ERR_OKAY && close(fd) == 0);
+    peer_got(100000);
+    expect_nothing_left_since(&before);
+}
+
+static void a_close_delivers_without_a_descriptor_left(const struct way *way)
+{
+    struct extent before = extent_now();
+    struct rlimit limit, none;
+    int fd = peer_connect(way->peer);
+    ssl_socket *s = upgrade_to_peer(fd, way, "sink %s", peer_ticket());
+
+    CHECK(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+    none = limit;
+    none.rlim_cur = 0;
+    CHECK(setrlimit(RLIMIT_NOFILE, &none) == 0);
+    say_pattern(fd, s, way, 100000, 0);
+    CHECK(ssl_socket_free(s) == SSL_ERR_OKAY && close(fd) == 0);
+    CHECK(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+    peer_got(100000);
+    expect_nothing_left_since(&before);
+    try_again(way, &before);
 }
 
 static void a_further_relay_thread_is_not_needed(const struct way *way)
@@ -289,8 +420,11 @@ int main(int argc, char **argv)
         {"IPv4", "SSLSOCK_PEER", 0},
         {"IPv4, Unix pair", "SSLSOCK_PEER", SSL_FLAG_UNIX_PAIR},
         {"IPv4, explicit", "SSLSOCK_PEER", SSL_FLAG_EXPLICIT_IO},
+        {"IPv4, sole", "SSLSOCK_PEER", SSL_FLAG_SOLE_DESCRIPTOR},
+        {"IPv4, Unix pair, sole", "SSLSOCK_PEER", SSL_FLAG_SOLE_DESCRIPTOR | SSL_FLAG_UNIX_PAIR},
         {"IPv6", "SSLSOCK_PEER6", 0},
         {"Unix", "SSLSOCK_PEER_UNIX", 0},
+        {"Unix, sole", "SSLSOCK_PEER_UNIX", SSL_FLAG_SOLE_DESCRIPTOR},
         {"Unix, explicit", "SSLSOCK_PEER_UNIX", SSL_FLAG_EXPLICIT_IO},
         {NULL, NULL, 0},
     };
@@ -298,6 +432,10 @@ int main(int argc, char **argv)
         {"descriptors_run_out_in_the_first_upgrade", descriptors_run_out_in_the_first_upgrade, ways, 0},
         {"descriptors_run_out_in_a_later_upgrade", descriptors_run_out_in_a_later_upgrade, ways, 0},
         {"without_proc", without_proc, ways, 0},
+        {"without_loopback", without_loopback, ways, 0},
+        {"without_a_thread", without_a_thread, ways, 0},
+        {"freed_without_a_thread", freed_without_a_thread, explicit_ways, 0},
+        {"a_close_delivers_without_a_descriptor_left", a_close_delivers_without_a_descriptor_left, ways, 0},
         {"a_truncation_is_told_without_a_descriptor_left", a_truncation_is_told_without_a_descriptor_left,
          transparent_ways, 0},
         {"exit_delivers_without_a_descriptor_left", exit_delivers_without_a_descriptor_left, transparent_ways, 0},

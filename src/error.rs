@@ -46,7 +46,12 @@ impl Error {
             libc::ECONNRESET | libc::EPIPE => Code::RESET,
             _ => Code::IO,
         };
-        Self { sys_errno: errno, ..Self::new(code, format!("could not {what}: {reason}")) }
+        let remedy = match errno {
+            libc::EMFILE => "; close descriptors, or raise their limit (ulimit -n)",
+            libc::ENFILE => "; the whole system has no more descriptors (fs.file-max)",
+            _ => "",
+        };
+        Self { sys_errno: errno, ..Self::new(code, format!("could not {what}: {reason}{remedy}")) }
     }
 
     /// A mistake inside the library, never the caller's or the peer's.

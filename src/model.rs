@@ -29,7 +29,7 @@ fn run(scheduler: impl Scheduler + 'static, body: impl Fn() + Send + Sync + 'sta
 }
 
 const SEED: u64 = 0x5515_0c4e;
-const ORDERS: usize = 1500;
+const ORDERS: usize = 1000;
 /// How many times as many in the long run.
-const LONG: usize = 50;
+const LONG: usize = 60;
 const DEPTHS: usize = 4;

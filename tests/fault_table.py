@@ -19,7 +19,8 @@ def outcome(way, code, text):
     if code == "SSL_ERR_OKAY":
         fell_back = text == "Unix" and "Unix" not in way and "explicit" not in way
         return "goes on, with an AF_UNIX pair" if fell_back else "goes on"
-    text = re.sub(r": [^:]* \(os error \d+\)", ": ...", text)
+    # What is said of limits goes with the error.
+    text = re.sub(r": [^:]* \(os error \d+\)(; [^;]* \((ulimit|fs)[^)]*\))?", ": ...", text)
     text = re.sub(r"(descriptor|instance) \d+", r"\1 N", text)
     return f"`{code}` `{text}`"
 

@@ -294,6 +294,24 @@ MUTATIONS = [
         ["outgoing::model"],
         is_model=True,
     ),
+    Mutation(
+        "the thread that ends sessions ends without looking whether there are more",
+        [("src/io/backlog.rs", "        if is_done && new.is_empty() {\n", "        if is_done && !new.is_empty() {\n")],
+        ["backlog::model"],
+        is_model=True,
+    ),
+    Mutation(
+        "where that thread could not be started what others had added meanwhile is forgotten",
+        [
+            (
+                "src/io/backlog.rs",
+                "        start().map_err(|error| (error, self.abandon()))\n",
+                "        start().map_err(|error| (error, self.abandon().drain(..1).collect()))\n",
+            ),
+        ],
+        ["backlog::model"],
+        is_model=True,
+    ),
 ]
 
 

@@ -9,7 +9,9 @@ namespace SslSock
     {
         private const int LongestProtocol = 255;
 
-        /// <summary>The others say how one connection is made and used.</summary>
+        /// <summary>
+        /// The others say how one connection is made and used, or promise something about its descriptor.
+        /// </summary>
         private const SslFlags Inherited =
             SslFlags.Strict | SslFlags.AllowTruncation | SslFlags.UnixPair | SslFlags.NoResumption | SslFlags.NoPostQuantum;
 

@@ -4,15 +4,15 @@
 
 use std::ops::Deref;
 use std::os::fd::BorrowedFd;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::net::sockopt;
 
+use super::backlog::Backlog;
 use super::explicit::{ExplicitSession, Flush};
 use super::transport::{self, Interest};
-use crate::error::{Error, Result};
 use crate::panic;
+use crate::sync::Arc;
 use crate::sys::process::PerProcess;
 use crate::sys::socket_options::endangered_bytes;
 use crate::sys::thread::spawn_without_signals;
@@ -55,74 +55,63 @@ pub fn end_all(
         if patience.is_zero() {
             return endings.iter().map(Ending::rest).max().unwrap_or(Rest::Nothing);
         }
-        wait(&endings, patience);
+        wait(endings.iter(), patience);
     }
 }
 
 /// Has a thread of the library's end the session, which has been freed: the program neither waits
 /// nor loses what was accepted. The thread lives as long as there is something to do.
-pub fn end_later(session: Arc<ExplicitSession>, patience: Option<Duration>) -> Result<()> {
+pub fn end_later(session: Arc<ExplicitSession>, patience: Option<Duration>) {
     // The kernel's lingering in the last close would hold up the others. A limit of 0 is an abort,
     // and stays.
     if matches!(sockopt::socket_linger(session.transport()), Ok(Some(time)) if !time.is_zero()) {
         let _ = sockopt::set_socket_linger(session.transport(), None);
     }
-    let mut later = later();
-    later.sessions.push(Later { session, patience, has_begun: false });
-    if !later.has_thread {
-        if let Err(error) = spawn_without_signals(serve) {
-            later.sessions.pop();
-            let errno = error.raw_os_error().unwrap_or(libc::EAGAIN);
-            return Err(Error::system("start a thread to end the session", errno));
-        }
-        later.has_thread = true;
+    let start = || spawn_without_signals(serve).map(drop);
+    if let Err((_, left)) = later().add(Later { session, patience }, start) {
+        left.iter().for_each(|later| later.session.end_transport());
     }
-    Ok(())
 }
 
 /// The sessions that [`end_later`] has not ended yet, and how long each peer's last words are
 /// awaited.
 pub fn ending_later() -> Vec<(Arc<ExplicitSession>, Option<Duration>)> {
-    later().sessions.iter().map(|later| (later.session.clone(), later.patience)).collect()
+    let all = LATER.get().map(Backlog::all).unwrap_or_default();
+    all.iter().map(|later| (later.session.clone(), later.patience)).collect()
 }
 
 /// The thread.
 fn serve() {
     if panic::catch(end_what_comes).is_none() {
-        *later() = AllLater::default();
+        later().abandon();
     }
 }
 
 fn end_what_comes() {
-    let mut endings = Vec::new();
-    loop {
-        {
-            let mut later = later();
-            for new in later.sessions.iter_mut().filter(|later| !later.has_begun) {
-                new.has_begun = true;
-                endings.push(Ending::begin(new.session.clone(), new.patience));
-            }
-            if endings.is_empty() {
-                later.has_thread = false;
-                return;
-            }
-        }
-        endings.retain_mut(|ending| {
+    let mut endings: Vec<(Ending<Arc<ExplicitSession>>, Arc<Later>)> = Vec::new();
+    while let Some(new) = later().take(endings.is_empty()) {
+        endings.extend(
+            new.into_iter().map(|new| (Ending::begin(new.session.clone(), new.patience), new)),
+        );
+        endings.retain_mut(|(ending, entry)| {
             ending.advance();
             let is_over = ending.rest() == Rest::Nothing || ending.has_stalled();
             if is_over {
                 ending.session.end_transport();
-                later().sessions.retain(|later| !Arc::ptr_eq(&later.session, &ending.session));
+                later().done(entry);
             }
             !is_over
         });
-        wait(&endings, NEWCOMERS_WAIT);
+        wait(endings.iter().map(|(ending, _)| ending), NEWCOMERS_WAIT);
     }
 }
 
-fn wait<S: Deref<Target = ExplicitSession>>(endings: &[Ending<S>], limit: Duration) {
-    let waiting: Vec<_> = endings.iter().filter_map(Ending::waits_for).collect();
-    let pause = endings.iter().map(Ending::pause).min().unwrap_or_default();
+fn wait<'a, S: Deref<Target = ExplicitSession> + 'a>(
+    endings: impl Iterator<Item = &'a Ending<S>> + Clone,
+    limit: Duration,
+) {
+    let waiting: Vec<_> = endings.clone().filter_map(Ending::waits_for).collect();
+    let pause = endings.map(Ending::pause).min().unwrap_or_default();
     // What the wait says does not matter: everything is looked at again.
     let _ = transport::wait_for_any(&waiting, limit.min(pause));
 }
@@ -140,6 +129,8 @@ enum Stage {
     Flushing {
         /// Another thread is sending, and takes along what waits.
         busy: bool,
+        /// The peer has ended its direction.
+        peer_ended: bool,
     },
     Draining(Draining),
     Over,
@@ -159,13 +150,13 @@ impl<S: Deref<Target = ExplicitSession>> Ending<S> {
         // Without keys that may still be used, the end of the connection has to do.
         let _ = session.queue_close_notify();
         let moved_at = Instant::now();
-        Self { session, moved_at, patience, stage: Stage::Flushing { busy: false } }
+        Self { session, moved_at, patience, stage: Stage::Flushing { busy: false, peer_ended: false } }
     }
 
     /// Goes as far as that is possible without waiting. Whether a byte moved.
     fn advance(&mut self) -> bool {
         let mut moved = false;
-        if let Stage::Flushing { busy } = &mut self.stage {
+        if let Stage::Flushing { busy, peer_ended } = &mut self.stage {
             let before = self.session.bytes_sent();
             let flushed = self.session.flush_control();
             moved |= self.session.bytes_sent() != before;
@@ -178,7 +169,14 @@ impl<S: Deref<Target = ExplicitSession>> Ending<S> {
                         unsent: u32::MAX,
                     });
                 }
-                Ok(flush) => *busy = flush == Flush::Busy,
+                Ok(flush) => {
+                    *busy = flush == Flush::Busy;
+                    // The peer may have to get rid of something before it takes more.
+                    if flush == Flush::Blocked && !*peer_ended {
+                        let mut unlimited = usize::MAX;
+                        *peer_ended = self.session.drop_input(&mut unlimited);
+                    }
+                }
                 Err(_) => self.stage = Stage::Over,
             }
         }
@@ -221,11 +219,14 @@ impl<S: Deref<Target = ExplicitSession>> Ending<S> {
 
     fn waits_for(&self) -> Option<(BorrowedFd<'_>, Interest)> {
         let interest = match self.stage {
-            Stage::Flushing { busy: false } => Interest { read: false, write: true },
+            Stage::Flushing { busy: false, peer_ended } => Interest {
+                read: !peer_ended && !self.session.is_read_shut_down(),
+                write: true,
+            },
             // It would be ready all the time.
             Stage::Draining(_) if self.session.is_read_shut_down() => return None,
             Stage::Draining(_) => Interest { read: true, write: false },
-            Stage::Flushing { busy: true } | Stage::Over => return None,
+            Stage::Flushing { busy: true, .. } | Stage::Over => return None,
         };
         Some((self.session.transport(), interest))
     }
@@ -234,14 +235,14 @@ impl<S: Deref<Target = ExplicitSession>> Ending<S> {
     fn pause(&self) -> Duration {
         match self.stage {
             // The other thread may be getting on well: the transport's readiness says nothing.
-            Stage::Flushing { busy: true } => BUSY_PAUSE,
+            Stage::Flushing { busy: true, .. } => BUSY_PAUSE,
             // There is no event for an acknowledgement.
             Stage::Draining(Draining { unsent: 1.., .. }) => ACKNOWLEDGEMENT_PAUSE,
             Stage::Draining(_) if self.session.is_read_shut_down() => ACKNOWLEDGEMENT_PAUSE,
             Stage::Draining(Draining { since, .. }) => {
                 self.patience.map_or(FOR_EVER, |patience| patience.saturating_sub(since.elapsed()))
             }
-            Stage::Flushing { busy: false } | Stage::Over => FOR_EVER,
+            Stage::Flushing { busy: false, .. } | Stage::Over => FOR_EVER,
         }
     }
 }
@@ -249,20 +250,13 @@ impl<S: Deref<Target = ExplicitSession>> Ending<S> {
 struct Later {
     session: Arc<ExplicitSession>,
     patience: Option<Duration>,
-    has_begun: bool,
 }
 
-#[derive(Default)]
-struct AllLater {
-    sessions: Vec<Later>,
-    has_thread: bool,
+fn later() -> &'static Backlog<Later> {
+    LATER.get_or_init(Backlog::default)
 }
 
-fn later() -> MutexGuard<'static, AllLater> {
-    LATER.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-static LATER: PerProcess<Mutex<AllLater>> = PerProcess::new();
+static LATER: PerProcess<Backlog<Later>> = PerProcess::new();
 
 /// How long a peer that takes nothing keeps what was left to be sent.
 const UNDELIVERED_LIMIT: Duration = Duration::from_secs(120);

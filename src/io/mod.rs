@@ -1,5 +1,6 @@
 //! Blocking, deadline and explicit input and output on a descriptor.
 
+mod backlog;
 pub mod deadline;
 pub mod ending;
 pub mod explicit;

@@ -1,6 +1,7 @@
 //! The end of the process, and waiting for everything to have left.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::collections::HashMap;
+use std::os::fd::{AsFd, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
 
 use rustix::net::{Shutdown, shutdown};
@@ -8,7 +9,7 @@ use rustix::net::{Shutdown, shutdown};
 use super::links::{Limits, Links};
 use super::{Link, reactor};
 use crate::sync::Arc;
-use crate::sys::identity::replace_if;
+use crate::sys::identity::{Identity, duplicate_if, replace_if};
 use crate::sys::process::{self, PerProcess};
 use crate::sys::{fd_table, socket_options, stream_socket, thread};
 
@@ -55,7 +56,8 @@ pub fn begin() -> Option<Delivery> {
         // a stream on an upgraded descriptor. Another thread may hold the lock of a stream for
         // ever, in a read from the terminal say: to wait for that would hang the end.
         process::flush_streams();
-        links.iter().for_each(|link| link.end_sending());
+        let ends = ProgramEnds::of(&links);
+        links.iter().for_each(|link| ends.end_sending(link));
     } else {
         leaving = take_away(links);
     }
@@ -64,23 +66,55 @@ pub fn begin() -> Option<Delivery> {
     Some(Delivery { started: Instant::now(), leaving })
 }
 
+/// The program's descriptors, looked for once for all connections.
+struct ProgramEnds(Option<HashMap<Identity, Vec<RawFd>>>);
+
+impl ProgramEnds {
+    fn of(links: &[Arc<Link>]) -> Self {
+        Self(links.iter().find_map(|link| fd_table::sockets(link.transport()?.as_fd()).ok()))
+    }
+
+    fn numbers(&self, link: &Link) -> &[RawFd] {
+        let found = self.0.as_ref().and_then(|found| found.get(&link.program_identity()));
+        found.map_or(&[], Vec::as_slice)
+    }
+
+    /// A duplicate; `None` if it has been closed, and where there is no descriptor left.
+    fn duplicate(&self, link: &Link) -> Option<OwnedFd> {
+        match self.0 {
+            Some(_) => {
+                let identity = link.program_identity();
+                self.numbers(link).iter().find_map(|&number| duplicate_if(number, identity))
+            }
+            None => link.program_end(),
+        }
+    }
+
+    /// Every send of the program's fails from now on; what it has sent stays on its way.
+    fn end_sending(&self, link: &Link) {
+        match self.duplicate(link) {
+            Some(end) => drop(shutdown(&end, Shutdown::Write)),
+            // Closed: each would have all descriptors walked over for nothing.
+            None if self.0.is_some() && self.numbers(link).is_empty() => {}
+            None => link.end_sending(),
+        }
+    }
+}
+
 /// Takes the descriptors from threads that go on sending: the end of their direction would raise
 /// SIGPIPE in them and end the process before everything has been delivered. The socket that is
 /// there instead answers ENOTCONN.
 fn take_away(links: Vec<Arc<Link>>) -> Vec<Leaving> {
     let instead = stream_socket::unconnected();
-    let mut found = links
-        .iter()
-        .find_map(|link| fd_table::sockets(link.transport()?.as_fd()).ok())
-        .unwrap_or_default();
+    let ends = ProgramEnds::of(&links);
     let leave = |link: Arc<Link>| {
-        let Some(end) = link.program_end() else {
+        let Some(end) = ends.duplicate(&link) else {
             // Closed, or there is no descriptor left to wait with.
-            link.end_sending();
+            ends.end_sending(&link);
             return None;
         };
         let identity = link.program_identity();
-        for number in found.remove(&identity).unwrap_or_default() {
+        for &number in ends.numbers(&link) {
             if let Ok(instead) = &instead {
                 let _ = replace_if(number, identity, instead.as_fd());
             }

@@ -200,12 +200,15 @@ impl Link {
         let unsent = |transport: Arc<PrivateFd>| {
             socket_options::unsent_bytes(transport.as_fd()).is_ok_and(|count| count > 0)
         };
+        let is_beyond = || self.is_relaying() || self.transport.upgrade().is_some_and(unsent);
         let in_programs_end = |library: Arc<PrivateFd>| self.program.unsent(library.as_fd()) > 0;
-        self.progress.is_busy(
-            || self.library.upgrade().is_some_and(in_programs_end),
-            || self.is_in_librarys_end(),
-            || self.transport.upgrade().is_some_and(unsent),
-        )
+        // What costs least first, for there may be thousands of connections.
+        is_beyond()
+            || self.progress.is_busy(
+                || self.library.upgrade().is_some_and(in_programs_end),
+                || self.is_in_librarys_end(),
+                || self.transport.upgrade().is_some_and(unsent),
+            )
     }
 
     /// Whether bytes have come to the library's end and the real connection has not taken them.

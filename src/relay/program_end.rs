@@ -24,6 +24,10 @@ impl ProgramEnd {
     /// closed, and where there is no descriptor left. `known` is one of the library's.
     pub fn duplicate(&self, known: BorrowedFd<'_>) -> Option<OwnedFd> {
         let moved = || {
+            // What nothing can come from any more is closed, or as good as that.
+            if stream_socket::has_hung_up(known) {
+                return None;
+            }
             let numbers = fd_table::numbers_of(self.identity, known).ok()?;
             numbers.into_iter().find_map(|number| duplicate_if(number, self.identity))
         };
@@ -41,8 +45,9 @@ impl ProgramEnd {
     /// after the data, and there may be no room for it.
     pub fn has_gone(&self, library: &PrivateFd) -> bool {
         let is_here = || {
-            fd_table::numbers_of(self.identity, library.as_fd())
-                .map_or(true, |numbers| !numbers.is_empty())
+            Identity::of_number(self.number) == Some(self.identity)
+                || fd_table::numbers_of(self.identity, library.as_fd())
+                    .map_or(true, |numbers| !numbers.is_empty())
         };
         match self.kind {
             PairKind::Unix => false,

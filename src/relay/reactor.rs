@@ -20,7 +20,7 @@ use crate::sync::Arc;
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sys::private_fd::PrivateFd;
 use crate::sys::process::PerProcess;
-use crate::sys::thread::spawn_without_signals;
+use crate::sys::thread::{not_started, spawn_without_signals};
 
 /// Makes sure that there is a thread to carry a connection.
 pub fn start() -> Result<()> {
@@ -60,7 +60,8 @@ struct Reactor {
 /// The state of the thread itself.
 struct Worker<'a> {
     seat: &'a Seat<Reactor>,
-    connections: HashMap<u64, Slot>,
+    /// Boxed, since a table has room for more than are in it.
+    connections: HashMap<u64, Box<Slot>>,
     timers: BTreeSet<(Instant, u64)>,
     queue: VecDeque<u64>,
     next_id: u64,
@@ -99,9 +100,9 @@ impl Carrier for Reactor {
     }
 
     fn start(seat: Seat<Self>) -> Result<()> {
-        spawn_without_signals(move || serve(&seat)).map(drop).map_err(|error| {
-            Error::system("start the relay thread", error.raw_os_error().unwrap_or(libc::EAGAIN))
-        })
+        spawn_without_signals(move || serve(&seat))
+            .map(drop)
+            .map_err(|error| not_started("start the relay thread", &error))
     }
 
     fn wake(&self) -> Result<()> {
@@ -256,10 +257,8 @@ impl Worker<'_> {
 
     fn keep(&mut self, connection: Connection) {
         self.leave_at = None;
-        self.connections.insert(
-            self.next_id,
-            Slot { connection, timer: None, queued_timer: None, queued: false },
-        );
+        let slot = Slot { connection, timer: None, queued_timer: None, queued: false };
+        self.connections.insert(self.next_id, Box::new(slot));
         self.next_id += 2;
     }
 
@@ -320,6 +319,8 @@ impl Worker<'_> {
         }
         // The last one stays, and is woken by what comes.
         self.leave_at = None;
+        self.connections.shrink_to_fit();
+        self.queue.shrink_to_fit();
         self.seat.leave_unless_needed()
     }
 

@@ -199,7 +199,7 @@ fn is_epoll(table: BorrowedFd<'_>, number: RawFd) -> Result<bool> {
 #[cfg(test)]
 mod tests {
     use rustix::event::{EventfdFlags, epoll, eventfd};
-    use rustix::io::dup;
+    use rustix::io::{dup, fcntl_dupfd_cloexec};
 
     use super::*;
     use crate::sys::epoll_registration::registrations_of;
@@ -251,6 +251,34 @@ mod tests {
         let found = numbers_of(identity, known.as_fd()).unwrap();
         assert_eq!(found.len(), more.len() + 1);
         assert!(more.iter().all(|fd| found.binary_search(&fd.as_raw_fd()).is_ok()));
+    }
+
+    #[test]
+    fn gaps_of_every_width_are_crossed() {
+        raise_descriptor_limit();
+        let (socket, _peer) = unix_pair();
+        let identity = Identity::of(socket.as_fd()).unwrap();
+        let known = PrivateFd::duplicate_of(socket.as_fd()).unwrap();
+        // Other tests take numbers, but not from here on.
+        let mut next = 5000;
+        let mut expected = vec![socket.as_raw_fd()];
+        let mut more = Vec::new();
+        for gap in (0..40).chain([100, 1000, 0, 0, 0, 500]) {
+            next += gap + 1;
+            more.push(fcntl_dupfd_cloexec(&socket, next).unwrap());
+            expected.push(next);
+        }
+        assert_eq!(numbers_of(identity, known.as_fd()).unwrap(), expected);
+        // The same from the list alone.
+        let mut found = Vec::new();
+        walk_list(&open_table().unwrap(), known.as_raw_fd(), |number| {
+            if number != known.as_raw_fd() && Identity::of_number(number) == Some(identity) {
+                found.push(number);
+            }
+            Ok(true)
+        })
+        .unwrap();
+        assert_eq!(found, expected);
     }
 
     #[test]

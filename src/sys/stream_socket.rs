@@ -2,6 +2,7 @@
 
 use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::FileType;
 use rustix::io::Errno;
 use rustix::net::{
@@ -134,6 +135,13 @@ pub fn kill_number(number: RawFd) {
         // closes it meanwhile.
         kill(unsafe { BorrowedFd::borrow_raw(number) });
     }
+}
+
+/// Whether the other end has been closed or both directions have ended, and all it sent is here.
+pub fn has_hung_up(fd: BorrowedFd<'_>) -> bool {
+    let mut entry = [PollFd::from_borrowed_fd(fd, PollFlags::empty())];
+    matches!(poll(&mut entry, Some(&Timespec::default())), Ok(1..))
+        && entry[0].revents().contains(PollFlags::HUP)
 }
 
 /// Every send on `number` fails from now on, if it refers to `identity`; for a caller who could

@@ -6,6 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, JoinHandle};
 
 use super::process::PerProcess;
+use crate::error::Error;
 
 /// Starts a thread with every signal blocked: a handler of the program must never run on it.
 pub fn spawn_without_signals(body: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
@@ -19,6 +20,17 @@ pub fn spawn_without_signals(body: impl FnOnce() + Send + 'static) -> io::Result
     let thread = Builder::new().name(NAME.to_owned()).stack_size(STACK_SIZE).spawn(body);
     drop(masked);
     thread
+}
+
+/// Why a thread that was to do `what` could not be started.
+pub fn not_started(what: &str, error: &io::Error) -> Error {
+    let mut error = Error::system(what, error.raw_os_error().unwrap_or(libc::EAGAIN));
+    if error.sys_errno == libc::EAGAIN {
+        error
+            .text
+            .push_str("; end threads or processes, or raise their limit (ulimit -u, pids.max)");
+    }
+    error
 }
 
 /// The kernel's number of the calling thread, never 0.
@@ -114,3 +126,28 @@ impl Drop for SignalsBlocked {
 /// What every thread of the library is called.
 const NAME: &str = "sslsock";
 const STACK_SIZE: usize = 512 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+
+    use super::*;
+    use crate::sys::test_sockets::{eventually, in_child};
+
+    #[test]
+    fn the_library_s_threads_do_not_count_and_others_do_whatever_they_are_called() {
+        assert!(in_child(|| {
+            let (go, wait) = channel::<()>();
+            let first = is_alone();
+            let ours = spawn_without_signals(move || _ = wait.recv()).unwrap();
+            let beside_ours = eventually(is_alone);
+            let (go_too, wait) = channel::<()>();
+            let named = Builder::new().name(NAME.to_owned()).spawn(move || _ = wait.recv());
+            let beside_named = is_alone();
+            drop((go, go_too));
+            ours.join().unwrap();
+            named.unwrap().join().unwrap();
+            first && beside_ours && !beside_named && eventually(is_alone)
+        }));
+    }
+}

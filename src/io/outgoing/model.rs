@@ -61,11 +61,13 @@ impl Session for Stand {
 }
 
 impl Stand {
-    fn make(&self) {
+    /// Answers which byte it is.
+    fn make(&self) -> u8 {
         let mut made = self.made.lock().unwrap();
         let next = made.count;
         made.count += 1;
         made.queue.push(&[next]);
+        next
     }
 
     /// As `ExplicitSession::send`. A call that waits sends everything, or finds the connection broken.
@@ -184,6 +186,23 @@ fn two_writers_have_their_turns() {
 fn what_the_reader_leaves_goes_although_somebody_flushes_and_leaves() {
     let flush = |stand: &Stand| (0..2).for_each(|_| stand.flush_and_leave());
     check(move || run(4, 4, [flush, flush]));
+}
+
+#[test]
+fn nothing_waits_that_was_there_before_a_flush_was_done() {
+    check(|| {
+        let stand = Arc::new(Stand::default());
+        let writer = stand.clone();
+        let writer = thread::spawn(move || writer.write(true));
+        let mine = stand.make();
+        for _ in 0..2 {
+            if stand.outgoing.flush(&*stand) == Ok(Flush::Done) {
+                assert!(stand.wire.lock().unwrap().arrived.contains(&mine));
+            }
+        }
+        writer.join().unwrap().unwrap();
+        assert_eq!(stand.wire.lock().unwrap().arrived.len(), 2);
+    });
 }
 
 #[test]

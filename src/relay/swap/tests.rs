@@ -50,6 +50,11 @@ impl Fixture {
         swap(self.socket.as_raw_fd(), self.real, self.pair.program.as_fd(), self.known.as_fd())
     }
 
+    fn swap_sole(&self) -> Result<Swapped> {
+        carry_over(self.socket.as_fd(), self.pair.program.as_fd())?;
+        swap_sole(self.socket.as_raw_fd(), self.real, self.pair.program.as_fd(), self.known.as_fd())
+    }
+
     fn is_swapped(&self, fd: &OwnedFd) -> bool {
         let program = Identity::of(self.pair.program.as_fd()).unwrap();
         Identity::of(fd.as_fd()).unwrap() == program
@@ -325,5 +330,59 @@ fn nothing_is_left_open() {
         let after = count();
         drop(instance);
         after == none && count() == before
+    }));
+}
+
+#[test]
+fn of_a_sole_descriptor_nothing_else_is_touched() {
+    for fixture in Fixture::all() {
+        let again = dup(&fixture.socket).unwrap();
+        let instance = instance();
+        watch(&instance, &fixture.socket, 1, EventFlags::IN);
+        fcntl_setfd(&fixture.socket, FdFlags::empty()).unwrap();
+        assert_eq!(fixture.swap_sole().unwrap().numbers, [fixture.socket.as_raw_fd()]);
+        assert!(fixture.is_swapped(&fixture.socket) && !fixture.is_swapped(&again));
+        assert_eq!(fcntl_getfd(&fixture.socket).unwrap(), FdFlags::empty());
+        let left = registrations_of(instance.as_raw_fd(), fixture.real).unwrap();
+        assert_eq!(left.len(), 1, "a broken promise");
+
+        send(&fixture.socket, b"secret", SendFlags::NOSIGNAL).unwrap();
+        ready(fixture.pair.library.as_fd(), PollFlags::IN, LONG);
+        let leaked = recv(&fixture.peer, &mut [0; 64], RecvFlags::DONTWAIT);
+        assert_eq!(leaked.unwrap_err(), Errno::AGAIN);
+    }
+}
+
+#[test]
+fn a_sole_descriptor_that_became_something_else_is_refused() {
+    for mut fixture in Fixture::all() {
+        let again = dup(&fixture.socket).unwrap();
+        rustix::io::dup2(&fixture.peer, &mut fixture.socket).unwrap();
+        let error = fixture.swap_sole().unwrap_err();
+        let number = fixture.socket.as_raw_fd();
+        assert_eq!(
+            error.text,
+            format!("descriptor {number} was closed or replaced while its upgrade began")
+        );
+        assert!(!fixture.is_swapped(&fixture.socket) && !fixture.is_swapped(&again));
+    }
+}
+
+#[test]
+fn alone_everything_is_found_in_one_walk() {
+    // The tests' other threads are not in a child.
+    assert!(in_child(|| {
+        Fixture::all().into_iter().all(|fixture| {
+            let again = dup(&fixture.socket).unwrap();
+            let instance = instance();
+            watch(&instance, &again, 3, EventFlags::IN);
+            let alone = blocked_thread::others(&[]) == Ok(Others::None);
+            fixture.swap().unwrap();
+            fixture.feed(b"clear");
+            alone
+                && fixture.is_swapped(&fixture.socket)
+                && fixture.is_swapped(&again)
+                && events(&instance, LONG) == [(EventFlags::IN, 3)]
+        })
     }));
 }

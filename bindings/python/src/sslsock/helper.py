@@ -17,6 +17,7 @@ from .constants import (
     SSL_FLAG_NO_POST_QUANTUM,
     SSL_FLAG_REQUIRE_RESUMPTION,
     SSL_FLAG_SERVER,
+    SSL_FLAG_SOLE_DESCRIPTOR,
     SSL_PROTOCOL_TLS1_2,
     SSL_PROTOCOL_TLS1_3,
     SSL_TEXT_EXPECTED,
@@ -61,6 +62,9 @@ class SslHelper:
     alpn: the application protocols, most wanted first, as ["h2", "http/1.1"].
     min_version, max_version: SSL_PROTOCOL_TLS1_2 or SSL_PROTOCOL_TLS1_3.
     post_quantum: False offers no post-quantum key exchange, for peers that choke on a large first message.
+    sole_descriptor: True promises that the socket has no duplicate (makefile() makes none) and that no selector and no
+        loop of asyncio watches it: none is looked for, which takes time where thousands of descriptors are open. What is
+        sent through a duplicate that was forgotten leaves in clear.
     key_log_file: gets the secrets of the session, for Wireshark. Whoever has it can read everything.
     flags: SSL_FLAG_* beside those that are set already.
 
@@ -94,6 +98,7 @@ class SslHelper:
         min_version: Optional[int] = None,
         max_version: Optional[int] = None,
         post_quantum: bool = True,
+        sole_descriptor: bool = False,
         key_log_file: Optional[Path] = None,
         flags: int = 0,
     ) -> None:
@@ -119,6 +124,7 @@ class SslHelper:
         flags |= SSL_FLAG_SERVER | _asking(client_certificate) if server else 0
         flags |= SSL_FLAG_REQUIRE_RESUMPTION if require_resumption else 0
         flags |= 0 if post_quantum else SSL_FLAG_NO_POST_QUANTUM
+        flags |= SSL_FLAG_SOLE_DESCRIPTOR if sole_descriptor else 0
         if client_certificate is not None and not server:
             raise ValueError("client_certificate is for server=True; a client shows its identity")
         if flags:

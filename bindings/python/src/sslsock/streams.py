@@ -14,6 +14,7 @@ from .constants import (
     SSL_ERR_WANT_READ,
     SSL_ERR_WANT_VALIDATION,
     SSL_FLAG_NONBLOCKING,
+    SSL_FLAG_SOLE_DESCRIPTOR,
 )
 from .errors import SslError, SslWouldBlockError, make
 from .hooks import Decision, checked
@@ -24,6 +25,8 @@ from .session import SocketLike, SslSocket, descriptor
 async def run_handshake(ssl_socket: SslSocket, host: Optional[str], sock: SocketLike) -> None:
     """perform_handshake() in a thread of its own; on the loop, if the certificate hook is to be awaited. Cancelled, it ends
     the handshake first, and with it the connection."""
+    # The loop may watch the socket, whatever has been promised of it.
+    ssl_socket.set_flags(ssl_socket.get_flags() & ~SSL_FLAG_SOLE_DESCRIPTOR)
     hook = ssl_socket._hook
     if hook is not None and hook.is_asynchronous:
         await _validated(ssl_socket, host, hook.decision)
