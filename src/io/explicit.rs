@@ -104,14 +104,22 @@ impl ExplicitSession {
             if self.is_non_blocking(options) {
                 return if received > 0 { Ok(received) } else { Err(want_read()) };
             }
+            let interest = Interest { read: true, write: matches!(flushed, Ok(Flush::Blocked)) };
+            let deadline =
+                deadline.get_or_insert_with(|| self.call_deadline(Direction::Read, started));
+            if self.wake_up.get().is_none() {
+                // An answer that is on its way needs no descriptor more.
+                let moment = Deadline::after(Some(MOMENT));
+                if transport::wait(self.transport.as_fd(), interest, None, &moment)? == Wake::Ready
+                {
+                    continue;
+                }
+            }
             let (wake_up, is_new) = self.wake_up();
             if is_new {
                 // What happened before it was there could not wake anybody.
                 continue;
             }
-            let interest = Interest { read: true, write: matches!(flushed, Ok(Flush::Blocked)) };
-            let deadline =
-                deadline.get_or_insert_with(|| self.call_deadline(Direction::Read, started));
             match transport::wait_or_wake(self.transport.as_fd(), interest, wake_up, deadline)? {
                 Wake::Ready | Wake::Cancelled => {}
                 Wake::TimedOut if received > 0 => return Ok(received),
@@ -529,4 +537,6 @@ const READ_SIZE: usize = 64 * 1024;
 const SEND_CHUNK: usize = 64 * 1024;
 /// How much of the peer's ciphertext is read in one go without any data in it.
 const FRUITLESS_LIMIT: usize = 1024 * 1024;
+/// So long a reader that waits for the first time cannot be woken.
+const MOMENT: Duration = Duration::from_millis(1);
 const BUSY_PAUSE: Duration = Duration::from_millis(1);
