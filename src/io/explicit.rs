@@ -34,6 +34,8 @@ pub struct ExplicitSession {
     outgoing: Outgoing,
     /// Only grows, and wraps around.
     bytes_sent: AtomicUsize,
+    /// Whoever sends is inside the system call, or has yet to say how it failed.
+    is_in_send: AtomicBool,
     /// Made when a reader waits for the first time.
     wake_up: OnceLock<PrivateFd>,
     options: SessionOptions,
@@ -64,6 +66,7 @@ impl ExplicitSession {
             reader: Mutex::default(),
             outgoing: Outgoing::default(),
             bytes_sent: AtomicUsize::new(0),
+            is_in_send: AtomicBool::new(false),
             wake_up: OnceLock::new(),
             options,
             read_shut_down: AtomicBool::new(false),
@@ -404,14 +407,26 @@ impl ExplicitSession {
                     return Ok(Some(0));
                 }
                 Ok(Transfer::End) => {
-                    return match broken {
-                        Some(error) => Err(error.clone()),
-                        None if self.options.allow_truncation => Ok(Some(0)),
-                        None => engine.transport_ended().map(|()| Some(0)),
-                    };
+                    drop(core);
+                    return self.transport_ended().map(|()| Some(0));
                 }
                 Err(error) => return Err(broken.get_or_insert(error).clone()),
             }
+        }
+    }
+
+    /// The end of the peer's direction without close_notify: a truncation, unless it was a reset.
+    fn transport_ended(&self) -> Result<()> {
+        // Of that the kernel tells once, and it may have told a sender that has not come round to
+        // saying so.
+        while self.is_in_send.load(Ordering::SeqCst) {
+            std::thread::yield_now();
+        }
+        let mut core = self.core();
+        match &core.broken {
+            Some(error) => Err(error.clone()),
+            None if self.options.allow_truncation => Ok(()),
+            None => core.engine.transport_ended(),
         }
     }
 
@@ -473,11 +488,14 @@ impl Session for ExplicitSession {
     }
 
     fn send_without_waiting(&self, bytes: &[u8]) -> Result<Transfer> {
+        self.is_in_send.store(true, Ordering::SeqCst);
         let sent = transport::send(self.transport.as_fd(), bytes);
         if let Ok(Transfer::Bytes(count)) = &sent {
             self.bytes_sent.fetch_add(*count, Ordering::Relaxed);
         }
-        sent.map_err(|error| self.broke(error))
+        let sent = sent.map_err(|error| self.broke(error));
+        self.is_in_send.store(false, Ordering::SeqCst);
+        sent
     }
 
     /// Makes a waiting reader look around.

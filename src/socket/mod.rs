@@ -258,7 +258,7 @@ impl Socket {
     }
 
     pub fn receive(&self, buffer: &mut [u8], options: CallOptions) -> Result<usize> {
-        match self.open_channel()? {
+        let outcome = match self.open_channel()? {
             Channel::Explicit(session) => {
                 let outcome = session.receive(buffer, options);
                 outcome.inspect_err(|error| self.note_session_error(error))
@@ -271,7 +271,12 @@ impl Socket {
                     outcome => outcome.map_err(|error| self.reason_for(error)),
                 }
             }
-        }
+        };
+        outcome.map_err(|error| match error.sys_errno {
+            // It may be a send that met the reset first. No recv fails like that.
+            libc::EPIPE => Error { sys_errno: libc::ECONNRESET, ..error },
+            _ => error,
+        })
     }
 
     /// How many bytes can be received without waiting for the peer.
