@@ -268,7 +268,7 @@ impl ExplicitSession {
                 return true;
             }
             let space = match is_readable {
-                true => engine.receive_space(READ_SIZE).ok(),
+                true => engine.receive_space().ok(),
                 false => None,
             };
             let (space, is_for_engine) = match space {
@@ -389,7 +389,7 @@ impl ExplicitSession {
             if budget == 0 {
                 return Ok(None);
             }
-            match transport::receive(self.transport.as_fd(), engine.receive_space(READ_SIZE)?) {
+            match transport::receive(self.transport.as_fd(), engine.receive_space()?) {
                 Ok(Transfer::Bytes(count)) => {
                     engine.received(count);
                     budget = budget.saturating_sub(count);
@@ -525,7 +525,6 @@ fn would_block(code: Code, text: &str) -> Error {
 }
 
 const PLAINTEXT_LIMIT: usize = 64 * 1024;
-const READ_SIZE: usize = 64 * 1024;
 const SEND_CHUNK: usize = 64 * 1024;
 /// How much of the peer's ciphertext is read in one go without any data in it.
 const FRUITLESS_LIMIT: usize = 1024 * 1024;

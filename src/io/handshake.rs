@@ -157,7 +157,7 @@ impl Handshake<'_> {
     /// Whether anything came.
     fn fill_without_waiting(&self, engine: &mut Engine) -> Result<bool> {
         let heard_before = engine.has_heard_from_peer();
-        let space = engine.receive_space(READ_SIZE)?;
+        let space = engine.receive_space_of(READ_SIZE)?;
         match transport::receive(self.transport, space).map_err(during_handshake)? {
             Transfer::WouldBlock => Ok(false),
             Transfer::Bytes(count) => {
@@ -193,7 +193,7 @@ impl Handshake<'_> {
             if wake != Wake::Ready {
                 break;
             }
-            match transport::receive(self.transport, engine.receive_space(QUOTED)?) {
+            match transport::receive(self.transport, engine.receive_space_of(QUOTED)?) {
                 Ok(Transfer::Bytes(count)) => engine.received(count),
                 _ => break,
             }

@@ -18,7 +18,7 @@ use crate::error::Result;
 use crate::sys::failed;
 use crate::sys::private_fd::PrivateFd;
 use crate::sys::process::PerProcess;
-use crate::sys::socket_options::{set_no_fin_wait, set_usual_segments};
+use crate::sys::socket_options::{set_no_fin_wait, set_usual_segments, widen_receive_window};
 use crate::sys::stream_socket::Family;
 
 /// What the two ends are.
@@ -76,6 +76,11 @@ impl Pair {
             socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
                 .map_err(failed("make the inner pair"))?;
         set_nonblocking(&library, true).map_err(failed("make the inner pair"))?;
+        for end in [&program, &library] {
+            // On AF_UNIX it is what is under way, and does not grow by itself. A program that has
+            // chosen a size gets that.
+            let _ = sockopt::set_socket_send_buffer_size(end, UNIX_BUFFER);
+        }
         Ok(Self { program, library: PrivateFd::adopt(library)?, kind: PairKind::Unix })
     }
 }
@@ -91,6 +96,11 @@ fn tcp(family: Family, segments: Segments) -> Result<(OwnedFd, OwnedFd)> {
         .and_then(|()| sockopt::set_socket_oobinline(&library, true));
     options.map_err(failed("set the options of the inner pair"))?;
     set_no_fin_wait(program.as_fd())?;
+    // With the small one that a socket starts with, whoever sends waits for every acknowledgement.
+    widen_receive_window(library.as_fd())?;
+    if segments == Segments::Large {
+        widen_receive_window(program.as_fd())?;
+    }
     Ok((program, library))
 }
 
@@ -203,6 +213,9 @@ fn loopback(family: Family) -> SocketAddr {
     };
     SocketAddr::new(address, 0)
 }
+
+/// The kernel takes twice this, or twice net.core.wmem_max if that is less.
+const UNIX_BUFFER: usize = 512 * 1024;
 
 /// How long a loopback that does not answer is waited for.
 const PATIENCE: Duration = Duration::from_millis(200);

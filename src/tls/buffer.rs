@@ -27,6 +27,11 @@ impl Buffer {
         &mut self.storage[self.end..]
     }
 
+    /// How many bytes fit in without more memory.
+    pub fn room(&self) -> usize {
+        self.storage.len() - self.len()
+    }
+
     /// The first `count` bytes of the last [`Self::space`] now belong to the queue.
     pub fn filled(&mut self, count: usize) {
         self.end = (self.end + count).min(self.storage.len());
@@ -80,7 +85,8 @@ impl Buffer {
 
     /// A reallocation by `Vec` would leave a copy of the plaintext behind in freed memory.
     fn grow(&mut self, needed: usize) {
-        let mut larger = vec![0; needed.next_power_of_two().max(MINIMUM)];
+        let size = needed.max(self.storage.len() * 3 / 2).next_multiple_of(MINIMUM);
+        let mut larger = vec![0; size];
         larger[..self.end].copy_from_slice(&self.storage[..self.end]);
         self.storage.zeroize();
         self.storage = larger;
