@@ -150,7 +150,12 @@ impl<S: Deref<Target = ExplicitSession>> Ending<S> {
         // Without keys that may still be used, the end of the connection has to do.
         let _ = session.queue_close_notify();
         let moved_at = Instant::now();
-        Self { session, moved_at, patience, stage: Stage::Flushing { busy: false, peer_ended: false } }
+        Self {
+            session,
+            moved_at,
+            patience,
+            stage: Stage::Flushing { busy: false, peer_ended: false },
+        }
     }
 
     /// Goes as far as that is possible without waiting. Whether a byte moved.
@@ -219,10 +224,9 @@ impl<S: Deref<Target = ExplicitSession>> Ending<S> {
 
     fn waits_for(&self) -> Option<(BorrowedFd<'_>, Interest)> {
         let interest = match self.stage {
-            Stage::Flushing { busy: false, peer_ended } => Interest {
-                read: !peer_ended && !self.session.is_read_shut_down(),
-                write: true,
-            },
+            Stage::Flushing { busy: false, peer_ended } => {
+                Interest { read: !peer_ended && !self.session.is_read_shut_down(), write: true }
+            }
             // It would be ready all the time.
             Stage::Draining(_) if self.session.is_read_shut_down() => return None,
             Stage::Draining(_) => Interest { read: true, write: false },
