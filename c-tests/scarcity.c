@@ -424,7 +424,6 @@ int main(int argc, char **argv)
         {"IPv4, Unix pair, sole", "SSLSOCK_PEER", SSL_FLAG_SOLE_DESCRIPTOR | SSL_FLAG_UNIX_PAIR},
         {"IPv6", "SSLSOCK_PEER6", 0},
         {"Unix", "SSLSOCK_PEER_UNIX", 0},
-        {"Unix, sole", "SSLSOCK_PEER_UNIX", SSL_FLAG_SOLE_DESCRIPTOR},
         {"Unix, explicit", "SSLSOCK_PEER_UNIX", SSL_FLAG_EXPLICIT_IO},
         {NULL, NULL, 0},
     };
