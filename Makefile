@@ -160,7 +160,7 @@ lib-asan:
 
 # The same with ThreadSanitizer, which has to see the standard library's locks too: that is built as well, from the
 # sources that `rustup component add rust-src` brings.
-TSAN_PROGRAMS := numbers process readiness validation loading/rounds
+TSAN_PROGRAMS := closing end_of_process numbers other_threads process readiness slow_reader validation loading/rounds
 c-tests-tsan:
 	$(MAKE) $(addprefix build/tsan/c-tests/,$(TSAN_PROGRAMS)) TREE=build/tsan TREE_LIB=lib-tsan CFLAGS='-O1 -g -fsanitize=thread' C_TEST_EXTRA=c-tests/tsan/memory.c
 

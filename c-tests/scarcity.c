@@ -337,19 +337,20 @@ static void a_further_relay_thread_is_not_needed(const struct way *way)
     if (supervise(watch) != 0) {
         SKIP("a seccomp filter with a listener is not allowed here");
     }
+    /* A thread that is busy has others started sooner. */
+    CHECK(ssl_set_relay_threads(1) == SSL_ERR_OKAY);
     for (int i = 0; i < CONNECTIONS_PER_THREAD; i++) {
         fds[i] = peer_connect(way->peer);
         handles[i] = upgrade_to_peer(fds[i], way, "hold");
     }
+    CHECK(ssl_set_relay_threads(2) == SSL_ERR_OKAY);
     begun = begin(way);
     watch->target.number = SYS_mmap;
     watch->error = ENOMEM;
     mark_begin();
     CHECK(ssl_perform_handshake(begun.s, "localhost") == SSL_ERR_OKAY);
     mark_end();
-    if (!watch->done) {
-        SKIP("there is no further thread with one processor");
-    }
+    CHECK(watch->done);
     expect_echo(&begun, way);
     end(&begun);
     for (int i = 0; i < CONNECTIONS_PER_THREAD; i++) {

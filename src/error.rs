@@ -5,7 +5,8 @@
 //! (names, dates, issuers) survives; it is never rebuilt from the number.
 
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::sync::{Mutex, MutexGuard, PoisonError};
 
 /// A failure, as the handle keeps it.
 #[derive(Clone, Debug, PartialEq, Eq)]

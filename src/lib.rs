@@ -11,6 +11,8 @@ pub mod error;
 pub mod handle;
 pub mod io;
 pub mod log;
+#[cfg(all(test, sslsock_model))]
+mod model;
 mod panic;
 pub mod relay;
 pub mod socket;

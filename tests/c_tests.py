@@ -40,6 +40,7 @@ PROGRAMS = (
     "edges",
     "end_of_process",
     "ends",
+    "fairness",
     "faults",
     "fork",
     "handle",
@@ -58,6 +59,7 @@ PROGRAMS = (
     "ports",
     "process",
     "readiness",
+    "relay_threads",
     "scarcity",
     "secure",
     "shim_arguments",
@@ -109,6 +111,7 @@ ASAN_PROGRAMS = (
     "peer_name",
     "process",
     "readiness",
+    "relay_threads",
     "secure",
     "shim_arguments",
     "slow_reader",
@@ -128,9 +131,14 @@ ASAN_PROGRAMS = (
 # Programs, and which of their tests. Left out is what closes a descriptor under a thread that is inside a call on it,
 # which ThreadSanitizer takes for a race, and what is the same once more.
 TSAN_PROGRAMS = {
+    "closing": (),
+    "end_of_process": (),
     "numbers": ("a_handle_leaves", "close_twice", "fifty_threads"),
+    "other_threads": (),
     "process": (),
     "readiness": (),
+    "relay_threads": ("grow_to", "number_counts"),
+    "slow_reader": (),
     "validation": (),
     "loading/rounds": (),
 }

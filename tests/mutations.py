@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Breaks the library on purpose, one promise at a time, and sees that the C tests notice.
+"""Breaks the library on purpose, one promise at a time, and sees that the C tests notice, or the model check.
 
 Each mutation is made in a copy of the tree below build/, where library and tests are then built and run. It passes if
 the tests it names fail. Arguments choose mutations by parts of their names. The last line counts.
@@ -22,6 +22,8 @@ class Mutation:
     edits: list
     # Words that choose the tests, some of which have to fail.
     tests: list
+    # Whether those are of the model check, not C tests.
+    is_model: bool = False
 
 
 MUTATIONS = [
@@ -136,6 +138,180 @@ MUTATIONS = [
         [("src/abi/process.rs", "let _ = panic::catch(socket::end_process);", "let _ = panic::catch(|| ());")],
         ["exit_delivers", "then exit"],
     ),
+    Mutation(
+        "a thread is not woken for what comes after it has looked",
+        [("src/relay/hand_over.rs", "            entry.is_woken = false;\n", "")],
+        ["hand_over::model"],
+        is_model=True,
+    ),
+    Mutation(
+        "a thread that was woken for one is taken to have been woken for the next",
+        [
+            (
+                "src/relay/hand_over.rs",
+                "        let Some(place) = entry.inbox.iter().position(|(other, _)| *other == ticket) else {\n"
+                "            return Ok(());\n",
+                "        let Some(place) = entry.inbox.iter().position(|(other, _)| *other == ticket) else {\n"
+                "            entry.is_woken = true;\n"
+                "            return Ok(());\n",
+            ),
+        ],
+        ["hand_over::model"],
+        is_model=True,
+    ),
+    Mutation(
+        "a thread leaves its inbox behind",
+        [
+            (
+                "src/relay/hand_over.rs",
+                "        let entry = self.pool.lock().remove(&self.thread);\n        entry.into_iter()",
+                "        let inbox = self.take().count();\n"
+                "        let entry = self.pool.lock().remove(&self.thread).filter(|_| inbox == 0);\n"
+                "        entry.into_iter()",
+            ),
+        ],
+        ["hand_over::model"],
+        is_model=True,
+    ),
+    Mutation(
+        "a thread leaves although something has just been handed to it",
+        [("src/relay/hand_over.rs", "if is_last || self.thread.load.load(Ordering::Relaxed) > 0 {", "if is_last {")],
+        ["hand_over::model"],
+        is_model=True,
+    ),
+    Mutation(
+        "what nobody could be woken for is dropped",
+        [
+            (
+                "src/relay/hand_over.rs",
+                "                let (_, item) = entry.inbox.remove(place);\n                Err((error, item))\n",
+                "                drop((error, entry.inbox.remove(place)));\n                Ok(())\n",
+            ),
+        ],
+        ["hand_over::model"],
+        is_model=True,
+    ),
+    Mutation(
+        "what nobody could be woken for is counted for ever",
+        [("src/relay/hand_over.rs", "                entry.thread.load.fetch_sub(1, Ordering::Relaxed);\n", "")],
+        ["hand_over::model"],
+        is_model=True,
+    ),
+    Mutation(
+        "a thread that could not be started leaves those waiting who wait for it",
+        [("src/relay/hand_over.rs", "        self.pool.started.notify_all();\n", "")],
+        ["hand_over::model"],
+        is_model=True,
+    ),
+    Mutation(
+        "whoever waits for the relay misses what happens while he looks",
+        [("src/relay/event_count.rs", "        if *count == self.seen {\n", "        {\n")],
+        ["event_count::model", "links::model"],
+        is_model=True,
+    ),
+    Mutation(
+        "whoever waits for the relay is counted only when he waits",
+        [
+            (
+                "src/relay/event_count.rs",
+                "        self.watching.fetch_add(1, Ordering::Relaxed);\n        fence(Ordering::SeqCst);\n"
+                "        Watch { events: self, seen: *self.lock() }\n",
+                "        Watch { events: self, seen: *self.lock() }\n",
+            ),
+            (
+                "src/relay/event_count.rs",
+                "        let mut count = self.events.lock();\n",
+                "        self.events.watching.fetch_add(1, Ordering::Relaxed);\n"
+                "        let mut count = self.events.lock();\n",
+            ),
+        ],
+        ["event_count::model", "links::model"],
+        is_model=True,
+    ),
+    Mutation(
+        "the relay says what it holds when it has read",
+        [
+            (
+                "src/relay/progress.rs",
+                "        in_librarys_end() || !self.idle.load(Ordering::SeqCst)\n",
+                "        !self.idle.load(Ordering::SeqCst) || in_librarys_end()\n",
+            ),
+        ],
+        ["links::model"],
+        is_model=True,
+    ),
+    Mutation(
+        "a handshake that was cancelled at its end is a success",
+        [("src/socket/outcome.rs", "    errors.fatal().map_or(Ok(state), Err)\n", "    Ok(state)\n")],
+        ["outcome::model"],
+        is_model=True,
+    ),
+    Mutation(
+        "the second reason takes the place of the first",
+        [("src/error.rs", "        errors.fatal.get_or_insert(error);\n", "        errors.fatal = Some(error);\n")],
+        ["outcome::model"],
+        is_model=True,
+    ),
+    Mutation(
+        "what the reader leaves stays where the turn was somebody else's",
+        [
+            (
+                "src/io/outgoing.rs",
+                "        let _ = self.flush_and_leave(session);\n        Some(outcome)\n",
+                "        Some(outcome)\n",
+            ),
+        ],
+        ["outgoing::model"],
+        is_model=True,
+    ),
+    Mutation(
+        "the reader is not told of what somebody could not send",
+        [("src/io/outgoing.rs", "            session.wake_reader();\n", "")],
+        ["outgoing::model"],
+        is_model=True,
+    ),
+    Mutation(
+        "what waits is said to without the engine's lock",
+        [
+            (
+                "src/io/outgoing.rs",
+                "            self.outgoing.unsent.store(!queue.is_empty(), Ordering::Release);\n        });\n",
+                "        });\n        self.outgoing.unsent.store(!self.queue.is_empty(), Ordering::Release);\n",
+            ),
+        ],
+        ["outgoing::model"],
+        is_model=True,
+    ),
+    Mutation(
+        "what the engine has leaves before what waits already",
+        [
+            (
+                "src/io/outgoing.rs",
+                "            if queue.is_empty() {\n                std::mem::swap(queue, made);\n",
+                "            if !made.is_empty() {\n                std::mem::swap(queue, made);\n",
+            ),
+        ],
+        ["outgoing::model"],
+        is_model=True,
+    ),
+    Mutation(
+        "the thread that ends sessions ends without looking whether there are more",
+        [("src/io/backlog.rs", "        if is_done && new.is_empty() {\n", "        if is_done && !new.is_empty() {\n")],
+        ["backlog::model"],
+        is_model=True,
+    ),
+    Mutation(
+        "where that thread could not be started what others had added meanwhile is forgotten",
+        [
+            (
+                "src/io/backlog.rs",
+                "        start().map_err(|error| (error, self.abandon()))\n",
+                "        start().map_err(|error| (error, self.abandon().drain(..1).collect()))\n",
+            ),
+        ],
+        ["backlog::model"],
+        is_model=True,
+    ),
 ]
 
 
@@ -171,11 +347,17 @@ def check(mutation):
         if text.count(old) != 1:
             raise Survived(f"{name} has {text.count(old)} times, and not once: {old.strip()}")
         path.write_text(text.replace(old, new))
-    status, output = run("make", "lib", "c-tests")
-    if status:
-        raise Survived(f"it does not build: {output[-2000:]}")
-    status, output = run(sys.executable, "tests/c_tests.py", *mutation.tests)
-    red = [line for line in output.splitlines() if line.startswith("not ok")]
+    if mutation.is_model:
+        status, output = run(sys.executable, "tests/model.py", *mutation.tests)
+        if "error: could not compile" in output:
+            raise Survived(f"it does not build: {output[-2000:]}")
+        red = [line.removesuffix(" --- FAILED") for line in output.splitlines() if line.endswith(" --- FAILED")]
+    else:
+        status, output = run("make", "lib", "c-tests")
+        if status:
+            raise Survived(f"it does not build: {output[-2000:]}")
+        status, output = run(sys.executable, "tests/c_tests.py", *mutation.tests)
+        red = [line for line in output.splitlines() if line.startswith("not ok")]
     if not status or not red:
         raise Survived(f"every test passed: {output.splitlines()[-1]}")
     print(f"ok {mutation.name}: {len(red)} tests fail, the first: {red[0].removeprefix('not ok ')}", flush=True)

@@ -4,11 +4,14 @@ mod support;
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::os::fd::{FromRawFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
+use std::time::Duration;
 
+use sslsock::abi::information;
 use support::pki::Authority;
-use support::{Handle, Peer, TlsStream, echo};
+use support::{Handle, Peer, TlsStream, echo, option};
 
 fn upgraded<T: Send + 'static>(
     serve: impl FnOnce(TlsStream) -> T + Send + 'static,
@@ -101,4 +104,48 @@ fn a_peer_that_does_not_read_stops_its_program_and_nobody_else() {
     assert_eq!(reading.join(), moved.load(Ordering::Relaxed));
     drop(chatty);
     echoing.join();
+}
+
+/// How many segments with data the connection has sent, each counted once.
+fn data_segments(transport: &OwnedFd) -> u32 {
+    // struct tcp_info of linux/tcp.h: tcpi_data_segs_out without tcpi_total_retrans.
+    let info: [u32; 58] = option(transport, libc::IPPROTO_TCP, libc::TCP_INFO);
+    info[39] - info[25]
+}
+
+#[test]
+fn each_small_write_leaves_at_once_in_a_segment_of_its_own() {
+    const WRITES: usize = 50;
+    let authority = Authority::new("relay");
+    let (got, wait) = mpsc::channel();
+    let peer = Peer::tls(authority.issue(&["mail.test"]).server(), move |mut stream| {
+        let mut bytes = [0; 100];
+        for _ in 0..=WRITES {
+            got.send(stream.read(&mut bytes).unwrap()).unwrap();
+        }
+    });
+    let mut socket = peer.connect();
+    let handle = Handle::of(&socket).trust(&authority.pem());
+    handle.handshake("mail.test").unwrap();
+    let mut transport = -1;
+    assert_eq!(unsafe { information::ssl_get_transport_fd(handle.0, &mut transport) }, 0);
+    let transport = unsafe { OwnedFd::from_raw_fd(transport) };
+    assert!(socket.nodelay().unwrap());
+    // After it nothing of the handshake is on its way.
+    socket.write_all(b"hello").unwrap();
+    assert_eq!(wait.recv().unwrap(), 5);
+    for write in 1..=WRITES {
+        let before = data_segments(&transport);
+        socket.write_all(&b"0123456789".repeat(5)[..write]).unwrap();
+        assert_eq!(wait.recv_timeout(Duration::from_secs(20)).unwrap(), write);
+        assert_eq!(data_segments(&transport) - before, 1, "{write} bytes");
+    }
+    // As the program sets it, it is read back, and nothing waits for that.
+    for is_on in [false, true] {
+        socket.set_nodelay(is_on).unwrap();
+        assert_eq!(socket.nodelay().unwrap(), is_on);
+        assert_eq!(option::<i32>(&transport, libc::IPPROTO_TCP, libc::TCP_NODELAY), 1);
+    }
+    drop(socket);
+    peer.join();
 }

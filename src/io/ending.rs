@@ -4,18 +4,18 @@
 
 use std::ops::Deref;
 use std::os::fd::BorrowedFd;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::net::sockopt;
 
+use super::backlog::Backlog;
 use super::explicit::{ExplicitSession, Flush};
 use super::transport::{self, Interest};
-use crate::error::Result;
 use crate::panic;
+use crate::sync::Arc;
 use crate::sys::process::PerProcess;
 use crate::sys::socket_options::endangered_bytes;
-use crate::sys::thread::{not_started, spawn_without_signals};
+use crate::sys::thread::spawn_without_signals;
 
 /// What is left to be done for sessions whose time is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -55,73 +55,63 @@ pub fn end_all(
         if patience.is_zero() {
             return endings.iter().map(Ending::rest).max().unwrap_or(Rest::Nothing);
         }
-        wait(&endings, patience);
+        wait(endings.iter(), patience);
     }
 }
 
 /// Has a thread of the library's end the session, which has been freed: the program neither waits
 /// nor loses what was accepted. The thread lives as long as there is something to do.
-pub fn end_later(session: Arc<ExplicitSession>, patience: Option<Duration>) -> Result<()> {
+pub fn end_later(session: Arc<ExplicitSession>, patience: Option<Duration>) {
     // The kernel's lingering in the last close would hold up the others. A limit of 0 is an abort,
     // and stays.
     if matches!(sockopt::socket_linger(session.transport()), Ok(Some(time)) if !time.is_zero()) {
         let _ = sockopt::set_socket_linger(session.transport(), None);
     }
-    let mut later = later();
-    later.sessions.push(Later { session, patience, has_begun: false });
-    if !later.has_thread {
-        if let Err(error) = spawn_without_signals(serve) {
-            later.sessions.pop();
-            return Err(not_started("start a thread to end the session", &error));
-        }
-        later.has_thread = true;
+    let start = || spawn_without_signals(serve).map(drop);
+    if let Err((_, left)) = later().add(Later { session, patience }, start) {
+        left.iter().for_each(|later| later.session.end_transport());
     }
-    Ok(())
 }
 
 /// The sessions that [`end_later`] has not ended yet, and how long each peer's last words are
 /// awaited.
 pub fn ending_later() -> Vec<(Arc<ExplicitSession>, Option<Duration>)> {
-    later().sessions.iter().map(|later| (later.session.clone(), later.patience)).collect()
+    let all = LATER.get().map(Backlog::all).unwrap_or_default();
+    all.iter().map(|later| (later.session.clone(), later.patience)).collect()
 }
 
 /// The thread.
 fn serve() {
     if panic::catch(end_what_comes).is_none() {
-        *later() = AllLater::default();
+        later().abandon();
     }
 }
 
 fn end_what_comes() {
-    let mut endings = Vec::new();
-    loop {
-        {
-            let mut later = later();
-            for new in later.sessions.iter_mut().filter(|later| !later.has_begun) {
-                new.has_begun = true;
-                endings.push(Ending::begin(new.session.clone(), new.patience));
-            }
-            if endings.is_empty() {
-                later.has_thread = false;
-                return;
-            }
-        }
-        endings.retain_mut(|ending| {
+    let mut endings: Vec<(Ending<Arc<ExplicitSession>>, Arc<Later>)> = Vec::new();
+    while let Some(new) = later().take(endings.is_empty()) {
+        endings.extend(
+            new.into_iter().map(|new| (Ending::begin(new.session.clone(), new.patience), new)),
+        );
+        endings.retain_mut(|(ending, entry)| {
             ending.advance();
             let is_over = ending.rest() == Rest::Nothing || ending.has_stalled();
             if is_over {
                 ending.session.end_transport();
-                later().sessions.retain(|later| !Arc::ptr_eq(&later.session, &ending.session));
+                later().done(entry);
             }
             !is_over
         });
-        wait(&endings, NEWCOMERS_WAIT);
+        wait(endings.iter().map(|(ending, _)| ending), NEWCOMERS_WAIT);
     }
 }
 
-fn wait<S: Deref<Target = ExplicitSession>>(endings: &[Ending<S>], limit: Duration) {
-    let waiting: Vec<_> = endings.iter().filter_map(Ending::waits_for).collect();
-    let pause = endings.iter().map(Ending::pause).min().unwrap_or_default();
+fn wait<'a, S: Deref<Target = ExplicitSession> + 'a>(
+    endings: impl Iterator<Item = &'a Ending<S>> + Clone,
+    limit: Duration,
+) {
+    let waiting: Vec<_> = endings.clone().filter_map(Ending::waits_for).collect();
+    let pause = endings.map(Ending::pause).min().unwrap_or_default();
     // What the wait says does not matter: everything is looked at again.
     let _ = transport::wait_for_any(&waiting, limit.min(pause));
 }
@@ -248,20 +238,13 @@ impl<S: Deref<Target = ExplicitSession>> Ending<S> {
 struct Later {
     session: Arc<ExplicitSession>,
     patience: Option<Duration>,
-    has_begun: bool,
 }
 
-#[derive(Default)]
-struct AllLater {
-    sessions: Vec<Later>,
-    has_thread: bool,
+fn later() -> &'static Backlog<Later> {
+    LATER.get_or_init(Backlog::default)
 }
 
-fn later() -> MutexGuard<'static, AllLater> {
-    LATER.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-static LATER: PerProcess<Mutex<AllLater>> = PerProcess::new();
+static LATER: PerProcess<Backlog<Later>> = PerProcess::new();
 
 /// How long a peer that takes nothing keeps what was left to be sent.
 const UNDELIVERED_LIMIT: Duration = Duration::from_secs(120);

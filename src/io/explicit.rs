@@ -1,24 +1,26 @@
 //! Explicit mode: the program's thread does the TLS inside `ssl_send` and `ssl_recv`.
 //!
-//! Three locks, always taken in this order: `reader` or `writer` (one call per direction at a
+//! Three locks, always taken in this order: `reader` or the turn to send (one call per direction at a
 //! time, held for the length of the call), then `core` (the engine, held for computing and for
 //! transfers that do not wait). So a blocked writer never holds up the reader, nor the reverse.
 //!
-//! Ciphertext leaves in the order in which it was made: first the writer's queue, then what the
-//! engine has. A waiting reader has a wake-up descriptor, by which it learns that the handle was
-//! freed, or that a writer went away without getting rid of everything.
+//! A waiting reader has a wake-up descriptor, by which it learns that the handle was freed, or that a
+//! writer went away without getting rid of everything.
 
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use rustix::event::{EventfdFlags, eventfd};
 
 use super::deadline::Deadline;
 use super::ending::{self, Rest};
+pub use super::outgoing::Flush;
+use super::outgoing::{Outgoing, Session, Turn, try_enter};
 use super::transport::{self, CallOptions, Interest, Transfer, Wake};
 use crate::error::{Code, Error, Result};
+use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use crate::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::sys::private_fd::PrivateFd;
 use crate::sys::socket_options;
 use crate::tls::buffer::Buffer;
@@ -29,14 +31,9 @@ pub struct ExplicitSession {
     transport: Arc<PrivateFd>,
     core: Mutex<Core>,
     reader: Mutex<()>,
-    writer: Mutex<Buffer>,
-    /// Whether the writer's queue holds something. Set under `core`, so that under `core` it is
-    /// known whether anything has not left yet.
-    unsent: AtomicBool,
+    outgoing: Outgoing,
     /// Only grows, and wraps around.
     bytes_sent: AtomicUsize,
-    /// A call that may wait has the writer's turn.
-    writer_may_wait: AtomicBool,
     /// Made when a reader waits for the first time.
     wake_up: OnceLock<PrivateFd>,
     options: SessionOptions,
@@ -52,16 +49,6 @@ pub struct SessionOptions {
     pub non_blocking: bool,
 }
 
-/// How far a flush got.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Flush {
-    Done,
-    /// The transport takes no more for now.
-    Blocked,
-    /// Another thread is sending; it takes along what waits.
-    Busy,
-}
-
 struct Core {
     engine: Engine,
     plaintext: Buffer,
@@ -75,10 +62,8 @@ impl ExplicitSession {
             transport,
             core: Mutex::new(Core { engine, plaintext: Buffer::new(), broken: None }),
             reader: Mutex::default(),
-            writer: Mutex::default(),
-            unsent: AtomicBool::new(false),
+            outgoing: Outgoing::default(),
             bytes_sent: AtomicUsize::new(0),
-            writer_may_wait: AtomicBool::new(false),
             wake_up: OnceLock::new(),
             options,
             read_shut_down: AtomicBool::new(false),
@@ -135,18 +120,13 @@ impl ExplicitSession {
     /// Answers how many bytes were accepted: they leave, in order, with this or a later call.
     pub fn send(&self, data: &[u8], options: CallOptions) -> Result<usize> {
         let started = Instant::now();
-        let outcome = {
-            let Some(mut queue) = self.enter_as_writer(options) else { return Err(want_write()) };
-            let wait = !self.is_non_blocking(options);
-            self.writer_may_wait.store(wait, Ordering::Release);
-            let outcome = self.send_in_turn(&mut queue, data, wait, started);
-            self.writer_may_wait.store(false, Ordering::Release);
-            outcome
-        };
-        // The reader may have left something for us while we had the turn.
-        if matches!(self.flush_control(), Ok(Flush::Blocked)) {
-            self.wake_reader();
-        }
+        let wait = !self.is_non_blocking(options);
+        // Somebody else's turn is waited for whatever the descriptor's `O_NONBLOCK` says.
+        let wait_for_turn = !options.dont_wait && !self.options.non_blocking;
+        let outcome = self.outgoing.in_turn(self, wait_for_turn, wait, |turn| {
+            self.send_in_turn(turn, data, wait, started)
+        });
+        let Some(outcome) = outcome else { return Err(want_write()) };
         outcome.map_err(|error| if self.freed.load(Ordering::Acquire) { freed() } else { error })
     }
 
@@ -159,14 +139,13 @@ impl ExplicitSession {
             let outcome = engine.decrypt(room, &mut |bytes| plaintext.push(bytes));
             if plaintext.is_empty() { outcome.map(|_| 0) } else { Ok(plaintext.len()) }
         };
-        let _ = self.flush_control();
+        let _ = self.outgoing.flush_and_leave(self);
         outcome
     }
 
     /// Whether ciphertext of accepted data still waits for the peer.
     pub fn has_unsent(&self) -> bool {
-        let core = self.core();
-        self.unsent.load(Ordering::Acquire) || !core.engine.outgoing().is_empty()
+        self.outgoing.has_unsent(self)
     }
 
     /// The same, or it waits in the kernel for the peer's acknowledgement.
@@ -177,15 +156,7 @@ impl ExplicitSession {
 
     /// Sends what waits as far as that goes without waiting.
     pub fn flush_control(&self) -> Result<Flush> {
-        while self.has_unsent() {
-            // Whoever has the turn looks again after giving it back.
-            let Some(mut queue) = try_enter(&self.writer) else { return Ok(Flush::Busy) };
-            self.take_outgoing(&mut queue);
-            if !self.flush_without_waiting(&mut queue)? {
-                return Ok(Flush::Blocked);
-            }
-        }
-        Ok(Flush::Done)
+        self.outgoing.flush(self)
     }
 
     /// Waits until everything accepted has been handed to the transport.
@@ -252,19 +223,12 @@ impl ExplicitSession {
         let go_on = match ending::end_all(&[(&self, None)], None, time) {
             Rest::Nothing => false,
             Rest::LastWords => !wait,
-            // A writer that waits is to be woken, and then nothing can be sent any more. Somebody
-            // who only flushes has the turn for a moment.
-            Rest::Data => loop {
-                if try_enter(&self.writer).is_some() {
-                    break true;
-                } else if self.writer_may_wait.load(Ordering::Acquire) {
-                    break false;
-                }
-                std::thread::yield_now();
-            },
+            // A writer that waits is to be woken, and then nothing can be sent any more.
+            Rest::Data => !self.outgoing.is_waiting(),
         };
-        if !go_on || ending::end_later(self.clone(), limit).is_err() {
-            self.end_transport();
+        match go_on {
+            true => ending::end_later(self.clone(), limit),
+            false => self.end_transport(),
         }
         if try_enter(&self.reader).is_none() && self.wake_up.get().is_none() {
             // There was no descriptor left to wake it by.
@@ -335,7 +299,7 @@ impl ExplicitSession {
 
     fn send_in_turn(
         &self,
-        queue: &mut Buffer,
+        turn: &mut Turn<'_, Self>,
         data: &[u8],
         wait: bool,
         started: Instant,
@@ -352,8 +316,8 @@ impl ExplicitSession {
         let mut deadline = None;
         let mut accepted = 0;
         loop {
-            self.take_outgoing(queue);
-            while !self.flush_without_waiting(queue)? {
+            turn.take();
+            while !turn.send()? {
                 let blocked = if !wait {
                     Some(want_write())
                 } else {
@@ -443,39 +407,6 @@ impl ExplicitSession {
         }
     }
 
-    /// Moves what the engine has for the peer behind what waits already.
-    fn take_outgoing(&self, queue: &mut Buffer) {
-        let mut core = self.core();
-        let outgoing = core.engine.outgoing_queue();
-        if queue.is_empty() {
-            std::mem::swap(queue, outgoing);
-        } else {
-            queue.push(outgoing.readable());
-            outgoing.consume(outgoing.len());
-        }
-        self.unsent.store(!queue.is_empty(), Ordering::Release);
-    }
-
-    fn flush_without_waiting(&self, queue: &mut Buffer) -> Result<bool> {
-        while !queue.is_empty() {
-            match transport::send(self.transport.as_fd(), queue.readable()) {
-                Ok(Transfer::Bytes(count)) => {
-                    queue.consume(count);
-                    self.bytes_sent.fetch_add(count, Ordering::Relaxed);
-                }
-                Ok(Transfer::WouldBlock | Transfer::End) => return Ok(false),
-                Err(error) => {
-                    // It will never leave.
-                    queue.consume(queue.len());
-                    self.unsent.store(false, Ordering::Release);
-                    return Err(self.broke(error));
-                }
-            }
-        }
-        self.unsent.store(false, Ordering::Release);
-        Ok(true)
-    }
-
     /// The kernel refused to send: remembers why, or answers what is known already.
     fn broke(&self, error: Error) -> Error {
         let mut core = self.core();
@@ -511,21 +442,6 @@ impl ExplicitSession {
         Some(self.reader.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The same for the writer. Somebody who only flushes has the turn for a moment, which is no
-    /// reason to tell the program that the peer is not reading.
-    fn enter_as_writer(&self, options: CallOptions) -> Option<MutexGuard<'_, Buffer>> {
-        if !options.dont_wait && !self.options.non_blocking {
-            return Some(self.writer.lock().unwrap_or_else(PoisonError::into_inner));
-        }
-        loop {
-            match try_enter(&self.writer) {
-                Some(queue) => return Some(queue),
-                None if self.writer_may_wait.load(Ordering::Acquire) => return None,
-                None => std::thread::yield_now(),
-            }
-        }
-    }
-
     /// The waiting reader's descriptor, and whether this call made it.
     fn wake_up(&self) -> (Option<BorrowedFd<'_>>, bool) {
         let mut is_new = false;
@@ -538,6 +454,24 @@ impl ExplicitSession {
         (self.wake_up.get().map(PrivateFd::as_fd), is_new)
     }
 
+    fn core(&self) -> MutexGuard<'_, Core> {
+        self.core.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Session for ExplicitSession {
+    fn with_made<R>(&self, look: impl FnOnce(&mut Buffer) -> R) -> R {
+        look(self.core().engine.outgoing_queue())
+    }
+
+    fn send_without_waiting(&self, bytes: &[u8]) -> Result<Transfer> {
+        let sent = transport::send(self.transport.as_fd(), bytes);
+        if let Ok(Transfer::Bytes(count)) = &sent {
+            self.bytes_sent.fetch_add(*count, Ordering::Relaxed);
+        }
+        sent.map_err(|error| self.broke(error))
+    }
+
     /// Makes a waiting reader look around.
     fn wake_reader(&self) {
         if let Some(fd) = self.wake_up.get() {
@@ -545,24 +479,11 @@ impl ExplicitSession {
             let _ = rustix::io::write(fd, &1_u64.to_ne_bytes());
         }
     }
-
-    fn core(&self) -> MutexGuard<'_, Core> {
-        self.core.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 enum Direction {
     Read,
     Write,
-}
-
-/// The turn of one direction, if nobody has it.
-fn try_enter<T>(turn: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
-    match turn.try_lock() {
-        Ok(guard) => Some(guard),
-        Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
-        Err(TryLockError::WouldBlock) => None,
-    }
 }
 
 fn freed() -> Error {

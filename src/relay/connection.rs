@@ -4,7 +4,6 @@ mod ending;
 
 use std::os::fd::AsFd;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use rustix::net::{Shutdown, shutdown};
@@ -155,8 +154,7 @@ impl Connection {
 
     /// Moves what can be moved. `scratch` is shared by the connections of one thread.
     pub fn run(&mut self, scratch: &mut [u8]) -> Next {
-        // Before anything is read: whoever finds the library's end empty has to see this.
-        self.link.progress.idle.store(false, Ordering::SeqCst);
+        self.link.progress.begin();
         // One for each direction: neither is to keep the other from its turn.
         let (mut outward, mut inward) = (RUN_BUDGET, RUN_BUDGET);
         let next = loop {
@@ -181,8 +179,7 @@ impl Connection {
         // Readiness goes on being told after the end of the program's input.
         let unread =
             self.outbound == Outbound::Open && self.library.is_some() && self.library_ready.read;
-        let idle = !unread && self.engine.outgoing().is_empty();
-        self.link.progress.idle.store(idle, Ordering::SeqCst);
+        self.link.progress.pause(unread || !self.engine.outgoing().is_empty());
         exit::progress(outward < RUN_BUDGET || inward < RUN_BUDGET);
         next
     }
@@ -208,8 +205,7 @@ impl Connection {
         if !abortive {
             let _ = shutdown(&*self.transport, Shutdown::Both);
         }
-        self.link.progress.idle.store(true, Ordering::Release);
-        self.link.progress.finished.store(true, Ordering::Release);
+        self.link.progress.finish();
         exit::progress(true);
     }
 
@@ -434,7 +430,7 @@ impl Connection {
         if let Some(error) = &self.send_error {
             self.options.errors.set_fatal(error.clone());
         }
-        self.link.progress.cut_off.store(true, Ordering::Release);
+        self.link.progress.cut_off();
         self.program.refuse_sends(library);
     }
 

@@ -6,55 +6,36 @@ use std::time::{Duration, Instant};
 
 use rustix::net::{Shutdown, shutdown};
 
+use super::links::{Limits, Links};
 use super::{Link, reactor};
-use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use crate::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use crate::sync::Arc;
 use crate::sys::identity::{Identity, duplicate_if, replace_if};
 use crate::sys::process::{self, PerProcess};
 use crate::sys::{fd_table, socket_options, stream_socket, thread};
 
 /// Remembers a link for the end of the process.
 pub fn watch(link: &Arc<Link>) {
-    let mut links = lock();
-    links.retain(|link| link.strong_count() > 0);
-    links.push(Arc::downgrade(link));
+    links().add(link);
 }
 
 /// The relay has looked at a connection, and perhaps moved something: whoever waits looks again.
 pub fn progress(moved: bool) {
-    if let Some(shared) = SHARED.get() {
-        if moved {
-            shared.moves.fetch_add(1, Ordering::Relaxed);
-        }
-        if shared.waiters.load(Ordering::Relaxed) > 0 {
-            shared.looked.notify_all();
-        }
+    if let Some(links) = LINKS.get() {
+        links.progress(moved);
     }
 }
 
 /// Whether the process is ending: half-closed connections are to be closed.
 pub fn has_begun() -> bool {
-    SHARED.get().is_some_and(|shared| shared.exiting.load(Ordering::Acquire))
+    LINKS.get().is_some_and(Links::is_exiting)
 }
 
 /// Waits until no relayed connection holds bytes of the program, and none of the `others`, for at
 /// most `limit`. Answers how many still do.
 pub fn flush(limit: Option<Duration>, others: impl Fn() -> usize) -> usize {
-    let ends = limit.and_then(|limit| Instant::now().checked_add(limit));
-    let mut waiter = Waiter::new();
-    loop {
-        // Not under the lock, which whoever holds a handle's state takes in `watch`.
-        waiter.links = None;
-        let others = others();
-        waiter.links = Some(lock());
-        let waiting = waiter.count(holds_data) + others;
-        let left =
-            ends.map_or(CHECK_INTERVAL, |ends| ends.saturating_duration_since(Instant::now()));
-        if waiting == 0 || left.is_zero() {
-            return waiting;
-        }
-        waiter.wait(left);
-    }
+    links().wait(limit, |links| {
+        links.iter().filter(|link| link.can_deliver() && link.is_busy()).count() + others()
+    })
 }
 
 /// The end of the process has begun: ends the program's direction of every link.
@@ -63,9 +44,9 @@ pub fn flush(limit: Option<Duration>, others: impl Fn() -> usize) -> usize {
 /// where only time shows. Nothing is waited for yet. `None`: there is nothing to wait for.
 pub fn begin() -> Option<Delivery> {
     // In a forked child there is nothing, unless it opened connections itself.
-    let shared = SHARED.get()?;
-    let links: Vec<_> =
-        lock().iter().filter_map(Weak::upgrade).filter(|link| !link.is_finished()).collect();
+    let all = LINKS.get()?;
+    let mut links = all.living();
+    links.retain(|link| !link.is_finished());
     if links.is_empty() {
         return None;
     }
@@ -80,7 +61,7 @@ pub fn begin() -> Option<Delivery> {
     } else {
         leaving = take_away(links);
     }
-    shared.exiting.store(true, Ordering::Release);
+    all.begin_exit();
     reactor::wake_all();
     Some(Delivery { started: Instant::now(), leaving })
 }
@@ -159,24 +140,14 @@ struct Leaving {
 impl Delivery {
     /// Waits until all links are finished, within the limits.
     pub fn wait(mut self) {
-        let shared = shared();
-        let mut waiter = Waiter::new();
-        let (mut moves, mut moved_at) = (shared.moves.load(Ordering::Relaxed), Instant::now());
-        loop {
+        let limits = Limits { total: LIMIT, stall: STALL_LIMIT };
+        let left = links().wait_while_moving(self.started, &limits, |links| {
             self.leaving.retain_mut(|leaving| !leaving.has_left());
-            if waiter.count(|link| !link.is_finished()) == 0 {
-                return;
-            }
-            let seen = shared.moves.load(Ordering::Relaxed);
-            if seen != moves {
-                (moves, moved_at) = (seen, Instant::now());
-            }
-            if self.started.elapsed() >= LIMIT || moved_at.elapsed() >= STALL_LIMIT {
-                // There may have been no time to look twice.
-                self.leaving.retain_mut(|leaving| !leaving.has_left());
-                return;
-            }
-            waiter.wait(CHECK_INTERVAL);
+            links.iter().filter(|link| !link.is_finished()).count()
+        });
+        if left > 0 {
+            // There may have been no time to look twice.
+            self.leaving.retain_mut(|leaving| !leaving.has_left());
         }
     }
 }
@@ -196,64 +167,12 @@ impl Leaving {
     }
 }
 
-fn holds_data(link: &Link) -> bool {
-    link.can_deliver() && link.is_busy()
+fn links() -> &'static Links<Link> {
+    LINKS.get_or_init(Links::default)
 }
 
-#[derive(Default)]
-struct Shared {
-    links: Mutex<Vec<Weak<Link>>>,
-    looked: Condvar,
-    waiters: AtomicUsize,
-    /// Grows whenever bytes move.
-    moves: AtomicUsize,
-    exiting: AtomicBool,
-}
-
-/// Somebody who waits for the relay.
-struct Waiter {
-    links: Option<MutexGuard<'static, Vec<Weak<Link>>>>,
-}
-
-impl Waiter {
-    fn new() -> Self {
-        shared().waiters.fetch_add(1, Ordering::Relaxed);
-        Self { links: Some(lock()) }
-    }
-
-    fn count(&self, matches: impl Fn(&Link) -> bool) -> usize {
-        let links = self.links.iter().flat_map(|links| links.iter());
-        links.filter_map(Weak::upgrade).filter(|link| matches(link)).count()
-    }
-
-    /// Until the relay has done something. What is still on its way from the program's end to
-    /// the library's makes no event of its own, so not for long.
-    fn wait(&mut self, limit: Duration) {
-        let limit = limit.min(CHECK_INTERVAL);
-        self.links = self.links.take().map(|links| {
-            shared().looked.wait_timeout(links, limit).unwrap_or_else(PoisonError::into_inner).0
-        });
-    }
-}
-
-impl Drop for Waiter {
-    fn drop(&mut self) {
-        shared().waiters.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-fn shared() -> &'static Shared {
-    SHARED.get_or_init(Shared::default)
-}
-
-fn lock() -> MutexGuard<'static, Vec<Weak<Link>>> {
-    shared().links.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// How often conditions are looked at that make no event.
-const CHECK_INTERVAL: Duration = Duration::from_millis(5);
 /// How long the end of the process may be held up: in all, and without any byte moving.
 pub const LIMIT: Duration = Duration::from_secs(30);
 pub const STALL_LIMIT: Duration = Duration::from_secs(5);
 
-static SHARED: PerProcess<Shared> = PerProcess::new();
+static LINKS: PerProcess<Links<Link>> = PerProcess::new();

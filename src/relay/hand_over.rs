@@ -218,7 +218,7 @@ impl<C: Carrier> State<C> {
         // The oldest, where there are too many.
         let index = running()
             .take(limit)
-            .min_by_key(|(_, entry)| entry.thread.load.load(Ordering::Relaxed))
+            .min_by_key(|(_, entry)| entry.thread.weight())
             .map(|(index, _)| index)?;
         let may_start = may_start
             && running().count() + self.starting < limit
@@ -244,8 +244,13 @@ impl<C: Carrier> State<C> {
 
 impl<C: Carrier> Thread<C> {
     fn is_loaded(&self) -> bool {
-        let load = self.load.load(Ordering::Relaxed);
-        load >= C::LOADED || (load > 0 && self.carrier.is_busy())
+        self.load.load(Ordering::Relaxed) > 0 && self.weight() >= C::LOADED
+    }
+
+    /// A few can be as much work as many.
+    fn weight(&self) -> usize {
+        let busy = if self.carrier.is_busy() { C::LOADED } else { 0 };
+        self.load.load(Ordering::Relaxed) + busy
     }
 }
 
@@ -338,3 +343,6 @@ impl<C: Carrier> Seat<C> {
 
 #[cfg(all(test, not(sslsock_model)))]
 mod tests;
+
+#[cfg(all(test, sslsock_model))]
+mod model;

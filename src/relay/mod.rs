@@ -2,11 +2,14 @@
 
 mod closing;
 mod connection;
+mod event_count;
 pub mod exit;
 mod hand_over;
+mod links;
 pub mod pair;
 mod program_close;
 mod program_end;
+mod progress;
 mod reactor;
 mod readiness;
 pub mod swap;
@@ -18,11 +21,11 @@ use connection::Connection;
 use pair::{Pair, PairKind, Segments};
 pub use program_close::close_later;
 use program_end::ProgramEnd;
+use progress::Progress;
 pub use reactor::set_threads;
 pub use swap::Where;
 
 use crate::error::{Code, Error, ErrorSlot, Result};
-use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Arc, Weak};
 use crate::sys::identity::Identity;
 use crate::sys::private_fd::PrivateFd;
@@ -115,17 +118,6 @@ pub struct Link {
     progress: Progress,
 }
 
-/// What the relay publishes of a connection.
-#[derive(Default)]
-struct Progress {
-    /// Nothing of the program's waits inside the relay.
-    idle: AtomicBool,
-    /// What the program still sends cannot reach the peer.
-    cut_off: AtomicBool,
-    /// Everything is over.
-    finished: AtomicBool,
-}
-
 impl Swapped {
     pub fn program_identity(&self) -> Identity {
         self.program.identity
@@ -209,28 +201,34 @@ impl Link {
             socket_options::unsent_bytes(transport.as_fd()).is_ok_and(|count| count > 0)
         };
         let is_beyond = || self.is_relaying() || self.transport.upgrade().is_some_and(unsent);
-        let is_before = |library: Arc<PrivateFd>| self.program.unsent(library.as_fd()) > 0;
-        // What costs least first, for there may be thousands of connections. To say no takes both in
-        // the order in which bytes move, or some could slip by.
-        is_beyond() || self.library.upgrade().is_some_and(is_before) || is_beyond()
+        let in_programs_end = |library: Arc<PrivateFd>| self.program.unsent(library.as_fd()) > 0;
+        // What costs least first, for there may be thousands of connections.
+        is_beyond()
+            || self.progress.is_busy(
+                || self.library.upgrade().is_some_and(in_programs_end),
+                || self.is_in_librarys_end(),
+                || self.transport.upgrade().is_some_and(unsent),
+            )
     }
 
     /// Whether bytes have come to the library's end and the real connection has not taken them.
     pub fn is_relaying(&self) -> bool {
-        let queued = self.library.upgrade().is_some_and(|library| {
-            socket_options::readable_bytes(library.as_fd()).is_ok_and(|count| count > 0)
-        });
-        // The relay says that it is busy before it reads.
-        queued || !self.progress.idle.load(Ordering::SeqCst)
+        self.progress.is_relaying(|| self.is_in_librarys_end())
     }
 
     /// Whether what the program sends can still reach the peer.
     pub fn can_deliver(&self) -> bool {
-        !self.is_finished() && !self.progress.cut_off.load(Ordering::Acquire)
+        self.progress.can_deliver()
     }
 
     /// Whether the relay is done with the connection.
     pub fn is_finished(&self) -> bool {
-        self.progress.finished.load(Ordering::Acquire)
+        self.progress.is_finished()
+    }
+
+    fn is_in_librarys_end(&self) -> bool {
+        self.library.upgrade().is_some_and(|library| {
+            socket_options::readable_bytes(library.as_fd()).is_ok_and(|count| count > 0)
+        })
     }
 }

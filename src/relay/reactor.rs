@@ -60,7 +60,8 @@ struct Reactor {
 /// The state of the thread itself.
 struct Worker<'a> {
     seat: &'a Seat<Reactor>,
-    connections: HashMap<u64, Slot>,
+    /// Boxed, since a table has room for more than are in it.
+    connections: HashMap<u64, Box<Slot>>,
     timers: BTreeSet<(Instant, u64)>,
     queue: VecDeque<u64>,
     next_id: u64,
@@ -256,10 +257,8 @@ impl Worker<'_> {
 
     fn keep(&mut self, connection: Connection) {
         self.leave_at = None;
-        self.connections.insert(
-            self.next_id,
-            Slot { connection, timer: None, queued_timer: None, queued: false },
-        );
+        let slot = Slot { connection, timer: None, queued_timer: None, queued: false };
+        self.connections.insert(self.next_id, Box::new(slot));
         self.next_id += 2;
     }
 
@@ -320,6 +319,8 @@ impl Worker<'_> {
         }
         // The last one stays, and is woken by what comes.
         self.leave_at = None;
+        self.connections.shrink_to_fit();
+        self.queue.shrink_to_fit();
         self.seat.leave_unless_needed()
     }
 

@@ -10,6 +10,7 @@
 
 mod approval;
 mod hold;
+mod outcome;
 mod registry;
 mod resumption;
 pub mod settings;
@@ -18,7 +19,6 @@ mod verification;
 
 use std::os::fd::{AsFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use approval::Validation;
@@ -38,6 +38,7 @@ use crate::io::deadline::Deadline;
 use crate::io::explicit::ExplicitSession;
 use crate::io::transport::{self, CallOptions};
 use crate::relay::{self, Link};
+use crate::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::sys::address::Address;
 use crate::sys::identity::{Identity, try_duplicate_if};
 use crate::sys::private_fd::PrivateFd;

@@ -80,8 +80,10 @@ pub fn free(raw: usize) -> Result<()> {
         ));
     }
     let socket = SOCKETS.remove(raw)?;
-    let token = socket.token;
-    descriptors().retain(|_, other| *other != token);
+    // The state is looked at under this lock, see `move_to`.
+    let mut descriptors = descriptors();
+    forget(&mut descriptors, socket.state().identity, socket.token);
+    drop(descriptors);
     socket.close();
     Ok(())
 }
@@ -177,12 +179,22 @@ impl Socket {
     /// After a swap the program's descriptor has another identity.
     pub(super) fn move_to(&self, identity: Identity) {
         let mut descriptors = descriptors();
-        descriptors.retain(|_, token| *token != self.token);
         // Freed meanwhile by another thread, which has been here already or waits for the lock.
-        if SOCKETS.get(self.token.raw()).is_ok() {
+        let is_live = SOCKETS.get(self.token.raw()).is_ok();
+        let before = self.state().identity.replace(identity);
+        forget(&mut descriptors, before, self.token);
+        if is_live {
             descriptors.insert(identity, self.token);
         }
-        self.state().identity = Some(identity);
+    }
+}
+
+/// The handle is not the one of what it was for, if it has been: another may have come in its place.
+fn forget(descriptors: &mut HashMap<Identity, Token>, identity: Option<Identity>, token: Token) {
+    if let Some(identity) = identity
+        && descriptors.get(&identity) == Some(&token)
+    {
+        descriptors.remove(&identity);
     }
 }
 

@@ -3,11 +3,12 @@
 //! From the call on nothing may reach the wire in clear: whatever fails, the connection is killed.
 
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::{Arc, MutexGuard};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::approval::{Peer, Whose};
 use super::hold::{kill_and_hold, kill_for_good, kill_number_and_hold};
+use super::outcome::{self, Contested, none_to_cancel};
 use super::resumption::{self, Source};
 use super::settings::{
     SSL_FLAG_ALLOW_TRUNCATION, SSL_FLAG_EXPLICIT_IO, SSL_FLAG_NO_RESUMPTION, SSL_FLAG_NONBLOCKING,
@@ -21,6 +22,7 @@ use crate::io::handshake::Handshake;
 use crate::io::transport::{self, Interest, Wake};
 use crate::log;
 use crate::relay::{self, LinkOptions, Swapped, Where};
+use crate::sync::MutexGuard;
 use crate::sys::address::Address;
 use crate::sys::identity::Identity;
 use crate::sys::private_fd::PrivateFd;
@@ -77,7 +79,7 @@ impl Socket {
             Err(error) if would_block(&error) || error.code == Code::FORKED => Err(error),
             // Whatever the connection says then is only how that shows.
             Err(_) if matches!(self.state().phase, Phase::Closed) => {
-                let error = freed_meanwhile();
+                let error = outcome::freed_meanwhile();
                 self.fail(&error);
                 Err(error)
             }
@@ -88,28 +90,11 @@ impl Socket {
     /// Ends a handshake that is under way. What is refused here changes nothing.
     pub fn cancel_handshake(&self) -> Result<()> {
         let Role::Descriptor(_) = self.role else { return Err(settings_only()) };
-        let mut state = self.state();
-        if !matches!(state.phase, Phase::Handshaking(_) | Phase::Paused(_)) {
-            return Err(match &state.phase {
-                phase @ Phase::Closed => not_open(phase),
-                Phase::Open(_) => none_to_cancel("the handshake is complete"),
-                Phase::Failed => none_to_cancel("the handshake has failed already"),
-                _ => none_to_cancel("none has been asked for"),
-            });
-        }
-        if !self.errors.set_fatal(cancelled()) {
-            return Err(none_to_cancel("the handshake has failed already"));
-        }
-        if matches!(state.phase, Phase::Handshaking(None)) {
-            // The thread inside does the rest when it knows the transport.
-            return Ok(());
-        }
-        let phase = self.kill(&mut state);
-        drop(state);
-        if matches!(phase, Phase::Paused(_)) {
+        let phase = outcome::cancel(self.state(), &self.errors, |state| self.kill(state))?;
+        if let Some(Phase::Paused(pending)) = phase {
             // Otherwise the thread inside says so.
-            drop(phase);
-            log::write(log::Level::Error, &cancelled().text);
+            drop(pending);
+            log::write(log::Level::Error, &outcome::cancelled().text);
         }
         Ok(())
     }
@@ -190,11 +175,7 @@ impl Socket {
     /// The state for the next step of the handshake that this thread makes, unless another one has
     /// ended it.
     pub(super) fn next_step(&self) -> Result<MutexGuard<'_, State>> {
-        let state = self.state();
-        if matches!(state.phase, Phase::Closed) {
-            return Err(freed_meanwhile());
-        }
-        self.errors.fatal().map_or(Ok(state), Err)
+        outcome::next_step(self.state(), &self.errors)
     }
 
     fn prepare(&self, whom: Whom<'_>) -> Result<Pending> {
@@ -384,10 +365,8 @@ impl Socket {
     /// no duplicate and in no process. Answers why it failed: another thread may have cancelled it
     /// first.
     pub(super) fn fail(&self, error: &Error) -> Error {
-        self.errors.set_fatal(error.clone());
-        let first = self.errors.fatal().filter(|first| first.code == Code::CANCELLED);
-        let error = first.unwrap_or_else(|| error.clone());
-        let phase = self.kill(&mut self.state());
+        let kill = |state: &mut State| self.kill(state);
+        let (error, phase) = outcome::fail(error, &self.errors, || self.state(), kill);
         drop(phase);
         // Last: this may call the program.
         log::write(log::Level::Error, &error.text);
@@ -441,6 +420,25 @@ impl Socket {
     fn private_duplicate(&self) -> Result<PrivateFd> {
         let fd = self.program_end()?;
         PrivateFd::adopt(fd)
+    }
+}
+
+impl Contested for State {
+    type Remains = Phase;
+
+    fn is_within_reach(&self) -> Result<bool> {
+        match &self.phase {
+            Phase::Handshaking(transport) => Ok(transport.is_some()),
+            Phase::Paused(_) => Ok(true),
+            phase @ Phase::Closed => Err(not_open(phase)),
+            Phase::Open(_) => Err(none_to_cancel("the handshake is complete")),
+            Phase::Failed => Err(none_to_cancel("the handshake has failed already")),
+            Phase::Plain => Err(none_to_cancel("none has been asked for")),
+        }
+    }
+
+    fn was_freed(&self) -> bool {
+        matches!(self.phase, Phase::Closed)
     }
 }
 
@@ -563,16 +561,4 @@ fn reset_before(transport: &PrivateFd) -> Option<Error> {
 
 fn would_block(error: &Error) -> bool {
     error.code.category() == Category::WouldBlock
-}
-
-fn cancelled() -> Error {
-    Error::new(Code::CANCELLED, "the handshake was cancelled by ssl_cancel_handshake")
-}
-
-fn none_to_cancel(why: &str) -> Error {
-    Error::new(Code::STATE, format!("no handshake is under way: {why} (nothing was changed)"))
-}
-
-fn freed_meanwhile() -> Error {
-    Error::new(Code::STATE, "the handle was freed during the handshake")
 }
