@@ -397,7 +397,7 @@ mod tests {
             let address = address_of(&listener);
             let strangers: Vec<_> =
                 (0..20).map(|_| std::net::TcpStream::connect(address).unwrap()).collect();
-            let (program, library) = join(family, &listener, Segments::Large).unwrap();
+            let (program, library, _) = join(family, &listener, Segments::Large).unwrap();
             assert_eq!(peer_of(&library), address_of(&program));
             for stranger in &strangers {
                 let _ = send(stranger, b"evil", SendFlags::NOSIGNAL);
