@@ -337,19 +337,20 @@ static void a_further_relay_thread_is_not_needed(const struct way *way)
     if (supervise(watch) != 0) {
         SKIP("a seccomp filter with a listener is not allowed here");
     }
+    /* A thread that is busy has others started sooner. */
+    CHECK(ssl_set_relay_threads(1) == SSL_ERR_OKAY);
     for (int i = 0; i < CONNECTIONS_PER_THREAD; i++) {
         fds[i] = peer_connect(way->peer);
         handles[i] = upgrade_to_peer(fds[i], way, "hold");
     }
+    CHECK(ssl_set_relay_threads(2) == SSL_ERR_OKAY);
     begun = begin(way);
     watch->target.number = SYS_mmap;
     watch->error = ENOMEM;
     mark_begin();
     CHECK(ssl_perform_handshake(begun.s, "localhost") == SSL_ERR_OKAY);
     mark_end();
-    if (!watch->done) {
-        SKIP("there is no further thread with one processor");
-    }
+    CHECK(watch->done);
     expect_echo(&begun, way);
     end(&begun);
     for (int i = 0; i < CONNECTIONS_PER_THREAD; i++) {
@@ -424,7 +425,6 @@ int main(int argc, char **argv)
         {"IPv4, Unix pair, sole", "SSLSOCK_PEER", SSL_FLAG_SOLE_DESCRIPTOR | SSL_FLAG_UNIX_PAIR},
         {"IPv6", "SSLSOCK_PEER6", 0},
         {"Unix", "SSLSOCK_PEER_UNIX", 0},
-        {"Unix, sole", "SSLSOCK_PEER_UNIX", SSL_FLAG_SOLE_DESCRIPTOR},
         {"Unix, explicit", "SSLSOCK_PEER_UNIX", SSL_FLAG_EXPLICIT_IO},
         {NULL, NULL, 0},
     };

@@ -1,7 +1,9 @@
 """Whom to trust: directories, DER, pins, revocation lists; and chains that are verified without a connection."""
 
+import asyncio
 import base64
 import hashlib
+import os
 import pathlib
 import ssl
 import subprocess
@@ -304,6 +306,25 @@ class OtherSettings(TrustTest):
             recorded[post_quantum] = len(record.record()[1])
         # A share of X25519MLKEM768 has more than 1,100 bytes.
         self.assertGreater(recorded[True] - recorded[False], 1000)
+
+    def test_a_sole_descriptor_is_the_only_one_that_is_replaced(self):
+        for sole in (False, True):
+            with closing(connect()) as sock, closing(sock.dup()) as again:
+                real = os.fstat(again.fileno()).st_ino
+                SslHelper(sock, support.NAME, trust_file=authority(), sole_descriptor=sole)
+                sock.sendall(b"echo\nx")
+                self.assertEqual(sock.recv(1), b"x")
+                self.assertEqual(os.fstat(again.fileno()).st_ino == real, sole)
+
+    def test_a_loop_may_watch_it_whatever_was_promised(self):
+        async def upgrade(sock, again):
+            real = os.fstat(again.fileno()).st_ino
+            helper = SslHelper(sock, support.NAME, defer=True, trust_file=authority(), sole_descriptor=True)
+            await helper.do_handshake_async()
+            self.assertNotEqual(os.fstat(again.fileno()).st_ino, real)
+
+        with closing(connect()) as sock, closing(sock.dup()) as again:
+            asyncio.run(upgrade(sock, again))
 
 
 if __name__ == "__main__":
