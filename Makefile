@@ -36,7 +36,7 @@ C_TEST_LIBS := -L$(TREE)/lib -lsslsock -Wl,-rpath,'$$ORIGIN/../lib' -ldl -lpthre
 LOADING_COMMON := c-tests/loading/api.c $(addprefix c-tests/common/,peer.c process.c test.c ways.c) $(C_TEST_EXTRA)
 LOADING_LIBS := -rdynamic -Wl,-rpath,'$$ORIGIN/../../lib' -ldl -lpthread
 
-.PHONY: all wince dotnet examples-dotnet lib lib-asan lib-panics examples c-tests c-tests-asan c-tests-panics c-tests-tsan lib-tsan demo test test-long test-tsan differences dotnet-matrix header symbols package install uninstall clean FORCE
+.PHONY: all wince dotnet examples-dotnet lib lib-asan lib-panics examples c-tests c-tests-asan c-tests-panics c-tests-tsan lib-tsan soak soak-programs scale-programs demo test test-long test-tsan differences dotnet-matrix header symbols package install uninstall clean FORCE
 all: lib examples
 
 # Cargo knows best whether there is something to do.
@@ -84,6 +84,33 @@ $(TREE)/c-tests/winsock: $(wildcard c-tests/winsock/* include/wince/*.h include/
 $(TREE)/c-tests/%: c-tests/%.c $(C_TEST_COMMON) $(C_TEST_HEADERS) | $(TREE_LIB)
 	mkdir -p $(@D)
 	$(CC) -std=c11 $(C_TEST_FLAGS) -o $@ $< $(wildcard c-tests/$*/*.c) $(C_TEST_COMMON) $(C_TEST_LIBS)
+
+# Two processes: ours, and the peer with OpenSSL.
+SOAK_FILES := $(wildcard c-tests/soak/*) $(addprefix c-tests/common/,check.h extent.h extent.c process.h process.c peer.h peer.c)
+soak-programs: $(TREE)/soak/soak $(TREE)/soak/peer
+
+$(TREE)/soak/soak: $(SOAK_FILES) include/sslsock.h | $(TREE_LIB)
+	mkdir -p $(@D)
+	$(CC) -std=c11 $(C_TEST_FLAGS) -o $@ $(filter-out c-tests/soak/peer.c,$(filter %.c,$(SOAK_FILES))) $(C_TEST_LIBS)
+
+$(TREE)/soak/peer: $(SOAK_FILES)
+	mkdir -p $(@D)
+	$(CC) -std=c11 $(C_TEST_FLAGS) -o $@ $(addprefix c-tests/soak/,peer.c plan.c net.c) -lssl -lcrypto
+
+# Ten minutes.
+soak: soak-programs
+	./tests/soak.py --seconds 600
+
+# Thousands of connections in one process; benches/run.py and tests/scale.py run it.
+scale-programs: build/benches/scale build/benches/scale_peer
+
+build/benches/scale: benches/scale/scale.c $(addprefix c-tests/common/,check.h extent.c process.c peer.c) include/sslsock.h | lib
+	mkdir -p $(@D)
+	$(CC) -std=c11 $(C_TEST_FLAGS) -o $@ $(filter %.c,$^) $(SSLSOCK_LIBS) -lpthread
+
+build/benches/scale_peer: benches/scale/peer.c c-tests/common/check.h
+	mkdir -p $(@D)
+	$(CC) -std=c11 $(C_TEST_FLAGS) -o $@ $< -lssl -lcrypto
 
 # With the headers for Windows CE sources, and compiled as those are: as C, and as C++ too.
 WINCE_TEST_FLAGS := -Wall -Wextra -Werror $(CFLAGS) -Iinclude/wince -Ic-tests -DUNICODE -D_UNICODE -DUNDER_CE \
@@ -160,7 +187,7 @@ lib-asan:
 
 # The same with ThreadSanitizer, which has to see the standard library's locks too: that is built as well, from the
 # sources that `rustup component add rust-src` brings.
-TSAN_PROGRAMS := closing end_of_process numbers other_threads process readiness slow_reader validation loading/rounds
+TSAN_PROGRAMS := closing end_of_process numbers other_threads process readiness relay_threads slow_reader validation loading/rounds
 c-tests-tsan:
 	$(MAKE) $(addprefix build/tsan/c-tests/,$(TSAN_PROGRAMS)) TREE=build/tsan TREE_LIB=lib-tsan CFLAGS='-O1 -g -fsanitize=thread' C_TEST_EXTRA=c-tests/tsan/memory.c
 
@@ -211,6 +238,54 @@ build/examples/dotnet/%.exe: examples/dotnet/%.cs build/dotnet/SslSock.dll
 	ln -sf ../../lib/libsslsock.so.$(SOVERSION) $(@D)/libsslsock.so.$(SOVERSION)
 	# Loops with empty bodies and variables that are only set are the article's.
 	$(MCS) $(MCS_FLAGS) -nowarn:219,642 -reference:build/dotnet/SslSock.dll -out:$@ $<
+
+# Measured beside its peers: see docs/performance.md. What a peer's library is missing for is not built, and said.
+BENCH_FLAGS := -std=gnu11 -Wall -Wextra -Werror -O2 -g
+BENCH_PEERS := openssl gnutls mbedtls
+BENCH_LIBS_openssl := -lssl -lcrypto
+BENCH_LIBS_gnutls := -lgnutls
+BENCH_LIBS_mbedtls := -lmbedtls -lmbedx509 -lmbedcrypto
+BENCH_HEADER_openssl := openssl/ssl.h
+BENCH_HEADER_gnutls := gnutls/gnutls.h
+# 2.28's, which 3.0 does not have: the client is written for the former.
+BENCH_HEADER_mbedtls := mbedtls/certs.h
+bench_has = $(wildcard $(addsuffix /$(BENCH_HEADER_$(1)),/usr/include /usr/include/$(shell $(CC) -print-multiarch) /usr/local/include))
+BENCH_CLIENTS = plain sslsock $(foreach peer,$(BENCH_PEERS),$(if $(call bench_has,$(peer)),$(peer)))
+
+.PHONY: bench bench-quick bench-programs bench-rustls
+bench:
+	-./tests/packages.py gcc libgnutls28-dev libmbedtls-dev libssl-dev openssl stunnel4
+	$(MAKE) bench-programs
+	./benches/run.py
+
+# Everything once, with little to do: whether it works, not how fast.
+bench-quick: bench-programs
+	./benches/run.py --quick
+
+bench-programs: build/benches/bench $(if $(call bench_has,openssl),build/benches/server) bench-rustls
+	@$(MAKE) --no-print-directory $(patsubst %,build/benches/%.so,$(BENCH_CLIENTS))
+
+build/benches/bench: benches/c/harness.c benches/c/harness.h
+	mkdir -p $(@D)
+	$(CC) $(BENCH_FLAGS) -o $@ $< -ldl
+
+build/benches/server: benches/c/server.c benches/c/harness.h
+	mkdir -p $(@D)
+	$(CC) $(BENCH_FLAGS) -o $@ $< -lssl -lcrypto -lpthread
+
+build/benches/sslsock.so: benches/c/sslsock.c benches/c/harness.h include/sslsock.h | lib
+	mkdir -p $(@D)
+	$(CC) $(BENCH_FLAGS) -fPIC -shared $(SSLSOCK_CFLAGS) -o $@ $< $(SSLSOCK_LIBS)
+
+build/benches/%.so: benches/c/%.c benches/c/harness.h
+	mkdir -p $(@D)
+	$(CC) $(BENCH_FLAGS) -fPIC -shared -o $@ $< $(BENCH_LIBS_$*)
+
+# The same provider, profile and compiler as the library's.
+bench-rustls:
+	mkdir -p build/benches
+	$(CARGO) build --quiet --release --example bench_rustls
+	cp -f $(RELEASE)/examples/libbench_rustls.so build/benches/rustls.so
 
 demo: lib examples
 	$(CARGO) build --release --example mail_server

@@ -22,7 +22,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 PYTHON = ROOT / "bindings" / "python"
 TOOLS = ROOT / "build" / "package-tools"
 # What cargo needs to build the library.
-RUST = ("Cargo.lock", "Cargo.toml", "build.rs", "src")
+RUST = (".cargo", "Cargo.lock", "Cargo.toml", "build.rs", "src")
 # Any fixed time does; this is the one that hatchling takes too.
 EPOCH = "1580601600"
 PATTERNS = {"wheel": "sslsock-*.whl", "sdist": "sslsock-*.tar.gz", "nupkg": "SslSock.*.nupkg"}

@@ -1,8 +1,11 @@
 #!/usr/bin/env python3
 """Installs the Debian packages that the tests need, where that can be done without asking.
 
-As root with apt-get, else with `sudo -n`, else it names the one command and exits with 1: the tests go on, and what
-needs a missing package is skipped and counted. Nothing that is installed is ever removed for it.
+    packages.py [PACKAGE]...
+
+Without arguments all that any of them needs. As root with apt-get, else with `sudo -n`, else it names the one command
+and exits with 1: the tests go on, and what needs a missing package is skipped and counted. Nothing that is installed is
+ever removed for it.
 """
 
 import os
@@ -15,8 +18,9 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 # For the tests themselves; those of the servers are the launcher's to say.
 TOOLS = [
-    "binutils", "ca-certificates", "clang", "curl", "g++", "gcc", "gnutls-bin", "libssl-dev", "make", "mono-mcs",
-    "mono-runtime", "mono-xbuild", "openssl", "pkg-config", "python3-pip", "python3-venv", "strace", "valgrind",
+    "binutils", "ca-certificates", "clang", "curl", "g++", "gcc", "gnutls-bin", "libgnutls28-dev",
+    "libmbedtls-dev", "libssl-dev", "make", "mono-mcs", "mono-runtime", "mono-xbuild", "openssl", "pkg-config",
+    "python3-pip", "python3-venv", "strace", "stunnel4", "valgrind",
 ]  # fmt: skip
 if platform.machine() == "x86_64":
     # Windows CE's structures are compared with 32-bit pointers too.
@@ -24,6 +28,8 @@ if platform.machine() == "x86_64":
 
 
 def wanted():
+    if sys.argv[1:]:
+        return sys.argv[1:]
     launch = [sys.executable, ROOT / "tests/servers/launch", "packages"]
     servers = subprocess.run(launch, capture_output=True, text=True, check=True).stdout.split()
     return list(dict.fromkeys(TOOLS + servers))

@@ -129,6 +129,8 @@ enum Stage {
     Flushing {
         /// Another thread is sending, and takes along what waits.
         busy: bool,
+        /// The peer has ended its direction.
+        peer_ended: bool,
     },
     Draining(Draining),
     Over,
@@ -148,13 +150,18 @@ impl<S: Deref<Target = ExplicitSession>> Ending<S> {
         // Without keys that may still be used, the end of the connection has to do.
         let _ = session.queue_close_notify();
         let moved_at = Instant::now();
-        Self { session, moved_at, patience, stage: Stage::Flushing { busy: false } }
+        Self {
+            session,
+            moved_at,
+            patience,
+            stage: Stage::Flushing { busy: false, peer_ended: false },
+        }
     }
 
     /// Goes as far as that is possible without waiting. Whether a byte moved.
     fn advance(&mut self) -> bool {
         let mut moved = false;
-        if let Stage::Flushing { busy } = &mut self.stage {
+        if let Stage::Flushing { busy, peer_ended } = &mut self.stage {
             let before = self.session.bytes_sent();
             let flushed = self.session.flush_control();
             moved |= self.session.bytes_sent() != before;
@@ -167,7 +174,14 @@ impl<S: Deref<Target = ExplicitSession>> Ending<S> {
                         unsent: u32::MAX,
                     });
                 }
-                Ok(flush) => *busy = flush == Flush::Busy,
+                Ok(flush) => {
+                    *busy = flush == Flush::Busy;
+                    // The peer may have to get rid of something before it takes more.
+                    if flush == Flush::Blocked && !*peer_ended {
+                        let mut unlimited = usize::MAX;
+                        *peer_ended = self.session.drop_input(&mut unlimited);
+                    }
+                }
                 Err(_) => self.stage = Stage::Over,
             }
         }
@@ -176,7 +190,7 @@ impl<S: Deref<Target = ExplicitSession>> Ending<S> {
             let ended = self.session.drop_input(&mut draining.budget);
             moved |= draining.budget != before;
             // What the kernel has taken, the peer's need not have: a reset would destroy it.
-            let unsent = endangered_bytes(self.session.transport());
+            let unsent = if ended { 0 } else { endangered_bytes(self.session.transport()) };
             if unsent < draining.unsent {
                 draining.unsent = unsent;
                 draining.since = Instant::now();
@@ -210,11 +224,13 @@ impl<S: Deref<Target = ExplicitSession>> Ending<S> {
 
     fn waits_for(&self) -> Option<(BorrowedFd<'_>, Interest)> {
         let interest = match self.stage {
-            Stage::Flushing { busy: false } => Interest { read: false, write: true },
+            Stage::Flushing { busy: false, peer_ended } => {
+                Interest { read: !peer_ended && !self.session.is_read_shut_down(), write: true }
+            }
             // It would be ready all the time.
             Stage::Draining(_) if self.session.is_read_shut_down() => return None,
             Stage::Draining(_) => Interest { read: true, write: false },
-            Stage::Flushing { busy: true } | Stage::Over => return None,
+            Stage::Flushing { busy: true, .. } | Stage::Over => return None,
         };
         Some((self.session.transport(), interest))
     }
@@ -223,14 +239,14 @@ impl<S: Deref<Target = ExplicitSession>> Ending<S> {
     fn pause(&self) -> Duration {
         match self.stage {
             // The other thread may be getting on well: the transport's readiness says nothing.
-            Stage::Flushing { busy: true } => BUSY_PAUSE,
+            Stage::Flushing { busy: true, .. } => BUSY_PAUSE,
             // There is no event for an acknowledgement.
             Stage::Draining(Draining { unsent: 1.., .. }) => ACKNOWLEDGEMENT_PAUSE,
             Stage::Draining(_) if self.session.is_read_shut_down() => ACKNOWLEDGEMENT_PAUSE,
             Stage::Draining(Draining { since, .. }) => {
                 self.patience.map_or(FOR_EVER, |patience| patience.saturating_sub(since.elapsed()))
             }
-            Stage::Flushing { busy: false } | Stage::Over => FOR_EVER,
+            Stage::Flushing { busy: false, .. } | Stage::Over => FOR_EVER,
         }
     }
 }

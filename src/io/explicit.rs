@@ -34,6 +34,8 @@ pub struct ExplicitSession {
     outgoing: Outgoing,
     /// Only grows, and wraps around.
     bytes_sent: AtomicUsize,
+    /// Whoever sends is inside the system call, or has yet to say how it failed.
+    is_in_send: AtomicBool,
     /// Made when a reader waits for the first time.
     wake_up: OnceLock<PrivateFd>,
     options: SessionOptions,
@@ -64,6 +66,7 @@ impl ExplicitSession {
             reader: Mutex::default(),
             outgoing: Outgoing::default(),
             bytes_sent: AtomicUsize::new(0),
+            is_in_send: AtomicBool::new(false),
             wake_up: OnceLock::new(),
             options,
             read_shut_down: AtomicBool::new(false),
@@ -101,14 +104,22 @@ impl ExplicitSession {
             if self.is_non_blocking(options) {
                 return if received > 0 { Ok(received) } else { Err(want_read()) };
             }
+            let interest = Interest { read: true, write: matches!(flushed, Ok(Flush::Blocked)) };
+            let deadline =
+                deadline.get_or_insert_with(|| self.call_deadline(Direction::Read, started));
+            if self.wake_up.get().is_none() {
+                // An answer that is on its way needs no descriptor more.
+                let moment = Deadline::after(Some(MOMENT));
+                if transport::wait(self.transport.as_fd(), interest, None, &moment)? == Wake::Ready
+                {
+                    continue;
+                }
+            }
             let (wake_up, is_new) = self.wake_up();
             if is_new {
                 // What happened before it was there could not wake anybody.
                 continue;
             }
-            let interest = Interest { read: true, write: matches!(flushed, Ok(Flush::Blocked)) };
-            let deadline =
-                deadline.get_or_insert_with(|| self.call_deadline(Direction::Read, started));
             match transport::wait_or_wake(self.transport.as_fd(), interest, wake_up, deadline)? {
                 Wake::Ready | Wake::Cancelled => {}
                 Wake::TimedOut if received > 0 => return Ok(received),
@@ -265,7 +276,7 @@ impl ExplicitSession {
                 return true;
             }
             let space = match is_readable {
-                true => engine.receive_space(READ_SIZE).ok(),
+                true => engine.receive_space().ok(),
                 false => None,
             };
             let (space, is_for_engine) = match space {
@@ -386,7 +397,7 @@ impl ExplicitSession {
             if budget == 0 {
                 return Ok(None);
             }
-            match transport::receive(self.transport.as_fd(), engine.receive_space(READ_SIZE)?) {
+            match transport::receive(self.transport.as_fd(), engine.receive_space()?) {
                 Ok(Transfer::Bytes(count)) => {
                     engine.received(count);
                     budget = budget.saturating_sub(count);
@@ -396,14 +407,26 @@ impl ExplicitSession {
                     return Ok(Some(0));
                 }
                 Ok(Transfer::End) => {
-                    return match broken {
-                        Some(error) => Err(error.clone()),
-                        None if self.options.allow_truncation => Ok(Some(0)),
-                        None => engine.transport_ended().map(|()| Some(0)),
-                    };
+                    drop(core);
+                    return self.transport_ended().map(|()| Some(0));
                 }
                 Err(error) => return Err(broken.get_or_insert(error).clone()),
             }
+        }
+    }
+
+    /// The end of the peer's direction without close_notify: a truncation, unless it was a reset.
+    fn transport_ended(&self) -> Result<()> {
+        // Of that the kernel tells once, and it may have told a sender that has not come round to
+        // saying so.
+        while self.is_in_send.load(Ordering::SeqCst) {
+            std::thread::yield_now();
+        }
+        let mut core = self.core();
+        match &core.broken {
+            Some(error) => Err(error.clone()),
+            None if self.options.allow_truncation => Ok(()),
+            None => core.engine.transport_ended(),
         }
     }
 
@@ -465,11 +488,14 @@ impl Session for ExplicitSession {
     }
 
     fn send_without_waiting(&self, bytes: &[u8]) -> Result<Transfer> {
+        self.is_in_send.store(true, Ordering::SeqCst);
         let sent = transport::send(self.transport.as_fd(), bytes);
         if let Ok(Transfer::Bytes(count)) = &sent {
             self.bytes_sent.fetch_add(*count, Ordering::Relaxed);
         }
-        sent.map_err(|error| self.broke(error))
+        let sent = sent.map_err(|error| self.broke(error));
+        self.is_in_send.store(false, Ordering::SeqCst);
+        sent
     }
 
     /// Makes a waiting reader look around.
@@ -507,8 +533,9 @@ fn would_block(code: Code, text: &str) -> Error {
 }
 
 const PLAINTEXT_LIMIT: usize = 64 * 1024;
-const READ_SIZE: usize = 64 * 1024;
 const SEND_CHUNK: usize = 64 * 1024;
 /// How much of the peer's ciphertext is read in one go without any data in it.
 const FRUITLESS_LIMIT: usize = 1024 * 1024;
+/// So long a reader that waits for the first time cannot be woken.
+const MOMENT: Duration = Duration::from_millis(1);
 const BUSY_PAUSE: Duration = Duration::from_millis(1);

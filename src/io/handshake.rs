@@ -88,8 +88,9 @@ impl Handshake<'_> {
                     verdict => engine.approved(verdict)?,
                 },
                 HandshakeStep::NeedsInput => {
+                    let is_question = !engine.outgoing().is_empty();
                     self.flush(engine, deadline)?;
-                    self.fill(engine, deadline)?;
+                    self.fill(engine, deadline, is_question)?;
                 }
                 HandshakeStep::Complete => return self.flush(engine, deadline),
             }
@@ -124,7 +125,9 @@ impl Handshake<'_> {
         Ok(true)
     }
 
-    fn fill(&self, engine: &mut Engine, deadline: &Deadline) -> Result<()> {
+    /// `is_question`: something has just been sent, and the answer cannot be there yet.
+    fn fill(&self, engine: &mut Engine, deadline: &Deadline, is_question: bool) -> Result<()> {
+        let mut is_worth_trying = !self.blocking || !is_question;
         loop {
             let awaited = match (self.is_server, engine.has_heard_from_peer()) {
                 (_, true) => "the rest of the peer's handshake",
@@ -141,9 +144,10 @@ impl Handshake<'_> {
             if deadline.is_over() {
                 return Err(self.timed_out(awaited));
             }
-            if self.fill_without_waiting(engine)? {
+            if is_worth_trying && self.fill_without_waiting(engine)? {
                 return Ok(());
             }
+            is_worth_trying = true;
             if !self.blocking {
                 return Err(Error::new(
                     Code::WANT_READ,
@@ -157,7 +161,7 @@ impl Handshake<'_> {
     /// Whether anything came.
     fn fill_without_waiting(&self, engine: &mut Engine) -> Result<bool> {
         let heard_before = engine.has_heard_from_peer();
-        let space = engine.receive_space(READ_SIZE)?;
+        let space = engine.receive_space_of(READ_SIZE)?;
         match transport::receive(self.transport, space).map_err(during_handshake)? {
             Transfer::WouldBlock => Ok(false),
             Transfer::Bytes(count) => {
@@ -193,7 +197,7 @@ impl Handshake<'_> {
             if wake != Wake::Ready {
                 break;
             }
-            match transport::receive(self.transport, engine.receive_space(QUOTED)?) {
+            match transport::receive(self.transport, engine.receive_space_of(QUOTED)?) {
                 Ok(Transfer::Bytes(count)) => engine.received(count),
                 _ => break,
             }
@@ -249,6 +253,7 @@ fn during_handshake(error: Error) -> Error {
     Error { text: format!("{} during the handshake", error.text), ..error }
 }
 
-const READ_SIZE: usize = 16 * 1024 + 512;
+/// Most flights of a server fit. They are few, so that what does not costs little.
+const READ_SIZE: usize = 4 * 1024;
 const QUOTED: usize = 81;
 const PATIENCE: Duration = Duration::from_millis(200);

@@ -6,9 +6,10 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rustix::net::{Shutdown, shutdown};
+use rustix::net::{Shutdown, shutdown, sockopt};
 
 use super::closing::Closing;
+use super::pair::PairKind;
 use super::program_end::ProgramEnd;
 use super::readiness::Readiness;
 use super::{Link, LinkOptions, exit};
@@ -20,6 +21,7 @@ use crate::tls::engine::Engine;
 
 pub struct Connection {
     transport: Arc<PrivateFd>,
+    transport_is_tcp: bool,
     /// The library's end of the inner pair; gone once the program's end is.
     library: Option<Arc<PrivateFd>>,
     program: ProgramEnd,
@@ -107,8 +109,10 @@ enum Outbound {
 impl Connection {
     pub fn new(ends: Ends) -> Self {
         let ready = Readiness::unknown();
+        let protocol = sockopt::socket_protocol(&ends.transport);
         Self {
             transport: ends.transport,
+            transport_is_tcp: protocol == Ok(Some(rustix::net::ipproto::TCP)),
             library: Some(ends.library),
             program: ends.program,
             engine: ends.engine,
@@ -224,9 +228,14 @@ impl Connection {
             if !self.library_ready.read {
                 return Ok(());
             }
-            match transport::receive(library.as_fd(), scratch) {
+            let space = &mut scratch[..TO_PEER_LIMIT];
+            let room = space.len();
+            match transport::receive(library.as_fd(), space) {
                 Ok(Transfer::Bytes(count)) => {
-                    // A short read says nothing: it ends before urgent data, too.
+                    // On AF_UNIX it says nothing: a receive ends after a descriptor, too.
+                    if count < room && self.program.kind != PairKind::Unix {
+                        self.library_ready.received_short();
+                    }
                     *budget = budget.saturating_sub(count);
                     self.scratch_used = self.scratch_used.max(count);
                     self.engine.encrypt(&scratch[..count])?;
@@ -254,15 +263,13 @@ impl Connection {
                 return self.drain(scratch, budget);
             }
             self.deliver();
-            if self.to_program.len() >= TO_PROGRAM_LIMIT || *budget == 0 {
+            if !self.to_program.is_empty() || *budget == 0 {
                 return;
             }
             if !matches!(self.inbound, Inbound::Open) {
                 return;
             }
-            let room = TO_PROGRAM_LIMIT - self.to_program.len();
-            let to_program = &mut self.to_program;
-            match self.engine.decrypt(room, &mut |bytes| to_program.push(bytes)) {
+            match self.decrypt(scratch) {
                 Ok(0) if self.engine.peer_closed() => {
                     self.inbound = Inbound::Ending;
                     continue;
@@ -291,13 +298,36 @@ impl Connection {
         }
     }
 
+    /// Decrypts what has come and hands it to the program; what that does not take waits.
+    fn decrypt(&mut self, scratch: &mut [u8]) -> Result<usize> {
+        let mut filled = 0;
+        let mut more = Buffer::new();
+        let outcome = self.engine.decrypt(TO_PROGRAM_LIMIT, &mut |bytes| {
+            match scratch.get_mut(filled..filled + bytes.len()) {
+                Some(space) if more.is_empty() => {
+                    space.copy_from_slice(bytes);
+                    filled += bytes.len();
+                }
+                // Only what came with the end of the handshake can be so much.
+                _ => more.push(bytes),
+            }
+        });
+        self.scratch_used = self.scratch_used.max(filled);
+        let taken = self.send_to_program(&scratch[..filled]);
+        self.to_program.push(&scratch[taken..filled]);
+        self.to_program.push(more.readable());
+        outcome
+    }
+
     /// How much ciphertext came, 0 for the end; `None` if nothing did.
     fn receive_from_peer(&mut self) -> Result<Option<usize>> {
-        let space = self.engine.receive_space(READ_SIZE)?;
+        let space = self.engine.receive_space()?;
+        let room = space.len();
         match transport::receive(self.transport.as_fd(), space)? {
             Transfer::Bytes(count) => {
-                // A short read says nothing: it ends before urgent data and after a descriptor
-                // that was passed.
+                if count < room && self.transport_is_tcp {
+                    self.transport_ready.received_short();
+                }
                 self.engine.received(count);
                 Ok(Some(count))
             }
@@ -324,14 +354,34 @@ impl Connection {
 
     /// Hands plaintext to the program as far as it takes it, then its end of file.
     fn deliver(&mut self) {
-        let Some(library) = self.library.clone() else { return };
-        if self.program_takes_nothing || self.library_ready.hang_up {
-            // Nobody will read it, and the peer may have to get rid of it before it takes more.
-            self.to_program.consume(self.to_program.len());
+        if !self.to_program.is_empty() {
+            let mut queue = std::mem::take(&mut self.to_program);
+            queue.consume(self.send_to_program(queue.readable()));
+            self.to_program = queue;
         }
-        while !self.to_program.is_empty() && self.library_ready.write {
-            match transport::send(library.as_fd(), self.to_program.readable()) {
-                Ok(Transfer::Bytes(count)) => self.to_program.consume(count),
+        if self.to_program.is_empty()
+            && matches!(self.inbound, Inbound::Ending)
+            && let Some(library) = &self.library
+        {
+            let _ = shutdown(&**library, Shutdown::Write);
+            self.inbound = Inbound::Ended;
+        }
+    }
+
+    /// How much of it is off our hands.
+    fn send_to_program(&mut self, bytes: &[u8]) -> usize {
+        let Some(library) = self.library.clone() else { return 0 };
+        let mut taken = 0;
+        while taken < bytes.len() {
+            if self.program_takes_nothing || self.library_ready.hang_up {
+                // Nobody will read it, and the peer may have to get rid of it before it takes more.
+                return bytes.len();
+            }
+            if !self.library_ready.write {
+                break;
+            }
+            match transport::send(library.as_fd(), &bytes[taken..]) {
+                Ok(Transfer::Bytes(count)) => taken += count,
                 Ok(Transfer::WouldBlock | Transfer::End) => self.library_ready.write = false,
                 // The program's end is gone. The kernel says how only once, and reading from it
                 // has to know.
@@ -339,20 +389,16 @@ impl Connection {
                     self.program_takes_nothing = true;
                     self.program_was_reset |= error.sys_errno == libc::ECONNRESET;
                     self.library_ready.read = true;
-                    self.to_program.consume(self.to_program.len());
                     self.library_ready.write = false;
                 }
                 // It is there and must not take what it has for everything.
                 Err(error) => {
-                    self.to_program.consume(self.to_program.len());
                     self.broke(Error::system("hand data to the program", error.sys_errno));
+                    return bytes.len();
                 }
             }
         }
-        if self.to_program.is_empty() && matches!(self.inbound, Inbound::Ending) {
-            let _ = shutdown(&*library, Shutdown::Write);
-            self.inbound = Inbound::Ended;
-        }
+        taken
     }
 
     fn flush(&mut self) -> Result<()> {
@@ -387,6 +433,12 @@ impl Connection {
         if let Some(library) = self.library.take() {
             // A child that is being forked just now may hold a copy.
             let _ = shutdown(&*library, Shutdown::Both);
+            drop(library);
+            // Unless the program closed first, which leaves nothing.
+            let is_first = self.library_ready.hang_up && !matches!(self.inbound, Inbound::Ended);
+            if let Some(ports) = self.program.ports.filter(|_| !reset && !is_first) {
+                ports.end_time_wait();
+            }
         }
         self.to_program.consume(self.to_program.len());
         self.closing.get_or_insert(Closing::new(reset, self.options.close_timeout));
@@ -452,6 +504,9 @@ fn is_gone(error: &Error) -> bool {
 
 /// How many bytes one connection may move in each direction before the others get their turn.
 const RUN_BUDGET: usize = 256 * 1024;
-const TO_PROGRAM_LIMIT: usize = 64 * 1024;
-const READ_SIZE: usize = 64 * 1024;
+/// How much is read from the program, and decrypted for it, at once.
+const TO_PEER_LIMIT: usize = 128 * 1024;
+const TO_PROGRAM_LIMIT: usize = 128 * 1024;
+/// What [`Connection::run`] works in. The last record decrypted may go beyond the limit.
+pub const SCRATCH: usize = TO_PROGRAM_LIMIT + 16 * 1024;
 const FIRST_CHECK: Duration = Duration::from_millis(1);

@@ -93,9 +93,16 @@ impl<L> Links<L> {
     fn wait_until(&self, mut look: impl FnMut(&[Arc<L>]) -> (usize, Duration)) -> usize {
         let mut watch = self.looked.watch();
         loop {
+            let began = Instant::now();
             let (left, patience) = look(&self.living());
             if left == 0 || patience.is_zero() {
                 return left;
+            }
+            // A look at thousands takes a while, in which some will have moved: the relay needs the
+            // processor more.
+            let took = began.elapsed();
+            if took >= LONG_LOOK {
+                std::thread::sleep(took.min(patience).min(CHECK_INTERVAL));
             }
             watch.wait(patience.min(CHECK_INTERVAL));
         }
@@ -120,6 +127,7 @@ impl<L> Default for Links<L> {
 /// How often conditions are looked at that make no event: what is still on its way from the program's
 /// end to the library's is one.
 const CHECK_INTERVAL: Duration = Duration::from_millis(5);
+const LONG_LOOK: Duration = Duration::from_micros(500);
 const SMALLEST_ROOM: usize = 16;
 
 #[cfg(test)]

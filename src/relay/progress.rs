@@ -33,15 +33,18 @@ impl Progress {
         self.finished.store(true, Ordering::Release);
     }
 
-    /// Whether something of the program's is on its way: asked where it waits in the order in which
-    /// it moves, or some could slip by. Only what the relay itself holds cannot be counted.
+    /// Whether something of the program's is on its way. Only what the relay itself holds cannot be
+    /// counted.
     pub fn is_busy(
         &self,
         in_programs_end: impl FnOnce() -> bool,
-        in_librarys_end: impl FnOnce() -> bool,
-        in_transport: impl FnOnce() -> bool,
+        in_librarys_end: impl Fn() -> bool,
+        in_transport: impl Fn() -> bool,
     ) -> bool {
-        in_programs_end() || self.is_relaying(in_librarys_end) || in_transport()
+        let is_beyond = || self.is_relaying(&in_librarys_end) || in_transport();
+        // What costs least first, for there may be thousands of connections. To say no takes both in
+        // the order in which bytes move, or some could slip by.
+        is_beyond() || in_programs_end() || is_beyond()
     }
 
     /// Whether something has come to the library's end and the transport has not taken it.

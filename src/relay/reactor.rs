@@ -10,7 +10,7 @@ use rustix::io::{Errno, retry_on_intr};
 
 use zeroize::Zeroize;
 
-use super::connection::{Connection, Next};
+use super::connection::{Connection, Next, SCRATCH};
 use super::exit;
 use super::hand_over::{Carrier, Pool, Seat};
 use super::readiness::Readiness;
@@ -226,6 +226,7 @@ impl Worker<'_> {
             write: flags.intersects(EventFlags::OUT | EventFlags::ERR),
             read_hang_up: flags.contains(EventFlags::RDHUP),
             hang_up: flags.contains(EventFlags::HUP),
+            short_of_end: flags.intersects(EventFlags::PRI | EventFlags::ERR),
         };
         let id = data & !LIBRARY_SIDE;
         // An event that was fetched before its connection ended finds nobody.
@@ -240,7 +241,8 @@ impl Worker<'_> {
 
     fn welcome(&mut self, connection: Connection) {
         let id = self.next_id;
-        let flags = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
+        let flags =
+            EventFlags::IN | EventFlags::OUT | EventFlags::PRI | EventFlags::RDHUP | EventFlags::ET;
         let epoll = &self.seat.carrier().epoll;
         let mut watched = epoll::add(epoll, connection.transport(), EventData::new_u64(id), flags);
         if let (Ok(()), Some(library)) = (watched, connection.library()) {
@@ -405,7 +407,6 @@ const FIRST_CONNECTION: u64 = 2;
 const LIBRARY_SIDE: u64 = 1;
 const EVENTS: usize = 256;
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
-const SCRATCH: usize = 64 * 1024;
 const CONNECTIONS_PER_THREAD: usize = 64;
 /// For how long a thread that carries nothing waits for more before it ends.
 const LINGER: Duration = Duration::from_secs(1);

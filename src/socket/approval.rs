@@ -37,7 +37,7 @@ pub(super) enum Whose {
 }
 
 impl Peer {
-    fn examine(&self, chain: &[CertificateDer<'_>]) -> Report {
+    fn examine(&self, chain: &[CertificateDer<'_>]) -> Arc<Report> {
         let name = match &self.whose {
             Whose::Server(name) => name.as_ref().map(PeerName::server_name),
             Whose::Client(_) => return self.verifier.examine(chain, Subject::Any, UnixTime::now()),
@@ -83,7 +83,6 @@ impl Socket {
             // A resumed session: rustls does not look at the chain again, and dates pass.
             (None, Some(chain)) => peer.examine(chain),
         };
-        let report = Arc::new(report);
         let verdict = if report.error.is_some() { Verdict::NotTrusted } else { Verdict::Trusted };
         self.keep(report.clone(), verdict);
         resumption::check_resumed(engine, settings)?;
@@ -215,10 +214,11 @@ impl Socket {
     }
 
     /// For a handshake that ended before the certificate was to be approved.
-    pub(super) fn keep_after_failure(&self, mut report: Report, error: &Error) {
+    pub(super) fn keep_after_failure(&self, mut report: Arc<Report>, error: &Error) {
         let rejected = report.error.as_ref().is_some_and(|flaw| flaw.text == error.text);
         if !rejected && error.code == Code::BAD_SIG {
             // The chain may be in order: the peer does not hold the key that it speaks of.
+            let report = Arc::make_mut(&mut report);
             report.causes |= CAUSE_SIGNATURE;
             report.error = Some(match report.error.take() {
                 Some(flaw) => Error { text: format!("{}; {}", error.text, flaw.text), ..flaw },
@@ -226,7 +226,7 @@ impl Socket {
             });
         }
         let verdict = if report.error.is_some() { Verdict::NotTrusted } else { Verdict::Trusted };
-        self.keep(Arc::new(report), verdict);
+        self.keep(report, verdict);
     }
 
     fn keep(&self, report: Arc<Report>, verdict: Verdict) {

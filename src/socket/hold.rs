@@ -4,8 +4,9 @@
 //! sending in clear after it. So the kernel does: see [`crate::sys::hold`].
 
 use std::os::fd::{AsFd, BorrowedFd, RawFd};
+use std::sync::Arc;
 
-use super::settings::SSL_FLAG_DEFER_HANDSHAKE;
+use super::settings::{SSL_FLAG_DEFER_HANDSHAKE, SSL_FLAG_EXPLICIT_IO};
 use super::{Role, Socket, State, settings_only};
 use crate::error::{Code, Error, Result};
 use crate::sys::address::Address;
@@ -41,7 +42,8 @@ impl Socket {
         let fd = self.program_end()?;
         self.change_state(|state| {
             let before = state.settings.flags();
-            state.settings.set_flags(flags)?;
+            let settings = Arc::make_mut(&mut state.settings);
+            settings.set_flags(flags)?;
             let outcome = match state.settings.has(SSL_FLAG_DEFER_HANDSHAKE) {
                 true => state.let_go(fd.as_fd()),
                 false => match hold::stage(fd.as_fd()) {
@@ -50,7 +52,7 @@ impl Socket {
                 },
             };
             if outcome.is_err() {
-                state.settings.set_flags(before)?;
+                Arc::make_mut(&mut state.settings).set_flags(before)?;
             }
             outcome
         })
@@ -118,9 +120,10 @@ impl Socket {
     /// What was sent on the connection so far, as far as the kernel tells. An error if the socket
     /// is one on which nothing may have been sent.
     pub(super) fn written_in_clear(&self, transport: &PrivateFd) -> Result<Option<u64>> {
-        let (secure, is_deferred) = {
+        let (secure, is_deferred, is_explicit) = {
             let state = self.state();
-            (state.secure, state.settings.has(SSL_FLAG_DEFER_HANDSHAKE))
+            let has = |flag| state.settings.has(flag);
+            (state.secure, has(SSL_FLAG_DEFER_HANDSHAKE), has(SSL_FLAG_EXPLICIT_IO))
         };
         if secure.is_held {
             return Err(Error::new(
@@ -128,6 +131,10 @@ impl Socket {
                 "the socket is still held: it has to be let go with ssl_wce_hold before it is \
                  connected, or connected with ssl_connect",
             ));
+        }
+        if is_explicit && !secure.is_secure {
+            // Nobody wants to know.
+            return Ok(None);
         }
         let written = socket_options::written_bytes(transport.as_fd());
         match written {

@@ -91,7 +91,8 @@ enum Role {
 
 struct State {
     phase: Phase,
-    settings: Settings,
+    /// Shared with the defaults until something is changed, and with the handshake.
+    settings: Arc<Settings>,
     secure: Secure,
     /// The name that the peer's address was found by, as far as is known: Windows CE's way uses it
     /// where the program has named nobody.
@@ -130,7 +131,7 @@ enum Phase {
 }
 
 impl Socket {
-    fn new(token: Token, role: Role, identity: Option<Identity>, settings: Settings) -> Self {
+    fn new(token: Token, role: Role, identity: Option<Identity>, settings: Arc<Settings>) -> Self {
         Self {
             token,
             role,
@@ -181,7 +182,7 @@ impl Socket {
 
     /// Changes settings; refused once the handshake has begun.
     pub fn configure(&self, change: impl FnOnce(&mut Settings) -> Result<()>) -> Result<()> {
-        self.change_state(|state| change(&mut state.settings))
+        self.change_state(|state| change(Arc::make_mut(&mut state.settings)))
     }
 
     fn change_state(&self, change: impl FnOnce(&mut State) -> Result<()>) -> Result<()> {
@@ -195,12 +196,12 @@ impl Socket {
         change(&mut state)
     }
 
-    pub fn settings(&self) -> Settings {
+    pub fn settings(&self) -> Arc<Settings> {
         self.state().settings.clone()
     }
 
     /// For a forked child, where another thread of the parent may have held the lock.
-    fn settings_if_free(&self) -> Option<Settings> {
+    fn settings_if_free(&self) -> Option<Arc<Settings>> {
         self.state.try_lock().ok().map(|state| state.settings.clone())
     }
 
@@ -257,7 +258,7 @@ impl Socket {
     }
 
     pub fn receive(&self, buffer: &mut [u8], options: CallOptions) -> Result<usize> {
-        match self.open_channel()? {
+        let outcome = match self.open_channel()? {
             Channel::Explicit(session) => {
                 let outcome = session.receive(buffer, options);
                 outcome.inspect_err(|error| self.note_session_error(error))
@@ -270,7 +271,12 @@ impl Socket {
                     outcome => outcome.map_err(|error| self.reason_for(error)),
                 }
             }
-        }
+        };
+        outcome.map_err(|error| match error.sys_errno {
+            // It may be a send that met the reset first. No recv fails like that.
+            libc::EPIPE => Error { sys_errno: libc::ECONNRESET, ..error },
+            _ => error,
+        })
     }
 
     /// How many bytes can be received without waiting for the peer.
@@ -409,10 +415,17 @@ impl Socket {
 
     /// A duplicate of the program's descriptor, if the number still is what it was.
     fn program_end(&self) -> Result<OwnedFd> {
+        self.duplicate_program_end(try_duplicate_if)
+    }
+
+    fn duplicate_program_end<T>(
+        &self,
+        duplicate_if: impl FnOnce(RawFd, Identity) -> Result<Option<T>>,
+    ) -> Result<T> {
         let identity = self.state().identity;
         let Role::Descriptor(number) = self.role else { return Err(settings_only()) };
         if let Some(identity) = identity
-            && let Some(end) = try_duplicate_if(number, identity)?
+            && let Some(end) = duplicate_if(number, identity)?
         {
             return Ok(end);
         }

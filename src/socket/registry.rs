@@ -21,9 +21,7 @@ use crate::verify::trust::Trust;
 /// A new handle for the stream socket `fd`, which stays the program's.
 pub fn open(fd: RawFd) -> Result<Token> {
     process::watch_forks();
-    stream_socket::check_stream(fd)?;
-    let identity = Identity::look_at(fd)?
-        .ok_or_else(|| Error::new(Code::INVALID, format!("descriptor {fd} is not open")))?;
+    let identity = stream_socket::check_stream(fd)?;
     let mut descriptors = descriptors();
     if let Some(other) = descriptors.get(&identity).and_then(|token| SOCKETS.get(token.raw()).ok())
     {
@@ -112,7 +110,7 @@ pub fn new_settings() -> Result<Token> {
 
 /// Whom new sockets trust.
 pub fn default_trust() -> Trust {
-    default_settings().trust
+    default_settings().trust.clone()
 }
 
 /// An upgrade asked for in a forked child, on its parent's handle: refused, and as after every
@@ -199,7 +197,7 @@ fn forget(descriptors: &mut HashMap<Identity, Token>, identity: Option<Identity>
 }
 
 /// The settings a new socket starts with.
-fn default_settings() -> Settings {
+fn default_settings() -> Arc<Settings> {
     let own = DEFAULTS_HANDLE.get().and_then(|handle| *lock(handle));
     if let Some(socket) = own.and_then(|token| SOCKETS.get(token.raw()).ok()) {
         return socket.settings();
@@ -208,7 +206,7 @@ fn default_settings() -> Settings {
 }
 
 /// What the defaults of this process begin with.
-fn inherited_settings() -> Settings {
+fn inherited_settings() -> Arc<Settings> {
     // A forked child goes on with what its parent had set, unless the parent was just changing
     // it: then the strict defaults hold.
     (0..process::epoch())

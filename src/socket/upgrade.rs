@@ -52,7 +52,7 @@ pub struct Pending {
     transport: Arc<PrivateFd>,
     path: Path,
     deadline: Deadline,
-    settings: Settings,
+    settings: Arc<Settings>,
     peer: Option<Peer>,
     /// In the client role, if the peer has a name.
     client: Option<(ClientSetup, PeerName)>,
@@ -189,16 +189,17 @@ impl Socket {
         let transport = Arc::new(self.private_duplicate()?);
         self.next_step()?.phase = Phase::Handshaking(Some(transport.clone()));
         let written = self.written_in_clear(&transport)?;
-        let family = stream_socket::check_connected_stream(number)
-            .map_err(|error| reset_before(&transport).unwrap_or(error))?;
-        let addresses = Addresses {
-            peer: Address::peer(transport.as_fd())?,
-            local: Address::local(transport.as_fd())?,
-        };
-        self.state().addresses = Some(addresses);
+        // Only a connection has a peer. That it is a stream socket was seen before.
+        let peer = Address::peer(transport.as_fd()).map_err(|error| {
+            let refused = stream_socket::check_connected_stream(number).err().unwrap_or(error);
+            reset_before(&transport).unwrap_or(refused)
+        })?;
+        let local = Address::local(transport.as_fd())?;
+        self.state().addresses = Some(Addresses { peer, local });
         let path = if settings.has(SSL_FLAG_EXPLICIT_IO) {
             Path::Explicit
         } else {
+            let family = stream_socket::check_connected_stream(number)?;
             let kind = relay::pair_kind(family, is_server || settings.has(SSL_FLAG_UNIX_PAIR));
             let place = match settings.has(SSL_FLAG_SOLE_DESCRIPTOR) {
                 true => Where::Sole,
@@ -418,8 +419,7 @@ impl Socket {
     }
 
     fn private_duplicate(&self) -> Result<PrivateFd> {
-        let fd = self.program_end()?;
-        PrivateFd::adopt(fd)
+        self.duplicate_program_end(PrivateFd::duplicate_if)
     }
 }
 

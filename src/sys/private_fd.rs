@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 use rustix::io::{Errno, FdFlags, fcntl_dupfd_cloexec, fcntl_setfd};
 
 use super::failed;
+use super::identity::Identity;
 use crate::error::{Error, Result};
 
 /// A descriptor that belongs to the library.
@@ -38,6 +39,24 @@ impl PrivateFd {
 
     pub fn duplicate_of(fd: BorrowedFd<'_>) -> Result<Self> {
         Self::list(duplicate_high(fd).map_err(failed("duplicate the descriptor"))?)
+    }
+
+    /// A duplicate of a number of the program's. `None`: it does not refer to `identity`, which is
+    /// looked at after duplicating, so that what is answered cannot be anything else.
+    pub fn duplicate_if(number: RawFd, identity: Identity) -> Result<Option<Self>> {
+        if number < 0 {
+            return Ok(None);
+        }
+        // SAFETY: not -1; a closed number answers EBADF.
+        let duplicate = match duplicate_high(unsafe { BorrowedFd::borrow_raw(number) }) {
+            Ok(duplicate) => duplicate,
+            Err(Errno::BADF) => return Ok(None),
+            Err(errno) => return Err(failed("duplicate the descriptor")(errno)),
+        };
+        match Identity::of(duplicate.as_fd())? == identity {
+            true => Self::list(duplicate).map(Some),
+            false => Ok(None),
+        }
     }
 
     fn list(fd: OwnedFd) -> Result<Self> {
@@ -156,7 +175,6 @@ fn place_of(number: RawFd, make: bool) -> Option<(&'static AtomicU64, u64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sys::identity::Identity;
     use crate::sys::test_sockets::{in_child, raise_descriptor_limit, unix_pair};
 
     #[test]

@@ -67,6 +67,15 @@ pub fn set_no_fin_wait(fd: BorrowedFd<'_>) -> Result<()> {
     set(fd, libc::IPPROTO_TCP, libc::TCP_LINGER2, &(-1 as c_int)).map_err(failed("set TCP_LINGER2"))
 }
 
+/// Has a connected TCP socket take more than a new one does, without waiting for the kernel to find
+/// out that it is read fast; that goes on, for no size has been chosen. (A low-water mark makes room
+/// for what is awaited, and the room stays.) At most half of what net.ipv4.tcp_rmem allows.
+pub fn widen_receive_window(fd: BorrowedFd<'_>) -> Result<()> {
+    set(fd, libc::SOL_SOCKET, libc::SO_RCVLOWAT, &WIDE_WINDOW)
+        .and_then(|()| set(fd, libc::SOL_SOCKET, libc::SO_RCVLOWAT, &1))
+        .map_err(failed("widen the receive window"))
+}
+
 /// Segments of the size that a network has, for a socket that is not connected yet.
 pub fn set_usual_segments(fd: BorrowedFd<'_>) -> Result<()> {
     set(fd, libc::IPPROTO_TCP, libc::TCP_MAXSEG, &USUAL_SEGMENT).map_err(failed("set TCP_MAXSEG"))
@@ -248,6 +257,8 @@ const F_GETOWN_EX: c_int = 16;
 
 /// Twice what is asked for, as the kernel counts; about half of it is window.
 const SMALL_BUFFER: c_int = 256 * 1024;
+
+const WIDE_WINDOW: c_int = 1024 * 1024;
 
 /// Ethernet's, with time stamps.
 const USUAL_SEGMENT: c_int = 1448;

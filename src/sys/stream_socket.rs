@@ -3,7 +3,7 @@
 use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::{FileType, fstat};
+use rustix::fs::FileType;
 use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, Shutdown, SocketType, connect_unspec, getpeername, recv,
@@ -12,7 +12,7 @@ use rustix::net::{
 
 use super::failed;
 use super::hold;
-use super::identity::Identity;
+use super::identity::{self, Identity};
 pub use super::socket_options::{readable_bytes, set_abortive_close, unsent_bytes};
 use crate::error::{Code, Error, Result};
 
@@ -26,25 +26,34 @@ pub enum Family {
 
 /// Any connected stream socket will do; everything else is refused by its name.
 pub fn check_connected_stream(fd: RawFd) -> Result<Family> {
-    if Identity::look_at(fd)?.is_none() {
-        return Err(refused(Code::INVALID, format!("descriptor {fd} is not open")));
-    }
-    // SAFETY: not -1, and only handed to system calls, which answer EBADF if another thread
-    // closes it meanwhile. A duplicate would need a number that may not be left.
-    match look(unsafe { BorrowedFd::borrow_raw(fd) }) {
-        Ok(Ok(family)) => Ok(family),
-        Ok(Err((code, what))) => Err(refused(code, format!("descriptor {fd} is {what}"))),
-        Err(errno) => Err(Error::system("look at the descriptor", errno.raw_os_error())),
-    }
+    identify_connected_stream(fd)?.1
 }
 
 /// Any stream socket, connected or not yet, but not one that listens (as one does that is held).
-pub fn check_stream(fd: RawFd) -> Result<()> {
-    match check_connected_stream(fd) {
-        Ok(_) => Ok(()),
-        Err(error) if error.code == Code::STATE && !is_listening(fd) => Ok(()),
-        Err(error) => Err(Error { code: Code::INVALID, ..error }),
+pub fn check_stream(fd: RawFd) -> Result<Identity> {
+    let refused = |error| Error { code: Code::INVALID, ..error };
+    let (identity, connected) = identify_connected_stream(fd).map_err(refused)?;
+    match connected {
+        Ok(_) => Ok(identity),
+        Err(error) if error.code == Code::STATE && !is_listening(fd) => Ok(identity),
+        Err(error) => Err(refused(error)),
     }
+}
+
+/// What an open descriptor is, and whether it will do.
+fn identify_connected_stream(fd: RawFd) -> Result<(Identity, Result<Family>)> {
+    let Some(stat) = identity::stat(fd)? else {
+        return Err(refused(Code::INVALID, format!("descriptor {fd} is not open")));
+    };
+    let file = FileType::from_raw_mode(stat.st_mode);
+    // SAFETY: not -1, and only handed to system calls, which answer EBADF if another thread
+    // closes it meanwhile. A duplicate would need a number that may not be left.
+    let connected = match look(unsafe { BorrowedFd::borrow_raw(fd) }, file) {
+        Ok(Ok(family)) => Ok(family),
+        Ok(Err((code, what))) => Err(refused(code, format!("descriptor {fd} is {what}"))),
+        Err(errno) => Err(Error::system("look at the descriptor", errno.raw_os_error())),
+    };
+    Ok((Identity::from(&stat), connected))
 }
 
 /// A TCP socket that is neither connected nor being connected.
@@ -183,30 +192,31 @@ fn discard_input(fd: BorrowedFd<'_>) {
 type Look = std::result::Result<Family, (Code, String)>;
 
 /// The answer, or what the descriptor is instead.
-fn look(fd: BorrowedFd<'_>) -> rustix::io::Result<Look> {
-    let file = FileType::from_raw_mode(fstat(fd)?.st_mode);
+fn look(fd: BorrowedFd<'_>, file: FileType) -> rustix::io::Result<Look> {
     if file != FileType::Socket {
         return Ok(Err((Code::INVALID, name_of_file(file).to_owned())));
     }
-    let (family, kind) = (sockopt::socket_domain(fd)?, sockopt::socket_type(fd)?);
+    let family = sockopt::socket_domain(fd)?;
+    // These protocols are those of streams.
     let is_tcp = || {
         let protocol = sockopt::socket_protocol(fd)?.map_or(0, |number| number.as_raw().get());
         Ok(matches!(protocol as i32, libc::IPPROTO_TCP | libc::IPPROTO_MPTCP))
     };
-    let known = match (family, kind) {
-        (AddressFamily::INET, SocketType::STREAM) if is_tcp()? => Family::Inet,
-        (AddressFamily::INET6, SocketType::STREAM) if is_tcp()? => Family::Inet6,
-        (AddressFamily::UNIX, SocketType::STREAM) => Family::Unix,
-        _ => return Ok(Err((Code::INVALID, name_of_socket(family, kind)))),
+    let known = match family {
+        AddressFamily::INET if is_tcp()? => Family::Inet,
+        AddressFamily::INET6 if is_tcp()? => Family::Inet6,
+        AddressFamily::UNIX if sockopt::socket_type(fd)? == SocketType::STREAM => Family::Unix,
+        _ => return Ok(Err((Code::INVALID, name_of_socket(family, sockopt::socket_type(fd)?)))),
     };
-    if sockopt::socket_acceptconn(fd)? {
-        return Ok(Err((Code::STATE, "a listening socket".to_owned())));
-    }
     match getpeername(fd) {
         Ok(_) => Ok(Ok(known)),
         // EINVAL: AF_INET after shutdown in both directions, on some systems.
         Err(Errno::NOTCONN | Errno::INVAL) => {
-            Ok(Err((Code::STATE, "a socket that is not connected".to_owned())))
+            let what = match sockopt::socket_acceptconn(fd)? {
+                true => "a listening socket",
+                false => "a socket that is not connected",
+            };
+            Ok(Err((Code::STATE, what.to_owned())))
         }
         Err(errno) => Err(errno),
     }

@@ -9,6 +9,8 @@ pub struct Buffer {
     storage: Vec<u8>,
     start: usize,
     end: usize,
+    /// Nothing was ever written behind this place: there is nothing to clear there.
+    written: usize,
 }
 
 impl Buffer {
@@ -27,9 +29,15 @@ impl Buffer {
         &mut self.storage[self.end..]
     }
 
+    /// How many bytes fit in without more memory.
+    pub fn room(&self) -> usize {
+        self.storage.len() - self.len()
+    }
+
     /// The first `count` bytes of the last [`Self::space`] now belong to the queue.
     pub fn filled(&mut self, count: usize) {
         self.end = (self.end + count).min(self.storage.len());
+        self.written = self.written.max(self.end);
     }
 
     pub fn push(&mut self, bytes: &[u8]) {
@@ -49,7 +57,7 @@ impl Buffer {
     /// Clears and frees the storage of an empty queue.
     pub fn release(&mut self) {
         if self.is_empty() && !self.storage.is_empty() {
-            self.storage.zeroize();
+            self.clear();
             self.storage = Vec::new();
         }
     }
@@ -80,16 +88,24 @@ impl Buffer {
 
     /// A reallocation by `Vec` would leave a copy of the plaintext behind in freed memory.
     fn grow(&mut self, needed: usize) {
-        let mut larger = vec![0; needed.next_power_of_two().max(MINIMUM)];
+        let size = needed.max(self.storage.len() * 3 / 2).next_multiple_of(MINIMUM);
+        let mut larger = vec![0; size];
         larger[..self.end].copy_from_slice(&self.storage[..self.end]);
-        self.storage.zeroize();
+        self.clear();
         self.storage = larger;
+        self.written = self.end;
+    }
+
+    /// A byte at a time, as it has to be: worth not doing to what was never used.
+    fn clear(&mut self) {
+        self.storage[..self.written].zeroize();
+        self.written = 0;
     }
 }
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        self.storage.zeroize();
+        self.clear();
     }
 }
 
@@ -116,6 +132,7 @@ mod tests {
                 buffer.consume(4);
                 next_out += 1;
             }
+            assert!(buffer.storage[buffer.written..].iter().all(|&byte| byte == 0), "not cleared");
         }
         assert_eq!(buffer.len(), 4 * (next_in - next_out) as usize);
     }

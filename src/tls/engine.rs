@@ -4,6 +4,7 @@
 //! and never touches a descriptor: its user moves bytes between the queues and the transport.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::HandshakeKind;
@@ -36,7 +37,9 @@ pub struct Engine {
     retained: usize,
     /// Data that came in one go with the end of the peer's handshake.
     early_plaintext: Buffer,
-    report: Option<Report>,
+    /// How much to receive at once: as much as comes.
+    read_size: usize,
+    report: Option<Arc<Report>>,
     /// Never absent but while rustls is being called.
     context: Option<Box<Context>>,
     approval: Approval,
@@ -103,6 +106,7 @@ impl Engine {
             whole: 0,
             retained: 0,
             early_plaintext: Buffer::new(),
+            read_size: FIRST_READ,
             report: None,
             context,
             approval: Approval::Pending,
@@ -188,10 +192,19 @@ impl Engine {
         self.write(Outbound::CloseNotify)
     }
 
-    /// Room for `limit` bytes of ciphertext from the peer; tell how many were filled with
-    /// [`Self::received`]. An error if the peer has sent more than any handshake message may take
-    /// without completing one.
-    pub fn receive_space(&mut self, limit: usize) -> Result<&mut [u8]> {
+    /// Room for ciphertext from the peer, for as much as came the last times; tell how much was
+    /// filled with [`Self::received`]. An error if the peer has sent more than any handshake
+    /// message may take without completing one.
+    pub fn receive_space(&mut self) -> Result<&mut [u8]> {
+        // A record that has begun need not make room for a whole read behind it: that would be
+        // twice the memory.
+        let least = self.read_size - LARGEST_RECORD;
+        let limit = self.incoming.room().clamp(least, self.read_size);
+        self.receive_space_of(limit)
+    }
+
+    /// The same, for `limit` bytes.
+    pub fn receive_space_of(&mut self, limit: usize) -> Result<&mut [u8]> {
         if self.incoming.len() >= INCOMING_LIMIT {
             self.forget_sessions(Failure::Protocol);
             return Err(self.fail(Error::new(
@@ -205,6 +218,9 @@ impl Engine {
     pub fn received(&mut self, count: usize) {
         self.heard_from_peer = true;
         self.incoming.filled(count);
+        if count >= self.read_size - LARGEST_RECORD {
+            self.read_size = (self.read_size * 2).min(LARGEST_READ);
+        }
     }
 
     /// How long functions of the program's have taken inside the calls so far; once.
@@ -285,10 +301,11 @@ impl Engine {
     pub fn release_memory(&mut self) {
         self.incoming.release();
         self.outgoing.release();
+        self.read_size = FIRST_READ;
     }
 
     /// The verification report of the peer's certificate; once.
-    pub fn take_report(&mut self) -> Option<Report> {
+    pub fn take_report(&mut self) -> Option<Arc<Report>> {
         self.report.take()
     }
 
@@ -545,6 +562,12 @@ pub struct Session {
 /// message may be 64 KiB long and come in many small records, so the handshake needs more than the
 /// data that follows.
 const INCOMING_LIMIT: usize = 512 * 1024;
+
+/// Room for two records: one that has begun, and as much as may be missing of it.
+const FIRST_READ: usize = 2 * LARGEST_RECORD;
+/// With what is made of it within the second-level cache of a processor.
+const LARGEST_READ: usize = 128 * 1024;
+const LARGEST_RECORD: usize = 18 * 1024 + 512;
 
 fn sessions(context: &mut Option<Box<Context>>) -> Option<&mut Sessions> {
     context.as_mut()?.sessions.as_mut()

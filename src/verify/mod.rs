@@ -5,6 +5,7 @@ pub mod client;
 mod facts;
 pub mod judged;
 pub mod name;
+mod outcomes;
 pub mod path;
 mod pem;
 pub mod pins;

@@ -20,6 +20,7 @@ use x509_parser::prelude::FromDer;
 use x509_parser::time::ASN1Time;
 
 use super::facts::{Facts, Signed};
+use super::outcomes::Period;
 use super::pem::{damage, describe, without_mark};
 use super::report::{CAUSE_REVOCATION_UNKNOWN, CAUSE_REVOKED, Finding};
 use super::signature::is_signed_with;
@@ -71,6 +72,13 @@ impl Lists {
 
     pub fn merge(&mut self, other: Self) {
         self.0.extend(other.0);
+    }
+
+    /// As long as no list begins or ceases to be the latest one.
+    pub(super) fn period_around(&self, now: i64) -> Period {
+        let dates =
+            self.0.values().flat_map(|list| [list.dates.this_update, list.dates.next_update]);
+        dates.fold(Period::ALWAYS, |period, date| period.up_to(date, now))
     }
 
     fn read_from(content: &[u8], source: &str) -> Result<Self> {

@@ -10,7 +10,7 @@ use rustls::{
     CertificateError, DigitallySignedStruct, OtherError, PeerMisbehaved, SignatureScheme,
 };
 
-use super::facts::{Facts, Signed, public_key};
+use super::facts::{Facts, Signed, public_key, rsa_bits_of};
 use super::strength;
 use crate::error::{Code, Error};
 
@@ -105,9 +105,9 @@ fn checkable_key(
     leaf: &CertificateDer<'_>,
     supported: &WebPkiSupportedAlgorithms,
 ) -> Result<SubjectPublicKeyInfoDer<'static>, CertificateError> {
-    let facts = Facts::parse(leaf);
-    match facts.and_then(|facts| strength::check_key(&facts, "certificate", supported)) {
-        None => public_key(leaf).ok_or(CertificateError::BadEncoding),
+    let key = public_key(leaf).ok_or(CertificateError::BadEncoding)?;
+    match strength::check_public_key(&key, rsa_bits_of(&key), "certificate", supported) {
+        None => Ok(key),
         Some(finding) => Err(CertificateError::Other(OtherError(Arc::new(Error::new(
             Code::CERT_UNKNOWN,
             format!("{}; no hook can accept it: a signature by it proves nothing", finding.text),

@@ -18,11 +18,21 @@ pub(super) fn check_key(
     what: &str,
     supported: &WebPkiSupportedAlgorithms,
 ) -> Option<Finding> {
-    let identifier = key_algorithm(&facts.key).unwrap_or_default();
+    check_public_key(&facts.key, facts.rsa_bits, what, supported)
+}
+
+/// The same of the key alone; `rsa_bits` is its size if it is one of RSA.
+pub(super) fn check_public_key(
+    key: &[u8],
+    rsa_bits: Option<usize>,
+    what: &str,
+    supported: &WebPkiSupportedAlgorithms,
+) -> Option<Finding> {
+    let identifier = key_algorithm(key).unwrap_or_default();
     let is_supported = |identifier: &[u8]| {
         supported.all.iter().any(|algorithm| algorithm.public_key_alg_id().as_ref() == identifier)
     };
-    let flaw = match facts.rsa_bits {
+    let flaw = match rsa_bits {
         Some(bits) if bits < MINIMUM_BITS => {
             format!("has an RSA key of {bits} bits; {AT_LEAST}")
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use aws_lc_rs::digest;
 use rustls::RootCertStore;
@@ -19,9 +19,12 @@ use crate::sys::{file, process};
 
 /// Trust sources. The default is the built-in list of public roots (webpki-roots); the first
 /// `add_*` call replaces it, later ones add. With them goes what narrows them: pins and revocation
-/// lists.
+/// lists. Copies share what they hold until one is changed.
 #[derive(Clone, Default)]
-pub struct Trust {
+pub struct Trust(Arc<Content>);
+
+#[derive(Clone, Default)]
+struct Content {
     /// By their digest, so that order and repetition make no difference to [`Trust::key`].
     /// Nothing in it stands for the built-in roots: no `add_*` call succeeds with nothing.
     added: BTreeMap<[u8; 32], TrustAnchor<'static>>,
@@ -33,6 +36,8 @@ pub struct Trust {
     failed_pins: Option<Error>,
     lists: Lists,
     failed_lists: Option<Error>,
+    /// [`Trust::key`], once it has been asked for.
+    key: OnceLock<[u8; 32]>,
 }
 
 impl Trust {
@@ -40,19 +45,19 @@ impl Trust {
     /// and could not be had: a program that did not look at that result must not end up believing
     /// more than it wanted.
     pub fn check(&self) -> Result<()> {
-        let failed = [&self.failed, &self.failed_pins, &self.failed_lists];
+        let failed = [&self.0.failed, &self.0.failed_pins, &self.0.failed_lists];
         failed.into_iter().flatten().next().cloned().map_or(Ok(()), Err)
     }
 
     /// Whether other trust than the built-in roots was asked for.
     pub fn is_explicit(&self) -> bool {
-        !self.added.is_empty() || self.failed.is_some()
+        !self.0.added.is_empty() || self.0.failed.is_some()
     }
 
     /// Remembers that an `add_*` call failed, until one succeeds.
     pub fn note_failure(&mut self, error: &Error) {
-        if self.added.is_empty() {
-            self.failed = Some(missing("the trust", error));
+        if self.0.added.is_empty() {
+            self.change().failed = Some(missing("the trust", error));
         }
     }
 
@@ -60,13 +65,14 @@ impl Trust {
     pub fn add_pins(&mut self, parsed: Result<Pins>) -> Result<()> {
         match parsed {
             Ok(pins) => {
-                self.pins.merge(pins);
-                self.failed_pins = None;
+                let content = self.change();
+                content.pins.merge(pins);
+                content.failed_pins = None;
                 Ok(())
             }
             Err(error) => {
-                if self.pins.is_empty() {
-                    self.failed_pins = Some(missing("the pin", &error));
+                if self.0.pins.is_empty() {
+                    self.change().failed_pins = Some(missing("the pin", &error));
                 }
                 Err(error)
             }
@@ -74,21 +80,23 @@ impl Trust {
     }
 
     pub fn clear_pins(&mut self) {
-        self.pins = Pins::default();
-        self.failed_pins = None;
+        let content = self.change();
+        content.pins = Pins::default();
+        content.failed_pins = None;
     }
 
     /// Adds revocation lists; a failure as with pins.
     pub fn add_lists(&mut self, loaded: Result<Lists>) -> Result<()> {
         match loaded {
             Ok(lists) => {
-                self.lists.merge(lists);
-                self.failed_lists = None;
+                let content = self.change();
+                content.lists.merge(lists);
+                content.failed_lists = None;
                 Ok(())
             }
             Err(error) => {
-                if self.lists.is_empty() {
-                    self.failed_lists = Some(missing("the revocation list", &error));
+                if self.0.lists.is_empty() {
+                    self.change().failed_lists = Some(missing("the revocation list", &error));
                 }
                 Err(error)
             }
@@ -125,7 +133,7 @@ impl Trust {
                 reason = reason.or(Some(error.text));
             }
         }
-        if found.added.is_empty() {
+        if found.0.added.is_empty() {
             let detail = match (files, reason) {
                 (1.., Some(reason)) => {
                     format!("none of its {files} files holds a certificate; the first: {reason}")
@@ -134,8 +142,9 @@ impl Trust {
             };
             return Err(Error::new(Code::BAD_DATA, format!("{name}: {detail}")));
         }
-        self.added.append(&mut found.added);
-        self.certificates.append(&mut found.certificates);
+        let (found, content) = (found.change(), self.change());
+        content.added.append(&mut found.added);
+        content.certificates.append(&mut found.certificates);
         Ok(())
     }
 
@@ -170,52 +179,41 @@ impl Trust {
 
     /// Adds what was collected elsewhere, so that a slow file need not be read under a lock.
     pub fn merge(&mut self, other: Self) {
-        self.added.extend(other.added);
-        self.certificates.extend(other.certificates);
-        self.failed = None;
+        let (other, content) = (Arc::unwrap_or_clone(other.0), self.change());
+        content.added.extend(other.added);
+        content.certificates.extend(other.certificates);
+        content.failed = None;
     }
 
     /// The trusted certificates as a whole; none if those that were asked for could not be had.
     pub fn certificates(&self) -> Vec<CertificateDer<'static>> {
-        if self.failed.is_some() {
+        if self.0.failed.is_some() {
             return Vec::new();
         }
-        match self.added.is_empty() {
+        match self.0.added.is_empty() {
             true => webpki_root_certs::TLS_SERVER_ROOT_CERTS.to_vec(),
-            false => self.certificates.values().cloned().collect(),
+            false => self.0.certificates.values().cloned().collect(),
         }
     }
 
     /// A digest of the content, pins and revocation lists included: equal trust has an equal key,
     /// whatever the order of the calls.
     pub fn key(&self) -> [u8; 32] {
-        let mut context = digest::Context::new(&digest::SHA256);
-        let mut add = |part: &[u8], digests: &mut dyn Iterator<Item = &[u8; 32]>| {
-            context.update(part);
-            let digests: Vec<_> = digests.collect();
-            // The number keeps the parts apart.
-            context.update(&(digests.len() as u64).to_be_bytes());
-            digests.into_iter().for_each(|digest| context.update(digest));
-        };
-        let roots: &[u8] = if self.added.is_empty() { b"built-in" } else { b"explicit" };
-        add(roots, &mut self.added.keys());
-        add(b"pins", &mut self.pins.digests());
-        add(b"lists", &mut self.lists.digests());
-        finish(context)
+        *self.0.key.get_or_init(|| self.0.digest())
     }
 
     pub(super) fn pins(&self) -> &Pins {
-        &self.pins
+        &self.0.pins
     }
 
     pub(super) fn lists(&self) -> &Lists {
-        &self.lists
+        &self.0.lists
     }
 
     pub(super) fn roots(&self) -> Arc<RootCertStore> {
-        Arc::new(match self.added.is_empty() {
+        Arc::new(match self.0.added.is_empty() {
             true => webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect(),
-            false => self.added.values().cloned().collect(),
+            false => self.0.added.values().cloned().collect(),
         })
     }
 
@@ -255,16 +253,41 @@ impl Trust {
         Ok(())
     }
 
+    fn change(&mut self) -> &mut Content {
+        let content = Arc::make_mut(&mut self.0);
+        content.key = OnceLock::new();
+        content
+    }
+
     /// Adds those that can be trust anchors; false if none of them can.
     fn extend(&mut self, certificates: Vec<CertificateDer<'static>>) -> bool {
         let mut extended = false;
         for certificate in certificates {
             let Some(anchor) = anchor(&certificate) else { continue };
             extended = true;
-            self.added.insert(digest_of(&anchor), anchor);
-            self.certificates.insert(digest(&certificate), certificate);
+            let content = self.change();
+            content.added.insert(digest_of(&anchor), anchor);
+            content.certificates.insert(digest(&certificate), certificate);
         }
         extended
+    }
+}
+
+impl Content {
+    fn digest(&self) -> [u8; 32] {
+        let mut context = digest::Context::new(&digest::SHA256);
+        let mut add = |part: &[u8], digests: &mut dyn Iterator<Item = &[u8; 32]>| {
+            context.update(part);
+            let digests: Vec<_> = digests.collect();
+            // The number keeps the parts apart.
+            context.update(&(digests.len() as u64).to_be_bytes());
+            digests.into_iter().for_each(|digest| context.update(digest));
+        };
+        let roots: &[u8] = if self.added.is_empty() { b"built-in" } else { b"explicit" };
+        add(roots, &mut self.added.keys());
+        add(b"pins", &mut self.pins.digests());
+        add(b"lists", &mut self.lists.digests());
+        finish(context)
     }
 }
 

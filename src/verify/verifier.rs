@@ -15,6 +15,7 @@ use rustls::{
 use super::chain::Examination;
 pub use super::chain::{Purpose, Subject};
 use super::facts::{Facts, public_key};
+use super::outcomes::Outcomes;
 use super::pins::Pins;
 use super::report::{
     CAUSE_EXPIRED, CAUSE_ISSUER_UNKNOWN, CAUSE_MALFORMED, CAUSE_NAME, CAUSE_NOT_YET_VALID,
@@ -48,6 +49,7 @@ pub struct Verifier {
     purpose: Purpose,
     pins: Pins,
     lists: Lists,
+    outcomes: Outcomes,
 }
 
 impl Verifier {
@@ -66,7 +68,10 @@ impl Verifier {
         };
         match purpose == Purpose::Server && roots.is_empty() {
             true => Err(Error::internal("there are no trusted certificates")),
-            false => Ok(Self { roots, supported, mode, purpose, pins, lists }),
+            false => {
+                let outcomes = Outcomes::default();
+                Ok(Self { roots, supported, mode, purpose, pins, lists, outcomes })
+            }
         }
     }
 
@@ -76,16 +81,24 @@ impl Verifier {
 
     /// Verification alone, without the handshake's signatures: also used on resumption, where the
     /// peer proves its identity by the resumed secret. With [`Subject::Unknown`] nothing is trusted.
+    ///
+    /// What was found in order before, and still is, costs no more than a comparison.
     pub fn examine<'a>(
         &self,
         chain: &[CertificateDer<'_>],
         subject: impl Into<Subject<'a>>,
         now: UnixTime,
-    ) -> Report {
-        self.examine_at(chain, subject, i64::try_from(now.as_secs()).unwrap_or(i64::MAX))
+    ) -> Arc<Report> {
+        let (subject, now) = (subject.into(), i64::try_from(now.as_secs()).unwrap_or(i64::MAX));
+        if let Some(report) = self.outcomes.find(chain, subject, now) {
+            return report;
+        }
+        let report = Arc::new(self.examine_at(chain, subject, now));
+        self.outcomes.keep(chain, subject, now, self.lists.period_around(now), &report);
+        report
     }
 
-    /// The same at any time in Unix seconds.
+    /// The same at any time in Unix seconds, and in any case anew.
     pub fn examine_at<'a>(
         &self,
         chain: &[CertificateDer<'_>],
@@ -148,26 +161,30 @@ impl Verifier {
 /// What rustls asks in both roles.
 impl Verifier {
     /// Leaves the report with the thread.
-    fn verify(
+    fn verify<'a>(
         &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
+        end_entity: &'a CertificateDer<'_>,
+        intermediates: &'a [CertificateDer<'_>],
         subject: Subject<'_>,
         now: UnixTime,
     ) -> std::result::Result<(), rustls::Error> {
-        let chain: Vec<_> = [end_entity].into_iter().chain(intermediates).cloned().collect();
-        let mut report = self.examine(&chain, subject, now);
-        if report.key_is_useless && self.mode != Mode::Reject {
-            // The hook could not accept it either.
-            report.error = report.beyond_hooks();
+        let borrowed = |certificate: &'a CertificateDer<'_>| CertificateDer::from(&certificate[..]);
+        let chain: Vec<_> = [end_entity].into_iter().chain(intermediates).map(borrowed).collect();
+        let mut found = self.examine(&chain, subject, now);
+        let mut answer = Ok(());
+        if found.error.is_some() {
+            let report = Arc::make_mut(&mut found);
+            if report.key_is_useless && self.mode != Mode::Reject {
+                // The hook could not accept it either.
+                report.error = report.beyond_hooks();
+            }
+            report.rejected =
+                report.error.is_some() && (self.mode == Mode::Reject || report.key_is_useless);
+            if let Some(error) = report.error.as_ref().filter(|_| report.rejected) {
+                answer = Err(refusal(report, error).into());
+            }
         }
-        report.rejected =
-            report.error.is_some() && (self.mode == Mode::Reject || report.key_is_useless);
-        let answer = match report.error.as_ref().filter(|_| report.rejected) {
-            Some(error) => Err(refusal(&report, error).into()),
-            None => Ok(()),
-        };
-        put_report(Some(report));
+        put_report(Some(found));
         answer
     }
 
@@ -246,12 +263,12 @@ impl ServerCertVerifier for Verifier {
 }
 
 /// Takes the report that the last verification on this thread has left.
-pub fn take_report() -> Option<Report> {
+pub fn take_report() -> Option<Arc<Report>> {
     ManuallyDrop::into_inner(REPORT.replace(ManuallyDrop::new(None)))
 }
 
 /// Puts one back that was taken so that it does not mix with another's.
-pub fn put_report(report: Option<Report>) {
+pub fn put_report(report: Option<Arc<Report>>) {
     drop(ManuallyDrop::into_inner(REPORT.replace(ManuallyDrop::new(report))));
 }
 
@@ -273,6 +290,6 @@ fn refusal(report: &Report, error: &Error) -> CertificateError {
 
 thread_local! {
     /// Without a destructor, so that it is there in a thread that is ending, too.
-    static REPORT: Cell<ManuallyDrop<Option<Report>>> =
+    static REPORT: Cell<ManuallyDrop<Option<Arc<Report>>>> =
         const { Cell::new(ManuallyDrop::new(None)) };
 }

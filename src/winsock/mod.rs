@@ -147,7 +147,7 @@ pub fn control(socket: &Socket, request: &Request<'_>) -> Result<Vec<u8>> {
             })?;
         }
         Operation::GetValidateCertHook => {
-            let hook = socket.settings().hook;
+            let hook = socket.settings().hook.clone();
             return Ok(hooks::to_bytes(hook.map(|hook| (hook.function, hook.argument))));
         }
         Operation::SetAuthRequestHook => {
@@ -159,7 +159,7 @@ pub fn control(socket: &Socket, request: &Request<'_>) -> Result<Vec<u8>> {
             })?;
         }
         Operation::GetAuthRequestHook => {
-            let hook = socket.settings().auth_request;
+            let hook = socket.settings().auth_request.clone();
             return Ok(hooks::to_bytes(hook.map(|hook| (hook.function, hook.argument))));
         }
         Operation::SetKeyExchangeHook => hooks::clear_key_exchange(input)?,
@@ -173,7 +173,7 @@ pub fn control(socket: &Socket, request: &Request<'_>) -> Result<Vec<u8>> {
             })?;
         }
         Operation::GetSignatureHook => {
-            let hook = socket.settings().signature;
+            let hook = socket.settings().signature.clone();
             return Ok(hooks::to_bytes(hook.map(|hook| (hook.function, hook.argument))));
         }
         Operation::SetPeerName => {

@@ -3,7 +3,7 @@
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-use super::{Connection, Finish, Inbound, Next, Outbound, READ_SIZE};
+use super::{Connection, Finish, Inbound, Next, Outbound};
 use crate::error::{Code, Error};
 use crate::io::transport::{self, Transfer};
 use crate::relay::closing::{Closing, Step, UNDELIVERED_LIMIT};
@@ -18,7 +18,7 @@ impl Connection {
     pub(super) fn drain(&mut self, scratch: &mut [u8], budget: &mut usize) {
         while self.transport_ready.read && *budget > 0 {
             let space = match self.keeps_reading() {
-                true => self.engine.receive_space(READ_SIZE).ok(),
+                true => self.engine.receive_space().ok(),
                 false => None,
             };
             let (space, is_for_engine) = match space {

@@ -270,7 +270,7 @@ impl Conversation {
         while self.server.wants_write() {
             self.server.write_tls(&mut bytes).unwrap();
         }
-        self.client.receive_space(bytes.len())?.copy_from_slice(&bytes);
+        self.client.receive_space_of(bytes.len())?.copy_from_slice(&bytes);
         self.client.received(bytes.len());
         Ok(())
     }

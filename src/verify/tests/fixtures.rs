@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -254,7 +255,11 @@ pub fn examine_by_today(trust: &Trust, chain: &[&CertificateDer<'static>]) -> Re
 fn examine_by_at(now: UnixTime, trust: &Trust, chain: &[&CertificateDer<'static>]) -> Report {
     let chain: Vec<_> = chain.iter().map(|der| (*der).clone()).collect();
     let name = PeerName::parse("a.test").unwrap().server_name();
-    Verifier::new(trust, Mode::Reject).unwrap().examine(&chain, Some(&name), now)
+    Arc::unwrap_or_clone(Verifier::new(trust, Mode::Reject).unwrap().examine(
+        &chain,
+        Some(&name),
+        now,
+    ))
 }
 
 fn ca_params(name: &str) -> (CertificateParams, KeyPair) {
@@ -295,7 +300,7 @@ fn examine_at(
 ) -> Report {
     let chain: Vec<_> = chain.iter().map(|der| (*der).clone()).collect();
     let name = PeerName::parse(host).unwrap().server_name();
-    verifier(trusted, Mode::Reject).examine(&chain, Some(&name), now)
+    Arc::unwrap_or_clone(verifier(trusted, Mode::Reject).examine(&chain, Some(&name), now))
 }
 
 /// For a peer that nobody has named, at [`NOW`].
@@ -304,7 +309,7 @@ pub fn examine_nameless(
     chain: &[&CertificateDer<'static>],
 ) -> Report {
     let chain: Vec<_> = chain.iter().map(|der| (*der).clone()).collect();
-    verifier(trusted, Mode::Nameless).examine(&chain, None, time())
+    Arc::unwrap_or_clone(verifier(trusted, Mode::Nameless).examine(&chain, None, time()))
 }
 
 /// As a client's chain, at [`NOW`].
@@ -312,7 +317,7 @@ pub fn examine_client(trusted: &[&Ca], chain: &[&CertificateDer<'static>]) -> Re
     let chain: Vec<_> = chain.iter().map(|der| (*der).clone()).collect();
     let trusted: Vec<_> = trusted.iter().map(|ca| &ca.der).collect();
     let verifier = Verifier::of(Purpose::Client, &trusting(&trusted), Mode::Reject).unwrap();
-    verifier.examine(&chain, Subject::Any, time())
+    Arc::unwrap_or_clone(verifier.examine(&chain, Subject::Any, time()))
 }
 
 fn pem(der: &[u8]) -> String {

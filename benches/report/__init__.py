@@ -1,0 +1,1 @@
+"""What benches/run.py makes of the figures."""
