@@ -18,7 +18,7 @@
 #include "common/ways.h"
 
 #define CHATS 100
-#define ROUNDS 20
+#define ROUNDS 8
 
 /* For each round of all chats a stream may move so much, in both directions together. */
 #define BULK_PER_ROUND ((size_t)24 * 1024 * 1024)
