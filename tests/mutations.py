@@ -241,6 +241,12 @@ MUTATIONS = [
         is_model=True,
     ),
     Mutation(
+        "whoever waits looks at each place once",
+        [("src/relay/progress.rs", "is_beyond() || in_programs_end() || is_beyond()", "is_beyond() || in_programs_end()")],
+        ["links::model"],
+        is_model=True,
+    ),
+    Mutation(
         "a handshake that was cancelled at its end is a success",
         [("src/socket/outcome.rs", "    errors.fatal().map_or(Ok(state), Err)\n", "    Ok(state)\n")],
         ["outcome::model"],
