@@ -56,13 +56,20 @@ struct Core {
     plaintext: Buffer,
     /// What the kernel said when it broke the connection: it says so only once.
     broken: Option<Error>,
+    /// What came last was little, and all that there was.
+    is_emptied: bool,
 }
 
 impl ExplicitSession {
     pub fn new(transport: Arc<PrivateFd>, engine: Engine, options: SessionOptions) -> Self {
         Self {
             transport,
-            core: Mutex::new(Core { engine, plaintext: Buffer::new(), broken: None }),
+            core: Mutex::new(Core {
+                engine,
+                plaintext: Buffer::new(),
+                broken: None,
+                is_emptied: false,
+            }),
             reader: Mutex::default(),
             outgoing: Outgoing::default(),
             bytes_sent: AtomicUsize::new(0),
@@ -76,6 +83,12 @@ impl ExplicitSession {
 
     /// Answers how many bytes were received; 0 after the peer's close_notify.
     pub fn receive(&self, buffer: &mut [u8], options: CallOptions) -> Result<usize> {
+        let outcome = self.receive_in_turn(buffer, options);
+        self.rest();
+        outcome
+    }
+
+    fn receive_in_turn(&self, buffer: &mut [u8], options: CallOptions) -> Result<usize> {
         let started = Instant::now();
         let Some(_turn) = self.enter_as_reader(options) else { return Err(want_read()) };
         let mut deadline = None;
@@ -107,6 +120,7 @@ impl ExplicitSession {
             let interest = Interest { read: true, write: matches!(flushed, Ok(Flush::Blocked)) };
             let deadline =
                 deadline.get_or_insert_with(|| self.call_deadline(Direction::Read, started));
+            self.rest();
             if self.wake_up.get().is_none() {
                 // An answer that is on its way needs no descriptor more.
                 let moment = Deadline::after(Some(MOMENT));
@@ -126,6 +140,19 @@ impl ExplicitSession {
                 Wake::TimedOut => return Err(timed_out("SO_RCVTIMEO", "received")),
             }
         }
+    }
+
+    /// Gives back the memory of the queues, if the peer has nothing more to say for now: most
+    /// connections are idle most of the time. One that carries a stream keeps them.
+    fn rest(&self) {
+        let mut core = self.core();
+        if !std::mem::take(&mut core.is_emptied) || !core.engine.incoming().is_empty() {
+            return;
+        }
+        core.engine.release_memory();
+        core.plaintext.release();
+        drop(core);
+        self.outgoing.release();
     }
 
     /// Answers how many bytes were accepted: they leave, in order, with this or a later call.
@@ -365,7 +392,7 @@ impl ExplicitSession {
         options: CallOptions,
     ) -> Result<Option<usize>> {
         let mut core = self.core();
-        let Core { engine, plaintext, broken } = &mut *core;
+        let Core { engine, plaintext, broken, is_emptied } = &mut *core;
         // A peer that sends tickets for ever must not keep us, nor the writer from the engine.
         let mut budget = FRUITLESS_LIMIT;
         loop {
@@ -397,8 +424,11 @@ impl ExplicitSession {
             if budget == 0 {
                 return Ok(None);
             }
-            match transport::receive(self.transport.as_fd(), engine.receive_space()?) {
+            let space = engine.receive_space()?;
+            let room = space.len();
+            match transport::receive(self.transport.as_fd(), space) {
                 Ok(Transfer::Bytes(count)) => {
+                    *is_emptied = count < room && count <= LITTLE;
                     engine.received(count);
                     budget = budget.saturating_sub(count);
                 }
@@ -536,6 +566,8 @@ const PLAINTEXT_LIMIT: usize = 64 * 1024;
 const SEND_CHUNK: usize = 64 * 1024;
 /// How much of the peer's ciphertext is read in one go without any data in it.
 const FRUITLESS_LIMIT: usize = 1024 * 1024;
+/// What a stream does not come in.
+const LITTLE: usize = 4 * 1024;
 /// So long a reader that waits for the first time cannot be woken.
 const MOMENT: Duration = Duration::from_millis(1);
 const BUSY_PAUSE: Duration = Duration::from_millis(1);

@@ -100,6 +100,13 @@ impl Outgoing {
         Some(outcome)
     }
 
+    /// Gives back the memory of the queue, if it is empty and nobody has the turn.
+    pub fn release(&self) {
+        if let Some(mut queue) = try_enter(&self.queue) {
+            queue.release();
+        }
+    }
+
     /// Whether a call that may wait for the peer has the turn.
     pub fn is_waiting(&self) -> bool {
         self.enter_for_a_moment().is_none()

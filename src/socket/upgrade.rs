@@ -327,7 +327,8 @@ impl Socket {
     }
 
     fn opened(&self, pending: Pending) -> Result<()> {
-        let Pending { engine, transport, path, settings, client, .. } = pending;
+        let Pending { mut engine, transport, path, settings, client, .. } = pending;
+        engine.release_memory();
         let session = engine.session();
         let resumable = client.map(|(setup, name)| Source::new(setup, &engine, name));
         let allow_truncation = settings.has(SSL_FLAG_ALLOW_TRUNCATION);
