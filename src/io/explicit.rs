@@ -70,7 +70,9 @@ struct Core {
 }
 
 impl ExplicitSession {
-    pub fn new(transport: Arc<PrivateFd>, engine: Engine, options: SessionOptions) -> Self {
+    pub fn new(transport: Arc<PrivateFd>, mut engine: Engine, options: SessionOptions) -> Self {
+        // The handshake's.
+        engine.release_memory();
         Self {
             transport,
             core: Mutex::new(Core { engine, plaintext: Buffer::new(), broken: None }),
@@ -141,6 +143,7 @@ impl ExplicitSession {
             self.writer_may_wait.store(wait, Ordering::Release);
             let outcome = self.send_in_turn(&mut queue, data, wait, started);
             self.writer_may_wait.store(false, Ordering::Release);
+            queue.release();
             outcome
         };
         // The reader may have left something for us while we had the turn.
@@ -390,7 +393,20 @@ impl ExplicitSession {
         options: CallOptions,
     ) -> Result<Option<usize>> {
         let mut core = self.core();
-        let Core { engine, plaintext, broken } = &mut *core;
+        let outcome = self.receive_under_lock(&mut core, buffer, options);
+        // The program may not come back for long.
+        core.plaintext.release();
+        core.engine.release_queues();
+        outcome
+    }
+
+    fn receive_under_lock(
+        &self,
+        core: &mut Core,
+        buffer: &mut [u8],
+        options: CallOptions,
+    ) -> Result<Option<usize>> {
+        let Core { engine, plaintext, broken } = core;
         // A peer that sends tickets for ever must not keep us, nor the writer from the engine.
         let mut budget = FRUITLESS_LIMIT;
         loop {
