@@ -56,20 +56,15 @@ struct Core {
     plaintext: Buffer,
     /// What the kernel said when it broke the connection: it says so only once.
     broken: Option<Error>,
-    /// What came last was little, and all that there was.
-    is_emptied: bool,
 }
 
 impl ExplicitSession {
-    pub fn new(transport: Arc<PrivateFd>, engine: Engine, options: SessionOptions) -> Self {
+    pub fn new(transport: Arc<PrivateFd>, mut engine: Engine, options: SessionOptions) -> Self {
+        // The handshake's.
+        engine.release_memory();
         Self {
             transport,
-            core: Mutex::new(Core {
-                engine,
-                plaintext: Buffer::new(),
-                broken: None,
-                is_emptied: false,
-            }),
+            core: Mutex::new(Core { engine, plaintext: Buffer::new(), broken: None }),
             reader: Mutex::default(),
             outgoing: Outgoing::default(),
             bytes_sent: AtomicUsize::new(0),
@@ -83,12 +78,6 @@ impl ExplicitSession {
 
     /// Answers how many bytes were received; 0 after the peer's close_notify.
     pub fn receive(&self, buffer: &mut [u8], options: CallOptions) -> Result<usize> {
-        let outcome = self.receive_in_turn(buffer, options);
-        self.rest();
-        outcome
-    }
-
-    fn receive_in_turn(&self, buffer: &mut [u8], options: CallOptions) -> Result<usize> {
         let started = Instant::now();
         let Some(_turn) = self.enter_as_reader(options) else { return Err(want_read()) };
         let mut deadline = None;
@@ -120,7 +109,6 @@ impl ExplicitSession {
             let interest = Interest { read: true, write: matches!(flushed, Ok(Flush::Blocked)) };
             let deadline =
                 deadline.get_or_insert_with(|| self.call_deadline(Direction::Read, started));
-            self.rest();
             if self.wake_up.get().is_none() {
                 // An answer that is on its way needs no descriptor more.
                 let moment = Deadline::after(Some(MOMENT));
@@ -140,19 +128,6 @@ impl ExplicitSession {
                 Wake::TimedOut => return Err(timed_out("SO_RCVTIMEO", "received")),
             }
         }
-    }
-
-    /// Gives back the memory of the queues, if the peer has nothing more to say for now: most
-    /// connections are idle most of the time. One that carries a stream keeps them.
-    fn rest(&self) {
-        let mut core = self.core();
-        if !std::mem::take(&mut core.is_emptied) || !core.engine.incoming().is_empty() {
-            return;
-        }
-        core.engine.release_memory();
-        core.plaintext.release();
-        drop(core);
-        self.outgoing.release();
     }
 
     /// Answers how many bytes were accepted: they leave, in order, with this or a later call.
@@ -391,8 +366,28 @@ impl ExplicitSession {
         buffer: &mut [u8],
         options: CallOptions,
     ) -> Result<Option<usize>> {
-        let mut core = self.core();
-        let Core { engine, plaintext, broken, is_emptied } = &mut *core;
+        let outcome = {
+            let mut core = self.core();
+            let outcome = self.receive_under_lock(&mut core, buffer, options);
+            // The program may not come back for long.
+            core.plaintext.release();
+            core.engine.release_queues();
+            outcome?
+        };
+        match outcome {
+            Arrived::Data(count) => Ok(Some(count)),
+            Arrived::Nothing => Ok(None),
+            Arrived::EndOfTransport => self.transport_ended().map(|()| Some(0)),
+        }
+    }
+
+    fn receive_under_lock(
+        &self,
+        core: &mut Core,
+        buffer: &mut [u8],
+        options: CallOptions,
+    ) -> Result<Arrived> {
+        let Core { engine, plaintext, broken } = core;
         // A peer that sends tickets for ever must not keep us, nor the writer from the engine.
         let mut budget = FRUITLESS_LIMIT;
         loop {
@@ -402,7 +397,7 @@ impl ExplicitSession {
                 if !options.peek {
                     plaintext.consume(count);
                 }
-                return Ok(Some(count));
+                return Ok(Arrived::Data(count));
             }
             // Straight into the program's buffer; what does not fit waits for the next call.
             let mut filled = 0;
@@ -413,33 +408,27 @@ impl ExplicitSession {
                 plaintext.push(&bytes[fits..]);
             });
             match outcome {
-                _ if filled > 0 => return Ok(Some(filled)),
+                _ if filled > 0 => return Ok(Arrived::Data(filled)),
                 _ if !plaintext.is_empty() => continue,
                 Ok(_) => {}
                 Err(error) => return Err(error),
             }
             if engine.peer_closed() || self.read_shut_down.load(Ordering::Acquire) {
-                return Ok(Some(0));
+                return Ok(Arrived::Data(0));
             }
             if budget == 0 {
-                return Ok(None);
+                return Ok(Arrived::Nothing);
             }
-            let space = engine.receive_space()?;
-            let room = space.len();
-            match transport::receive(self.transport.as_fd(), space) {
+            match transport::receive(self.transport.as_fd(), engine.receive_space()?) {
                 Ok(Transfer::Bytes(count)) => {
-                    *is_emptied = count < room && count <= LITTLE;
                     engine.received(count);
                     budget = budget.saturating_sub(count);
                 }
-                Ok(Transfer::WouldBlock) => return Ok(None),
+                Ok(Transfer::WouldBlock) => return Ok(Arrived::Nothing),
                 Ok(Transfer::End) if self.read_shut_down.load(Ordering::Acquire) => {
-                    return Ok(Some(0));
+                    return Ok(Arrived::Data(0));
                 }
-                Ok(Transfer::End) => {
-                    drop(core);
-                    return self.transport_ended().map(|()| Some(0));
-                }
+                Ok(Transfer::End) => return Ok(Arrived::EndOfTransport),
                 Err(error) => return Err(broken.get_or_insert(error).clone()),
             }
         }
@@ -537,6 +526,15 @@ impl Session for ExplicitSession {
     }
 }
 
+/// What a receive that does not wait came to.
+enum Arrived {
+    /// So many bytes; none: the end.
+    Data(usize),
+    Nothing,
+    /// Without close_notify.
+    EndOfTransport,
+}
+
 enum Direction {
     Read,
     Write,
@@ -566,8 +564,6 @@ const PLAINTEXT_LIMIT: usize = 64 * 1024;
 const SEND_CHUNK: usize = 64 * 1024;
 /// How much of the peer's ciphertext is read in one go without any data in it.
 const FRUITLESS_LIMIT: usize = 1024 * 1024;
-/// What a stream does not come in.
-const LITTLE: usize = 4 * 1024;
 /// So long a reader that waits for the first time cannot be woken.
 const MOMENT: Duration = Duration::from_millis(1);
 const BUSY_PAUSE: Duration = Duration::from_millis(1);

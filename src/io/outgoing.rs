@@ -91,20 +91,16 @@ impl Outgoing {
         let outcome = {
             let queue = self.enter(wait_for_turn)?;
             self.is_waiting.store(may_wait, Ordering::Release);
-            let outcome = call(&mut Turn { outgoing: self, session, queue });
+            let mut turn = Turn { outgoing: self, session, queue };
+            let outcome = call(&mut turn);
             self.is_waiting.store(false, Ordering::Release);
+            // The program may not come back for long.
+            turn.queue.release();
             outcome
         };
         // The reader may have left something for us while we had the turn.
         let _ = self.flush_and_leave(session);
         Some(outcome)
-    }
-
-    /// Gives back the memory of the queue, if it is empty and nobody has the turn.
-    pub fn release(&self) {
-        if let Some(mut queue) = try_enter(&self.queue) {
-            queue.release();
-        }
     }
 
     /// Whether a call that may wait for the peer has the turn.

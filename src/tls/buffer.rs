@@ -9,8 +9,8 @@ pub struct Buffer {
     storage: Vec<u8>,
     start: usize,
     end: usize,
-    /// Nothing was ever written behind this place: there is nothing to clear there.
-    written: usize,
+    /// How much of the storage has been written to.
+    touched: usize,
 }
 
 impl Buffer {
@@ -37,7 +37,7 @@ impl Buffer {
     /// The first `count` bytes of the last [`Self::space`] now belong to the queue.
     pub fn filled(&mut self, count: usize) {
         self.end = (self.end + count).min(self.storage.len());
-        self.written = self.written.max(self.end);
+        self.touched = self.touched.max(self.end);
     }
 
     pub fn push(&mut self, bytes: &[u8]) {
@@ -57,8 +57,7 @@ impl Buffer {
     /// Clears and frees the storage of an empty queue.
     pub fn release(&mut self) {
         if self.is_empty() && !self.storage.is_empty() {
-            self.clear();
-            self.storage = Vec::new();
+            self.give_back();
         }
     }
 
@@ -89,27 +88,64 @@ impl Buffer {
     /// A reallocation by `Vec` would leave a copy of the plaintext behind in freed memory.
     fn grow(&mut self, needed: usize) {
         let size = needed.max(self.storage.len() * 3 / 2).next_multiple_of(MINIMUM);
-        let mut larger = vec![0; size];
+        let mut larger = spare::take(size).unwrap_or_else(|| vec![0; size]);
         larger[..self.end].copy_from_slice(&self.storage[..self.end]);
-        self.clear();
+        self.give_back();
         self.storage = larger;
-        self.written = self.end;
+        self.touched = self.end;
     }
 
-    /// A byte at a time, as it has to be: worth not doing to what was never used.
-    fn clear(&mut self) {
-        self.storage[..self.written].zeroize();
-        self.written = 0;
+    fn give_back(&mut self) {
+        self.storage[..std::mem::take(&mut self.touched)].zeroize();
+        spare::keep(std::mem::take(&mut self.storage));
     }
 }
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        self.clear();
+        self.give_back();
     }
 }
 
 const MINIMUM: usize = 1024;
+
+/// A few large storages, cleared, so that one that is given back after every call need not be made
+/// and cleared anew for the next.
+mod spare {
+    use std::sync::{Mutex, TryLockError};
+
+    /// One that has room for `size`, but not for much more.
+    pub(super) fn take(size: usize) -> Option<Vec<u8>> {
+        let mut spares = lock().filter(|_| size >= LARGE)?;
+        let fitting = spares.iter().position(|spare| (size..=2 * size).contains(&spare.len()))?;
+        Some(spares.swap_remove(fitting))
+    }
+
+    pub(super) fn keep(storage: Vec<u8>) {
+        if storage.len() >= LARGE
+            && storage.len() <= LARGEST
+            && let Some(mut spares) = lock()
+            && spares.len() < COUNT
+        {
+            spares.push(storage);
+        }
+    }
+
+    /// Nobody waits: in a forked child whoever had the lock may be no more.
+    fn lock() -> Option<std::sync::MutexGuard<'static, Vec<Vec<u8>>>> {
+        match SPARES.try_lock() {
+            Ok(spares) => Some(spares),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+
+    const LARGE: usize = 32 * 1024;
+    const LARGEST: usize = 256 * 1024;
+    const COUNT: usize = 4;
+
+    static SPARES: Mutex<Vec<Vec<u8>>> = Mutex::new(Vec::new());
+}
 
 #[cfg(test)]
 mod tests {
@@ -132,7 +168,7 @@ mod tests {
                 buffer.consume(4);
                 next_out += 1;
             }
-            assert!(buffer.storage[buffer.written..].iter().all(|&byte| byte == 0), "not cleared");
+            assert!(buffer.storage[buffer.touched..].iter().all(|&byte| byte == 0), "not cleared");
         }
         assert_eq!(buffer.len(), 4 * (next_in - next_out) as usize);
     }
@@ -146,5 +182,20 @@ mod tests {
         buffer.consume(4);
         buffer.release();
         assert_eq!(buffer.storage.capacity(), 0);
+    }
+
+    #[test]
+    fn storage_that_is_used_again_holds_nothing_of_what_was_in_it() {
+        const SIZE: usize = 100_000;
+        for _ in 0..20 {
+            let mut buffer = Buffer::new();
+            assert!(buffer.space(SIZE).iter().all(|&byte| byte == 0));
+            buffer.push(&[7; SIZE]);
+            buffer.consume(SIZE - 10);
+            // Moves what is left to the front.
+            buffer.space(SIZE);
+            buffer.consume(10);
+            buffer.release();
+        }
     }
 }

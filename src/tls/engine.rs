@@ -297,11 +297,16 @@ impl Engine {
         &mut self.outgoing
     }
 
-    /// Gives back the memory of empty queues.
+    /// Gives back the memory of empty queues, for long.
     pub fn release_memory(&mut self) {
+        self.release_queues();
+        self.read_size = FIRST_READ;
+    }
+
+    /// The same, if as much as came the last times may come again soon.
+    pub fn release_queues(&mut self) {
         self.incoming.release();
         self.outgoing.release();
-        self.read_size = FIRST_READ;
     }
 
     /// The verification report of the peer's certificate; once.
