@@ -23,7 +23,7 @@ pub struct Source {
 }
 
 impl Source {
-    pub(super) fn new(setup: ClientSetup, engine: &Engine, name: PeerName) -> Arc<Self> {
+    pub(super) fn new(setup: ClientSetup, engine: &mut Engine, name: PeerName) -> Arc<Self> {
         Arc::new(Self { domain: setup.domain, family: engine.session_family(), name })
     }
 

@@ -330,7 +330,7 @@ impl Socket {
         let Pending { mut engine, transport, path, settings, client, .. } = pending;
         engine.release_memory();
         let session = engine.session();
-        let resumable = client.map(|(setup, name)| Source::new(setup, &engine, name));
+        let resumable = client.map(|(setup, name)| Source::new(setup, &mut engine, name));
         let allow_truncation = settings.has(SSL_FLAG_ALLOW_TRUNCATION);
         let note = format!("{} with {} established", session.protocol_name, session.suite_name);
         {

@@ -268,9 +268,8 @@ impl Engine {
     }
 
     /// Whose sessions this connection's are, after the handshake; `None` if it keeps none.
-    pub fn session_family(&self) -> Option<Family> {
-        let sessions = self.context.as_ref()?.sessions.as_ref()?;
-        Some(sessions.family().clone())
+    pub fn session_family(&mut self) -> Option<Family> {
+        Some(sessions(&mut self.context)?.give_family())
     }
 
     /// Between [`HandshakeStep::NeedsApproval`] and the decision: nothing may be sent.

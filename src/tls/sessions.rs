@@ -42,6 +42,8 @@ pub struct Sessions {
     post_quantum: bool,
     offer: Offer,
     own: Family,
+    /// Whoever the family was given to.
+    in_use: Option<Weak<u64>>,
     offered: Option<Offered>,
     learned: Vec<Learned>,
     /// The handshake is complete and the certificate approved; whether a session was resumed.
@@ -71,6 +73,11 @@ impl Family {
     fn number(&self) -> u64 {
         *self.0
     }
+
+    /// Goes on naming it.
+    fn let_go(&mut self) {
+        self.0 = Arc::new(self.number());
+    }
 }
 
 impl Sessions {
@@ -86,6 +93,7 @@ impl Sessions {
             post_quantum,
             offer,
             own: Family::new(),
+            in_use: None,
             offered: None,
             learned: Vec::new(),
             established: None,
@@ -124,8 +132,23 @@ impl Sessions {
         self.keep();
     }
 
-    /// Which family the connection belongs to, once its handshake is complete.
-    pub fn family(&self) -> &Family {
+    /// The family that the connection belongs to, once its handshake is complete. It is in use for as
+    /// long as somebody has what is given away here, who can have its sessions resumed; not for as
+    /// long as the connection is there, which may take its time to close.
+    pub fn give_family(&mut self) -> Family {
+        if let Some(given) = self.in_use.as_ref().and_then(Weak::upgrade) {
+            return Family(given);
+        }
+        let family = self.family().clone();
+        self.in_use = Some(Arc::downgrade(&family.0));
+        self.own.let_go();
+        if let Offer::Of(family) = &mut self.offer {
+            family.let_go();
+        }
+        family
+    }
+
+    fn family(&self) -> &Family {
         match (&self.offer, self.established) {
             (Offer::Of(family), Some(true)) => family,
             _ => &self.own,
@@ -167,6 +190,7 @@ impl Sessions {
             return;
         }
         let (family, from, origin) = (self.family().clone(), self.own.number(), self.origin());
+        let in_use = self.in_use.clone().unwrap_or_else(|| Arc::downgrade(&family.0));
         let since = Instant::now();
         let mut state = self.store.lock();
         for learned in std::mem::take(&mut self.learned) {
@@ -187,7 +211,7 @@ impl Sessions {
                 let kept = Kept {
                     value,
                     family: family.number(),
-                    in_use: Arc::downgrade(&family.0),
+                    in_use: in_use.clone(),
                     from,
                     origin,
                     since,
@@ -280,7 +304,7 @@ enum Value {
 struct Kept {
     value: Value,
     family: u64,
-    /// Gone with the last connection and handle of the family.
+    /// Gone with the last handle of the family.
     in_use: Weak<u64>,
     /// The connection that brought it.
     from: u64,
@@ -406,8 +430,8 @@ impl State {
 }
 
 impl Peer {
-    /// Sessions of connections that are there still are not counted: somebody may be about to
-    /// resume them.
+    /// Sessions of connections whose handles are there still are not counted: somebody may be about
+    /// to resume them.
     fn add(&mut self, kept: Kept) {
         let (is_tls12, family) = (kept.is_tls12(), kept.family);
         self.size += kept.size;
@@ -423,8 +447,8 @@ impl Peer {
         }
     }
 
-    /// The last ticket of connections that are there still is not for others: it can be used once,
-    /// and somebody may be about to resume their session, as for the data connections of FTP.
+    /// The last ticket of connections whose handles are there still is not for others: it can be used
+    /// once, and somebody may be about to resume their session, as for the data connections of FTP.
     fn spares(&self, kept: &Kept) -> bool {
         let mut family = self.sessions.iter().filter(|other| other.family == kept.family);
         kept.is_in_use() && family.nth(1).is_none()

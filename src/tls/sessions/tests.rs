@@ -36,7 +36,7 @@ fn the_newest_tickets_of_a_family_and_of_a_peer_are_kept() -> Result<()> {
     let setup = setup("tickets")?;
     let mut server = server(&TLS13);
     server.send_tls13_tickets = 3 * PER_FAMILY;
-    let open = talk(&setup, &server, "flood.test", &Offer::ByName, &[])?;
+    let mut open = talk(&setup, &server, "flood.test", &Offer::ByName, &[])?;
     let count = || count(&setup, "flood.test");
     assert_eq!(count(), PER_FAMILY);
     for _ in 0..6 {
@@ -64,7 +64,7 @@ fn the_last_ticket_of_an_open_connection_is_not_given_to_others() -> Result<()> 
     let (setup, server) = (setup("last")?, server(&TLS13));
     let mut taking = server.clone();
     taking.send_tls13_tickets = 0;
-    let open = talk(&setup, &server, "peer.test", &Offer::ByName, &[])?;
+    let mut open = talk(&setup, &server, "peer.test", &Offer::ByName, &[])?;
     assert!(talk(&setup, &taking, "peer.test", &Offer::ByName, &[])?.has_resumed());
     assert!(!talk(&setup, &taking, "peer.test", &Offer::ByName, &[])?.has_resumed());
     let offer = Offer::Of(open.session_family().unwrap());
@@ -77,18 +77,32 @@ fn the_last_ticket_of_an_open_connection_is_not_given_to_others() -> Result<()> 
 }
 
 #[test]
+fn the_last_ticket_of_a_connection_without_a_handle_is_given_to_others() -> Result<()> {
+    let (setup, mut server) = (setup("closing")?, server(&TLS13));
+    server.send_tls13_tickets = 1;
+    let mut closing = talk(&setup, &server, "peer.test", &Offer::ByName, &[])?;
+    let handle = closing.session_family();
+    assert!(!talk(&setup, &server, "peer.test", &Offer::ByName, &[])?.has_resumed());
+    drop(handle);
+    assert!(talk(&setup, &server, "peer.test", &Offer::ByName, &[])?.has_resumed());
+    assert!(!closing.has_resumed());
+    Ok(())
+}
+
+#[test]
 fn one_session_of_tls_1_2_is_kept_of_each_family() -> Result<()> {
     let (setup, server) = (setup("families")?, server(&TLS12));
-    let open: Vec<_> = (0..TLS12_PER_PEER + 4)
+    let mut open: Vec<_> = (0..TLS12_PER_PEER + 4)
         .map(|_| talk(&setup, &server, "peer.test", &Offer::Nothing, &[]))
         .collect::<Result<_>>()?;
     assert_eq!(count(&setup, "peer.test"), open.len());
-    for engine in &open {
-        let offer = Offer::Of(engine.session_family().unwrap());
+    let families: Vec<_> = open.iter_mut().map(|engine| engine.session_family().unwrap()).collect();
+    for family in &families {
+        let offer = Offer::Of(family.clone());
         assert!(talk(&setup, &server, "peer.test", &offer, &[])?.has_resumed());
     }
     assert_eq!(count(&setup, "peer.test"), open.len());
-    drop(open);
+    drop((open, families));
     drop(talk(&setup, &server, "peer.test", &Offer::Nothing, &[])?);
     talk(&setup, &server, "peer.test", &Offer::Nothing, &[])?;
     assert_eq!(count(&setup, "peer.test"), TLS12_PER_PEER + 1);
