@@ -1,4 +1,4 @@
-/* Ports and what the kernel keeps of closed connections: inner pairs leave nothing behind. */
+/* Ports and what the kernel keeps of closed connections: which inner pairs leave something behind. */
 #define _GNU_SOURCE
 
 #include <errno.h>
@@ -187,22 +187,24 @@ static int waiting(void)
     return count;
 }
 
-static void nothing_waits_for_its_time(const struct way *way)
+static void only_who_ends_second_waits_for_nothing(const struct way *way)
 {
     static const struct {
         const char *name;
         void (*run)(const struct way *way);
         int connections;
+        /* One end of the pair waits in TIME_WAIT: the one that was shut down before the other. */
+        int waits;
     } ends[] = {
-        {"the program closes first", the_program_closes_first, 1},
-        {"the peer closes first", the_peer_closes_first, 1},
-        {"the program half-closes", the_program_half_closes, 1},
-        {"the peer resets", the_peer_resets, 1},
-        {"the peer truncates", the_peer_truncates, 1},
-        {"the program resets", the_program_resets, 1},
-        {"the program does not read all", the_program_does_not_read_all, 1},
-        {"the upgrade fails", the_upgrade_fails, 1},
-        {"the process ends", the_process_ends, AT_EXIT},
+        {"the program closes first", the_program_closes_first, 1, 0},
+        {"the peer closes first", the_peer_closes_first, 1, 1},
+        {"the program half-closes", the_program_half_closes, 1, 1},
+        {"the peer resets", the_peer_resets, 1, 0},
+        {"the peer truncates", the_peer_truncates, 1, 0},
+        {"the program resets", the_program_resets, 1, 0},
+        {"the program does not read all", the_program_does_not_read_all, 1, 0},
+        {"the upgrade fails", the_upgrade_fails, 1, 0},
+        {"the process ends", the_process_ends, AT_EXIT, 1},
     };
     const int count = sizeof ends / sizeof *ends;
     struct extent before;
@@ -211,14 +213,15 @@ static void nothing_waits_for_its_time(const struct way *way)
     make_network();
     before = extent_now();
     for (int end = 0; end < count; end++) {
-        int already = waiting();
+        int already = waiting(), done, left;
 
-        for (int done = 0; done < CONNECTIONS / 2 / count; done += ends[end].connections) {
+        for (done = 0; done < CONNECTIONS / 2 / count; done += ends[end].connections) {
             ends[end].run(way);
         }
         expect_nothing_left_since(&before);
-        if (waiting() != already) {
-            note("%s: %d connections are left in TIME_WAIT", ends[end].name, waiting() - already);
+        left = waiting() - already;
+        if (left > ends[end].waits * done) {
+            note("%s: of %d connections %d are left in TIME_WAIT", ends[end].name, done, left);
             wrong = 1;
         }
     }
@@ -233,7 +236,7 @@ int main(int argc, char **argv)
         {NULL, NULL, 0},
     };
     static const struct test tests[] = {
-        {"nothing_waits_for_its_time", nothing_waits_for_its_time, ways, 120},
+        {"only_who_ends_second_waits_for_nothing", only_who_ends_second_waits_for_nothing, ways, 120},
         {NULL, NULL, NULL, 0},
     };
 

@@ -433,12 +433,6 @@ impl Connection {
         if let Some(library) = self.library.take() {
             // A child that is being forked just now may hold a copy.
             let _ = shutdown(&*library, Shutdown::Both);
-            drop(library);
-            // Unless the program closed first, which leaves nothing.
-            let is_first = self.library_ready.hang_up && !matches!(self.inbound, Inbound::Ended);
-            if let Some(ports) = self.program.ports.filter(|_| !reset && !is_first) {
-                ports.end_time_wait();
-            }
         }
         self.to_program.consume(self.to_program.len());
         self.closing.get_or_insert(Closing::new(reset, self.options.close_timeout));

@@ -61,7 +61,7 @@ pub fn swap_in(
     // Before the swap, which may fail half-way: then what was swapped has to be reset too.
     let swapped = Swapped {
         library: Some(Arc::new(pair.library)),
-        program: ProgramEnd { kind: pair.kind, identity, number, ports: pair.ports },
+        program: ProgramEnd { kind: pair.kind, identity, number },
     };
     let swap = match place {
         Where::Anywhere => swap::swap,

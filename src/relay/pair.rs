@@ -61,41 +61,6 @@ pub struct Pair {
     pub library: PrivateFd,
     /// What was made, which is not always what was asked for.
     pub kind: PairKind,
-    /// Of a TCP pair.
-    pub ports: Option<Ports>,
-}
-
-/// The addresses of a TCP pair's ends, which have the IP address in common.
-#[derive(Clone, Copy, Debug)]
-pub struct Ports {
-    family: Family,
-    address: IpAddr,
-    program: u16,
-    library: u16,
-}
-
-impl Ports {
-    /// Ends the TIME_WAIT that the end which was shut down first has got into. Both are closed.
-    ///
-    /// There is no network where segments could have been delayed for a minute, and hundreds of
-    /// connections a second would fill the kernel's table, which those of a network need. A SYN from
-    /// the other end's port is answered by a socket in TIME_WAIT with an acknowledgement that makes
-    /// no sense to a new connection, whose reset then ends it (RFC 1337), unless the system's
-    /// tcp_rfc1337 forbids that.
-    pub fn end_time_wait(&self) {
-        let Ok(socket) = tcp_socket(self.family) else { return };
-        let (program, library) = (
-            SocketAddr::new(self.address, self.program),
-            SocketAddr::new(self.address, self.library),
-        );
-        // The port of an end in TIME_WAIT is taken.
-        let other = match bind(&socket, &library) {
-            Ok(()) => program,
-            Err(_) if bind(&socket, &program).is_ok() => library,
-            Err(_) => return,
-        };
-        let _ = connect(&socket, &other);
-    }
 }
 
 impl Pair {
@@ -103,14 +68,9 @@ impl Pair {
     /// answer within 200 ms or where anything else goes wrong with it.
     pub fn connect(kind: PairKind, segments: Segments) -> Result<Self> {
         if let PairKind::Tcp(family @ (Family::Inet | Family::Inet6)) = kind
-            && let Ok((program, library, ports)) = tcp(family, segments)
+            && let Ok((program, library)) = tcp(family, segments)
         {
-            return Ok(Self {
-                program,
-                library: PrivateFd::adopt(library)?,
-                kind,
-                ports: Some(ports),
-            });
+            return Ok(Self { program, library: PrivateFd::adopt(library)?, kind });
         }
         let (program, library) =
             socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
@@ -121,14 +81,13 @@ impl Pair {
             // chosen a size gets that.
             let _ = sockopt::set_socket_send_buffer_size(end, UNIX_BUFFER);
         }
-        let library = PrivateFd::adopt(library)?;
-        Ok(Self { program, library, kind: PairKind::Unix, ports: None })
+        Ok(Self { program, library: PrivateFd::adopt(library)?, kind: PairKind::Unix })
     }
 }
 
 /// The program's end and the library's end.
-fn tcp(family: Family, segments: Segments) -> Result<(OwnedFd, OwnedFd, Ports)> {
-    let (program, library, ports) = listen_on_loopback(family)
+fn tcp(family: Family, segments: Segments) -> Result<(OwnedFd, OwnedFd)> {
+    let (program, library) = listen_on_loopback(family)
         .and_then(|listener| join(family, &listener, segments))
         .map_err(failed("connect the inner pair"))?;
     // Without it, write-write-read waits for a delayed acknowledgement.
@@ -142,7 +101,7 @@ fn tcp(family: Family, segments: Segments) -> Result<(OwnedFd, OwnedFd, Ports)> 
     if segments == Segments::Large {
         widen_receive_window(program.as_fd())?;
     }
-    Ok((program, library, ports))
+    Ok((program, library))
 }
 
 fn listen_on_loopback(family: Family) -> rustix::io::Result<OwnedFd> {
@@ -157,7 +116,7 @@ fn join(
     family: Family,
     listener: &OwnedFd,
     segments: Segments,
-) -> rustix::io::Result<(OwnedFd, OwnedFd, Ports)> {
+) -> rustix::io::Result<(OwnedFd, OwnedFd)> {
     let deadline = Instant::now() + PATIENCE;
     let address = SocketAddr::try_from(getsockname(listener)?)?;
     let program = tcp_socket(family)?;
@@ -180,9 +139,7 @@ fn join(
         Err(errno) => return Err(errno),
     }
     set_nonblocking(&program, false)?;
-    let ports =
-        Ports { family, address: address.ip(), program: ours.port(), library: address.port() };
-    Ok((program, library, ports))
+    Ok((program, library))
 }
 
 /// Accepts the connection that comes from `ours`. Strangers, who could find the port and be
@@ -410,7 +367,7 @@ mod tests {
             let address = address_of(&listener);
             let strangers: Vec<_> =
                 (0..20).map(|_| std::net::TcpStream::connect(address).unwrap()).collect();
-            let (program, library, _) = join(family, &listener, Segments::Large).unwrap();
+            let (program, library) = join(family, &listener, Segments::Large).unwrap();
             assert_eq!(peer_of(&library), address_of(&program));
             for stranger in &strangers {
                 let _ = send(stranger, b"evil", SendFlags::NOSIGNAL);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rustix::net::{SendFlags, Shutdown, shutdown};
 
-use super::pair::{PairKind, Ports};
+use super::pair::PairKind;
 use crate::sys::fd_table;
 use crate::sys::identity::{Identity, duplicate_if};
 use crate::sys::private_fd::PrivateFd;
@@ -17,7 +17,6 @@ pub struct ProgramEnd {
     pub kind: PairKind,
     pub identity: Identity,
     pub number: RawFd,
-    pub ports: Option<Ports>,
 }
 
 impl ProgramEnd {
