@@ -21,8 +21,11 @@ import venv
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 PYTHON = ROOT / "bindings" / "python"
 TOOLS = ROOT / "build" / "package-tools"
-# What cargo needs to build the library.
-RUST = (".cargo", "Cargo.lock", "Cargo.toml", "build.rs", "src")
+# What cargo needs to build the library, and what the manifest names beside it, which has to be there.
+RUST = (
+    ".cargo", "Cargo.lock", "Cargo.toml", "build.rs", "src",
+    "benches/engine.rs", "benches/paths.rs", "benches/rustls/bench.rs",
+)  # fmt: skip
 # Any fixed time does; this is the one that hatchling takes too.
 EPOCH = "1580601600"
 PATTERNS = {"wheel": "sslsock-*.whl", "sdist": "sslsock-*.tar.gz", "nupkg": "SslSock.*.nupkg"}
@@ -75,6 +78,7 @@ def sdist(out):
         (source / "rust").mkdir()
         for name in RUST:
             copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+            (source / "rust" / name).parent.mkdir(parents=True, exist_ok=True)
             copy(ROOT / name, source / "rust" / name)
         build_python("sdist", source, out)
 
