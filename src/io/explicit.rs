@@ -38,6 +38,8 @@ pub struct ExplicitSession {
     is_in_send: AtomicBool,
     /// Made when a reader waits for the first time.
     wake_up: OnceLock<PrivateFd>,
+    /// There was no descriptor left for that once.
+    waits_unwakeable: AtomicBool,
     options: SessionOptions,
     read_shut_down: AtomicBool,
     freed: AtomicBool,
@@ -70,6 +72,7 @@ impl ExplicitSession {
             bytes_sent: AtomicUsize::new(0),
             is_in_send: AtomicBool::new(false),
             wake_up: OnceLock::new(),
+            waits_unwakeable: AtomicBool::new(false),
             options,
             read_shut_down: AtomicBool::new(false),
             freed: AtomicBool::new(false),
@@ -109,7 +112,8 @@ impl ExplicitSession {
             let interest = Interest { read: true, write: matches!(flushed, Ok(Flush::Blocked)) };
             let deadline =
                 deadline.get_or_insert_with(|| self.call_deadline(Direction::Read, started));
-            if self.wake_up.get().is_none() {
+            // Bytes that keep coming must not put off the end of the call.
+            if self.wake_up.get().is_none() && !deadline.is_over() {
                 // An answer that is on its way needs no descriptor more.
                 let moment = Deadline::after(Some(MOMENT));
                 if transport::wait(self.transport.as_fd(), interest, None, &moment)? == Wake::Ready
@@ -121,6 +125,13 @@ impl ExplicitSession {
             if is_new {
                 // What happened before it was there could not wake anybody.
                 continue;
+            }
+            if wake_up.is_none() {
+                self.waits_unwakeable.store(true, Ordering::SeqCst);
+                if self.is_to_end() {
+                    // Whoever ended it may not have seen that yet.
+                    continue;
+                }
             }
             match transport::wait_or_wake(self.transport.as_fd(), interest, wake_up, deadline)? {
                 Wake::Ready | Wake::Cancelled => {}
@@ -215,12 +226,9 @@ impl ExplicitSession {
     /// The kernel is not told: once our direction has ended, too, it would answer what the peer
     /// still says with a reset, which destroys what is on its way there.
     pub fn shut_down_read(&self) {
-        self.read_shut_down.store(true, Ordering::Release);
+        self.read_shut_down.store(true, Ordering::SeqCst);
         self.wake_reader();
-        if try_enter(&self.reader).is_none() && self.wake_up.get().is_none() {
-            // There was no descriptor left to wake it by.
-            let _ = rustix::net::shutdown(&self.transport, rustix::net::Shutdown::Read);
-        }
+        self.wake_unwakeable_reader();
     }
 
     /// Ends the session: close_notify, end of our direction, then the peer's data is read and
@@ -229,7 +237,7 @@ impl ExplicitSession {
     /// has not left in time, a thread of the library's goes on with it. A call that waits on
     /// another thread fails.
     pub fn close(self: Arc<Self>, limit: Option<Duration>) {
-        self.freed.store(true, Ordering::Release);
+        self.freed.store(true, Ordering::SeqCst);
         self.wake_reader();
         let wait = !self.is_non_blocking(CallOptions::default());
         let time = if wait { limit } else { Some(Duration::ZERO) };
@@ -243,10 +251,7 @@ impl ExplicitSession {
             true => ending::end_later(self.clone(), limit),
             false => self.end_transport(),
         }
-        if try_enter(&self.reader).is_none() && self.wake_up.get().is_none() {
-            // There was no descriptor left to wake it by.
-            let _ = rustix::net::shutdown(&self.transport, rustix::net::Shutdown::Read);
-        }
+        self.wake_unwakeable_reader();
     }
 
     pub(super) fn queue_close_notify(&self) -> Result<()> {
@@ -494,6 +499,23 @@ impl ExplicitSession {
             is_new = made.is_some_and(|fd| self.wake_up.set(fd).is_ok());
         }
         (self.wake_up.get().map(PrivateFd::as_fd), is_new)
+    }
+
+    /// Whether a reader has to look around instead of waiting.
+    fn is_to_end(&self) -> bool {
+        self.freed.load(Ordering::SeqCst) || self.read_shut_down.load(Ordering::SeqCst)
+    }
+
+    /// To be called after what a waiting reader is to find has been set. One that waits for a moment
+    /// only comes round to it by itself: what the peer still says must not be answered with a reset
+    /// for its sake.
+    fn wake_unwakeable_reader(&self) {
+        if self.waits_unwakeable.load(Ordering::SeqCst)
+            && self.wake_up.get().is_none()
+            && try_enter(&self.reader).is_none()
+        {
+            let _ = rustix::net::shutdown(&self.transport, rustix::net::Shutdown::Read);
+        }
     }
 
     fn core(&self) -> MutexGuard<'_, Core> {

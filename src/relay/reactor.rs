@@ -8,7 +8,7 @@ use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::event::{EventfdFlags, Timespec, eventfd};
 use rustix::io::{Errno, retry_on_intr};
 
-use zeroize::Zeroize;
+use zeroize::{Zeroize, Zeroizing};
 
 use super::connection::{Connection, Next, SCRATCH};
 use super::exit;
@@ -65,7 +65,7 @@ struct Worker<'a> {
     timers: BTreeSet<(Instant, u64)>,
     queue: VecDeque<u64>,
     next_id: u64,
-    scratch: Box<[u8]>,
+    scratch: Zeroizing<Box<[u8]>>,
     /// How much of it holds plaintext.
     scratch_used: usize,
     /// When a thread that has nothing to carry looks whether it is needed.
@@ -138,7 +138,7 @@ fn serve(seat: &Seat<Reactor>) {
         timers: BTreeSet::new(),
         queue: VecDeque::new(),
         next_id: FIRST_CONNECTION,
-        scratch: vec![0; SCRATCH].into_boxed_slice(),
+        scratch: Zeroizing::new(vec![0; SCRATCH].into_boxed_slice()),
         scratch_used: 0,
         leave_at: Some(Instant::now() + LINGER),
         workload: Workload::new(),

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::mem::MaybeUninit;
+use std::os::unix::fs::MetadataExt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, JoinHandle};
 
@@ -43,6 +44,17 @@ pub fn is_alone() -> bool {
     others().is_ok_and(|mut others| others.next().is_none())
 }
 
+/// The same, where a mistake would be dangerous: the list of threads ends early if one of them ends
+/// while it is read, but their number is exact.
+pub fn is_certainly_alone() -> bool {
+    let before = listed();
+    let counted = std::fs::metadata("/proc/self/task").map(|folder| folder.nlink());
+    // A folder's own two names, this thread and those of the library's, which have been there all the
+    // while.
+    let expected = before.len() as u64 + 3;
+    counted.is_ok_and(|links| links == expected) && is_alone() && listed() == before
+}
+
 /// The numbers of the other threads, without the library's own. An entry is an error where the list
 /// could not be read to its end.
 pub fn others() -> io::Result<impl Iterator<Item = io::Result<u64>>> {
@@ -70,6 +82,10 @@ fn read_dir(path: &str) -> io::Result<std::fs::ReadDir> {
 
 /// The library's threads, which others may be called like.
 static LIBRARY_S: PerProcess<Mutex<Vec<u64>>> = PerProcess::new();
+
+fn listed() -> Vec<u64> {
+    LIBRARY_S.get().map(|list| lock(list).clone()).unwrap_or_default()
+}
 
 fn is_listed(number: u64) -> bool {
     LIBRARY_S.get().is_some_and(|list| lock(list).contains(&number))
@@ -140,14 +156,14 @@ mod tests {
             let (go, wait) = channel::<()>();
             let first = is_alone();
             let ours = spawn_without_signals(move || _ = wait.recv()).unwrap();
-            let beside_ours = eventually(is_alone);
+            let beside_ours = eventually(is_alone) && eventually(is_certainly_alone);
             let (go_too, wait) = channel::<()>();
             let named = Builder::new().name(NAME.to_owned()).spawn(move || _ = wait.recv());
-            let beside_named = is_alone();
+            let beside_named = is_alone() || is_certainly_alone();
             drop((go, go_too));
             ours.join().unwrap();
             named.unwrap().join().unwrap();
-            first && beside_ours && !beside_named && eventually(is_alone)
+            first && beside_ours && !beside_named && eventually(is_certainly_alone)
         }));
     }
 }
