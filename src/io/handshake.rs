@@ -160,20 +160,20 @@ impl Handshake<'_> {
 
     /// Whether anything came.
     fn fill_without_waiting(&self, engine: &mut Engine) -> Result<bool> {
-        let heard_before = engine.has_heard_from_peer();
+        let heard_before = engine.received_count();
         let space = engine.receive_space_of(READ_SIZE)?;
         match transport::receive(self.transport, space).map_err(during_handshake)? {
             Transfer::WouldBlock => Ok(false),
             Transfer::Bytes(count) => {
                 engine.received(count);
-                if !heard_before {
+                if heard_before < TELLING {
                     self.refuse_plaintext(engine)?;
                 }
                 Ok(true)
             }
             Transfer::End => Err(Error::new(
                 Code::TRUNCATED,
-                if heard_before {
+                if heard_before > 0 {
                     "peer closed the connection in the middle of the handshake"
                 } else {
                     "peer closed the connection instead of answering the handshake: it may not \
@@ -256,4 +256,6 @@ fn during_handshake(error: Error) -> Error {
 /// Most flights of a server fit. They are few, so that what does not costs little.
 const READ_SIZE: usize = 4 * 1024;
 const QUOTED: usize = 81;
+/// How many bytes of a record tell it from a text, see [`looks_like_tls`]: they may come one by one.
+const TELLING: u64 = 2;
 const PATIENCE: Duration = Duration::from_millis(200);

@@ -43,7 +43,7 @@ pub struct Engine {
     /// Never absent but while rustls is being called.
     context: Option<Box<Context>>,
     approval: Approval,
-    heard_from_peer: bool,
+    received: u64,
     peer_closed: bool,
     close_notify_sent: bool,
     failed: Option<Error>,
@@ -110,7 +110,7 @@ impl Engine {
             report: None,
             context,
             approval: Approval::Pending,
-            heard_from_peer: false,
+            received: 0,
             peer_closed: false,
             close_notify_sent: false,
             failed: None,
@@ -216,7 +216,7 @@ impl Engine {
     }
 
     pub fn received(&mut self, count: usize) {
-        self.heard_from_peer = true;
+        self.received += count as u64;
         self.incoming.filled(count);
         if count >= self.read_size - LARGEST_RECORD {
             self.read_size = (self.read_size * 2).min(LARGEST_READ);
@@ -229,7 +229,12 @@ impl Engine {
     }
 
     pub fn has_heard_from_peer(&self) -> bool {
-        self.heard_from_peer
+        self.received > 0
+    }
+
+    /// How many bytes of ciphertext the peer has sent so far.
+    pub fn received_count(&self) -> u64 {
+        self.received
     }
 
     /// Records the decision on the peer's certificate. A refusal is final, and what the engine had

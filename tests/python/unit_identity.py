@@ -321,6 +321,8 @@ class IdentitySigners(IdentityTest):
         "import os, signal, sys, threading, sslsock\nfrom support import *\nfrom unit_identity import *\n"
         "go, called = threading.Event(), []\n"
         "server = Server(authority=authority(), begin=go)\n"
+        # A job in the background inherits that it is ignored.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "def interrupt():\n"
         "    server.arrived.wait(SECONDS)\n    os.kill(os.getpid(), signal.SIGINT)\n    go.set()\n"
         "def signing(scheme, data):\n    called.append(1)\n    return sign(scheme, data)\n"

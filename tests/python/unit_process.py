@@ -63,6 +63,8 @@ class Interrupt(unittest.TestCase):
         "class Accepting(sslsock.SslHelper):\n"
         "    def validate_cert(self, type, arg, chain, flags):\n        return 0\n"
         "recorded = Recorded('halt known')\n"
+        # A job in the background inherits that it is ignored.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "def interrupt():\n"
         "    assert recorded.control('hello') == 'hello'\n"
         "    if sys.argv[1] == 'yes':\n        os.kill(os.getpid(), signal.SIGINT)\n"
