@@ -339,9 +339,6 @@
 // ssl_abi_version(): the major numbers must be equal, the library's minor number not smaller.
 #define SSL_ABI_VERSION 5
 
-// What [`Connection::run`] works in. The last record decrypted may go beyond the limit.
-#define SCRATCH (TO_PROGRAM_LIMIT + (16 * 1024))
-
 // A handle: a checked token, never an address. NULL, garbage and freed handles are told apart
 // from live ones and answered with SSL_ERR_BAD_HANDLE.
 typedef struct ssl_socket ssl_socket;

@@ -119,10 +119,13 @@ static void default_buffers(struct connection *c)
     upgrade_here(c);
     CHECK(getsockopt(c->fd, SOL_SOCKET, SO_SNDBUF, &sizes[0], &length) == 0);
     CHECK(getsockopt(c->fd, SOL_SOCKET, SO_RCVBUF, &sizes[1], &length) == 0);
-    tell(c, sizes[0] == system_value("/proc/sys/net/core/wmem_default") &&
-                    sizes[1] == system_value("/proc/sys/net/core/rmem_default")
-                ? "fixed sizes"
-                : "they grow");
+    /* Only AF_UNIX begins with this one. */
+    if (sizes[1] != system_value("/proc/sys/net/core/rmem_default")) {
+        tell(c, "they grow");
+        return;
+    }
+    tell(c, sizes[0] == system_value("/proc/sys/net/core/wmem_default") ? "fixed sizes"
+                                                                          : "fixed sizes, a larger one to send");
 }
 
 static void peer_credentials(struct connection *c)

@@ -96,6 +96,7 @@ static const struct name socket_options[] = {
     {SO_ACCEPTCONN, "SO_ACCEPTCONN"}, {SO_BUF_LOCK, "SO_BUF_LOCK"},   {SO_DOMAIN, "SO_DOMAIN"},
     {SO_ERROR, "SO_ERROR"},           {SO_KEEPALIVE, "SO_KEEPALIVE"}, {SO_LINGER, "SO_LINGER"},
     {SO_OOBINLINE, "SO_OOBINLINE"},   {SO_PROTOCOL, "SO_PROTOCOL"},   {SO_RCVBUF, "SO_RCVBUF"},
+    {SO_RCVLOWAT, "SO_RCVLOWAT"},
     {SO_RCVTIMEO, "SO_RCVTIMEO"},     {SO_SNDBUF, "SO_SNDBUF"},       {SO_SNDTIMEO, "SO_SNDTIMEO"},
     {SO_TYPE, "SO_TYPE"},             {66, "SO_RCVTIMEO"},            {67, "SO_SNDTIMEO"},
 };

@@ -325,7 +325,8 @@ impl Connection {
         let room = space.len();
         match transport::receive(self.transport.as_fd(), space)? {
             Transfer::Bytes(count) => {
-                if count < room && self.transport_is_tcp {
+                // Once sending has failed, only being told that there is no more ends the connection.
+                if count < room && self.transport_is_tcp && self.outbound != Outbound::Failed {
                     self.transport_ready.received_short();
                 }
                 self.engine.received(count);
@@ -502,5 +503,5 @@ const RUN_BUDGET: usize = 256 * 1024;
 const TO_PEER_LIMIT: usize = 128 * 1024;
 const TO_PROGRAM_LIMIT: usize = 128 * 1024;
 /// What [`Connection::run`] works in. The last record decrypted may go beyond the limit.
-pub const SCRATCH: usize = TO_PROGRAM_LIMIT + 16 * 1024;
+pub(super) const SCRATCH: usize = TO_PROGRAM_LIMIT + 16 * 1024;
 const FIRST_CHECK: Duration = Duration::from_millis(1);
