@@ -3,6 +3,7 @@
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::unix::fs::MetadataExt;
+use std::sync::mpsc::channel;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, JoinHandle};
 
@@ -14,12 +15,17 @@ pub fn spawn_without_signals(body: impl FnOnce() + Send + 'static) -> io::Result
     // The mask is inherited, so it must be in place before the thread exists, and the caller's
     // own restored after it.
     let masked = SignalsBlocked::new();
+    let (listed, is_listed) = channel::<()>();
     let body = move || {
         let _listed = Listed::new();
+        drop(listed);
         body();
     };
     let thread = Builder::new().name(NAME.to_owned()).stack_size(STACK_SIZE).spawn(body);
     drop(masked);
+    // Until it is on the list it would be taken for one of the program's. If there is no thread the
+    // other end is gone as well.
+    let _ = is_listed.recv();
     thread
 }
 
