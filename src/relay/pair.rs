@@ -181,6 +181,9 @@ fn tcp_socket(family: Family) -> rustix::io::Result<OwnedFd> {
         _ => AddressFamily::INET,
     };
     let socket = socket_with(family, SocketType::STREAM, flags, Some(rustix::net::ipproto::TCP))?;
+    // Before it is connected, for what another one begins stays: BBR's pacing arms a timer for each
+    // segment, and no network is to be spared here. Every kernel has this one, and it is allowed.
+    let _ = sockopt::set_tcp_congestion(&socket, "reno");
     if family == AddressFamily::INET6 {
         // The addresses are v4-mapped, whatever net.ipv6.bindv6only says.
         sockopt::set_ipv6_v6only(&socket, false)?;
@@ -287,6 +290,15 @@ mod tests {
                 assert!(sockopt::tcp_nodelay(&pair.library).unwrap());
                 assert!(sockopt::socket_oobinline(&pair.library).unwrap());
             }
+        }
+    }
+
+    #[test]
+    fn nothing_paces_a_tcp_pair_whatever_congestion_control_the_system_prefers() {
+        for kind in KINDS.into_iter().filter(|kind| matches!(kind, PairKind::Tcp(_))) {
+            let pair = Pair::connect(kind, Segments::Large).unwrap();
+            assert_eq!(sockopt::tcp_congestion(&pair.program).unwrap(), "reno");
+            assert_eq!(sockopt::tcp_congestion(&pair.library).unwrap(), "reno");
         }
     }
 
