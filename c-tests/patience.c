@@ -1,9 +1,11 @@
-/* What takes minutes: a peer that takes nothing. */
+/* What takes its time: a peer that takes nothing, or little. */
 #define _GNU_SOURCE
 
 #include <errno.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/peer.h"
@@ -74,11 +76,45 @@ static void a_peer_that_takes_nothing_is_given_up_once_the_program_has_closed(co
     _exit(EXIT_SUCCESS);
 }
 
+/*
+ * The end of the process waits for up to 5 s without a byte moving. A peer that takes 35 kB/s makes room for more less often
+ * than that, and yet takes something all the time.
+ */
+static void exit_delivers_to_a_slow_peer(const struct way *way)
+{
+    static const size_t length = 1024 * 1024;
+    int size = 256 * 1024;
+    int status;
+    pid_t child;
+
+    peer_ticket();
+    child = fork();
+    CHECK(child >= 0);
+    if (child == 0) {
+        int fd = peer_connect(way->peer);
+        ssl_socket *s;
+
+        CHECK(setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size) == 0);
+        s = upgrade_to_peer(fd, way, "sip %s 12", peer_ticket());
+        say_pattern(fd, s, way, length, 0);
+        exit(EXIT_SUCCESS);
+    }
+    CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    peer_got(length);
+}
+
 int main(int argc, char **argv)
 {
+    static const struct way client_ways[] = {
+        {"TCP pair", "SSLSOCK_PEER", 0},
+        {"Unix pair", "SSLSOCK_PEER", SSL_FLAG_UNIX_PAIR},
+        {"explicit", "SSLSOCK_PEER", SSL_FLAG_EXPLICIT_IO},
+        {NULL, NULL, 0},
+    };
     static const struct test tests[] = {
         {"a_peer_that_takes_nothing_is_given_up_once_the_program_has_closed",
          a_peer_that_takes_nothing_is_given_up_once_the_program_has_closed, NULL, 500},
+        {"exit_delivers_to_a_slow_peer", exit_delivers_to_a_slow_peer, client_ways, 0},
         {NULL, NULL, NULL, 0},
     };
 

@@ -2,6 +2,7 @@
 
     echo                  sends back what comes, until the client's end
     sink TICKET [MS]      reads everything, beginning MS later, and remembers under TICKET what it saw
+    sip TICKET SECONDS    the same, but for so long it takes 7 kB every 200 ms, and then the rest
     source BYTES          sends so much of the pattern, then close_notify
     answer BYTES          reads to the client's end, then sends so much of the pattern
     drip MS PIECE BYTES   sends BYTES of the pattern in pieces, one each MS, then waits for the client's end
@@ -342,6 +343,13 @@ class Peer:
         end = self._read_to_end(session, check)
         self._remember(ticket, count, end if in_order else f"other bytes, {end}")
         self._finish(session)
+
+    def _sip(self, session, ticket, seconds):
+        until = time.monotonic() + int(seconds)
+        while time.monotonic() < until:
+            session.incoming.write(session.connection.recv(7000))
+            time.sleep(0.2)
+        self._sink(session, ticket)
 
     def _mirror(self, session, ticket, size):
         sent = count = 0

@@ -14,7 +14,7 @@ use super::transport::{self, Interest};
 use crate::panic;
 use crate::sync::Arc;
 use crate::sys::process::PerProcess;
-use crate::sys::socket_options::endangered_bytes;
+use crate::sys::socket_options::{endangered_bytes, unsent_bytes};
 use crate::sys::thread::spawn_without_signals;
 
 /// What is left to be done for sessions whose time is over.
@@ -131,6 +131,9 @@ enum Stage {
         busy: bool,
         /// The peer has ended its direction.
         peer_ended: bool,
+        /// How much the peer's system has not acknowledged: a slow one takes a while to make room
+        /// for more.
+        unsent: u32,
     },
     Draining(Draining),
     Over,
@@ -154,14 +157,14 @@ impl<S: Deref<Target = ExplicitSession>> Ending<S> {
             session,
             moved_at,
             patience,
-            stage: Stage::Flushing { busy: false, peer_ended: false },
+            stage: Stage::Flushing { busy: false, peer_ended: false, unsent: 0 },
         }
     }
 
     /// Goes as far as that is possible without waiting. Whether a byte moved.
     fn advance(&mut self) -> bool {
         let mut moved = false;
-        if let Stage::Flushing { busy, peer_ended } = &mut self.stage {
+        if let Stage::Flushing { busy, peer_ended, unsent } = &mut self.stage {
             let before = self.session.bytes_sent();
             let flushed = self.session.flush_control();
             moved |= self.session.bytes_sent() != before;
@@ -176,6 +179,9 @@ impl<S: Deref<Target = ExplicitSession>> Ending<S> {
                 }
                 Ok(flush) => {
                     *busy = flush == Flush::Busy;
+                    let before = *unsent;
+                    *unsent = unsent_bytes(self.session.transport()).unwrap_or(0);
+                    moved |= *unsent < before;
                     // The peer may have to get rid of something before it takes more.
                     if flush == Flush::Blocked && !*peer_ended {
                         let mut unlimited = usize::MAX;
@@ -224,7 +230,7 @@ impl<S: Deref<Target = ExplicitSession>> Ending<S> {
 
     fn waits_for(&self) -> Option<(BorrowedFd<'_>, Interest)> {
         let interest = match self.stage {
-            Stage::Flushing { busy: false, peer_ended } => {
+            Stage::Flushing { busy: false, peer_ended, .. } => {
                 Interest { read: !peer_ended && !self.session.is_read_shut_down(), write: true }
             }
             // It would be ready all the time.

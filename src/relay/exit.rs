@@ -141,9 +141,13 @@ impl Delivery {
     /// Waits until all links are finished, within the limits.
     pub fn wait(mut self) {
         let limits = Limits { total: LIMIT, stall: STALL_LIMIT };
-        let left = links().wait_while_moving(self.started, &limits, |links| {
+        let mut acknowledgements = Acknowledgements { unsent: 0, look_at: self.started };
+        let left = links().wait_while_moving(self.started, &limits, |all| {
             self.leaving.retain_mut(|leaving| !leaving.has_left());
-            links.iter().filter(|link| !link.is_finished()).count()
+            if acknowledgements.have_come(all) {
+                links().moved();
+            }
+            all.iter().filter(|link| !link.is_finished()).count()
         });
         if left > 0 {
             // There may have been no time to look twice.
@@ -167,6 +171,28 @@ impl Leaving {
     }
 }
 
+/// What leaves the system without the relay's having anything to do: it can be megabytes, which a slow
+/// peer takes longer to receive than nothing may move.
+struct Acknowledgements {
+    unsent: u64,
+    look_at: Instant,
+}
+
+impl Acknowledgements {
+    fn have_come(&mut self, links: &[Arc<Link>]) -> bool {
+        let now = Instant::now();
+        if now < self.look_at {
+            return false;
+        }
+        self.look_at = now + ACKNOWLEDGEMENTS_INTERVAL;
+        let unsent = links.iter().filter_map(|link| link.transport());
+        let unsent =
+            unsent.filter_map(|transport| socket_options::unsent_bytes(transport.as_fd()).ok());
+        let unsent = unsent.map(u64::from).sum();
+        std::mem::replace(&mut self.unsent, unsent) > unsent
+    }
+}
+
 fn links() -> &'static Links<Link> {
     LINKS.get_or_init(Links::default)
 }
@@ -174,5 +200,6 @@ fn links() -> &'static Links<Link> {
 /// How long the end of the process may be held up: in all, and without any byte moving.
 pub const LIMIT: Duration = Duration::from_secs(30);
 pub const STALL_LIMIT: Duration = Duration::from_secs(5);
+const ACKNOWLEDGEMENTS_INTERVAL: Duration = Duration::from_millis(100);
 
 static LINKS: PerProcess<Links<Link>> = PerProcess::new();

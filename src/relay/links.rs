@@ -42,9 +42,14 @@ impl<L> Links<L> {
     /// The relay has looked at a connection, and perhaps moved something: whoever waits looks again.
     pub fn progress(&self, moved: bool) {
         if moved {
-            self.moves.fetch_add(1, Ordering::Relaxed);
+            self.moved();
         }
         self.looked.signal();
+    }
+
+    /// Something moved, by the relay or in the system.
+    pub fn moved(&self) {
+        self.moves.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Tells the relay that the process is ending.
