@@ -47,7 +47,7 @@ def rust_tests():
         *(sys.argv[1:] or ["--tests"]),
     ]  # fmt: skip
     # Cargo's own switches for both are not stable.
-    status, output = run(command, RUSTC_BOOTSTRAP="1", RUSTFLAGS="-Zsanitizer=thread")
+    status, output = run(command, RUSTC_BOOTSTRAP="1", RUSTFLAGS="-Zsanitizer=thread", SSLSOCK_TEST_SECONDS="1800")
     counts = CARGO_COUNT.findall(output)
     passed, failed = sum(int(count[0]) for count in counts), sum(int(count[1]) for count in counts)
     # A report makes the status, in a process whose tests all passed.
