@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use rustix::net::{Shutdown, shutdown};
 
 use crate::sys::private_fd::PrivateFd;
-use crate::sys::socket_options::endangered_bytes;
+use crate::sys::socket_options::{endangered_bytes, unsent_bytes};
 use crate::sys::stream_socket;
 
 #[derive(Debug)]
@@ -18,6 +18,8 @@ pub struct Closing {
     patience: Duration,
     /// When a peer that takes nothing is given up.
     give_up: Instant,
+    /// How much its system had not acknowledged when that was put off last.
+    waiting: u32,
     draining: Option<Draining>,
     /// The peer has ended its direction, or the connection is broken.
     peer_is_gone: bool,
@@ -43,12 +45,13 @@ pub enum Step {
 }
 
 impl Closing {
-    pub fn new(reset: bool, close_timeout: Option<Duration>) -> Self {
+    pub fn new(reset: bool, close_timeout: Option<Duration>, transport: &PrivateFd) -> Self {
         let limit = if reset { close_timeout } else { None };
         Self {
             reset,
             patience: close_timeout.unwrap_or(FOR_EVER),
             give_up: Instant::now() + limit.unwrap_or(UNDELIVERED_LIMIT),
+            waiting: unsent(transport),
             draining: None,
             peer_is_gone: false,
         }
@@ -59,8 +62,9 @@ impl Closing {
     }
 
     /// The transport has taken something.
-    pub fn sent(&mut self) {
+    pub fn sent(&mut self, transport: &PrivateFd) {
         self.give_up = Instant::now() + UNDELIVERED_LIMIT;
+        self.waiting = unsent(transport);
     }
 
     /// So much of what the peer still says has been dropped.
@@ -78,7 +82,8 @@ impl Closing {
     pub fn step(&mut self, transport: &PrivateFd, has_outgoing: bool, can_read: bool) -> Step {
         let now = Instant::now();
         if has_outgoing {
-            return match now >= self.give_up {
+            let is_over = now >= self.give_up && !self.has_taken(transport, now);
+            return match is_over {
                 true => Step::Done,
                 // The peer may have to get rid of something before it takes more.
                 false if can_read => Step::Read,
@@ -129,6 +134,21 @@ impl Closing {
         draining.check_after = (draining.check_after * 2).min(LAST_CHECK);
         Step::At(now + draining.check_after)
     }
+
+    /// A peer that takes little makes room for more less often than that, and yet takes something.
+    fn has_taken(&mut self, transport: &PrivateFd, now: Instant) -> bool {
+        let before = std::mem::replace(&mut self.waiting, unsent(transport));
+        let has_taken = self.waiting < before && !self.reset;
+        if has_taken {
+            self.give_up = now + UNDELIVERED_LIMIT;
+        }
+        has_taken
+    }
+}
+
+/// What the peer's system has not acknowledged, or on AF_UNIX the peer not read.
+pub fn unsent(transport: &PrivateFd) -> u32 {
+    unsent_bytes(transport.as_fd()).unwrap_or(0)
 }
 
 /// How long a peer that takes nothing keeps what a program that has gone had sent.
@@ -137,3 +157,32 @@ const DRAIN_LIMIT: usize = 1024 * 1024;
 const FOR_EVER: Duration = Duration::from_secs(365 * 24 * 3600);
 const FIRST_CHECK: Duration = Duration::from_millis(10);
 const LAST_CHECK: Duration = Duration::from_millis(200);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::io::transport::{Transfer, receive, send};
+    use crate::sys::test_sockets::tcp_pair;
+
+    #[test]
+    fn a_peer_that_takes_a_little_is_not_given_up() {
+        let (transport, peer) = tcp_pair();
+        let transport = PrivateFd::adopt(transport.into()).unwrap();
+        while let Ok(Transfer::Bytes(_)) = send(transport.as_fd(), &[7; 65536]) {}
+        let mut closing = Closing::new(false, None, &transport);
+        let mut after_the_limit = || {
+            closing.give_up = Instant::now();
+            closing.step(&transport, true, false)
+        };
+        let waiting = unsent(&transport);
+        assert!(waiting > 0);
+        while unsent(&transport) == waiting {
+            receive(peer.as_fd(), &mut [0; 65536]).unwrap();
+        }
+        assert!(matches!(after_the_limit(), Step::At(_)));
+        let before = unsent(&transport);
+        // What the kernels do between themselves may take a moment.
+        while matches!(after_the_limit(), Step::At(_)) {}
+        assert!(unsent(&transport) <= before);
+    }
+}

@@ -35,8 +35,9 @@ pub struct Connection {
     closing: Option<Closing>,
     /// Since when the buffers may have been empty without having been given back.
     memory_held_since: Option<Instant>,
-    /// Since when the transport has taken nothing of what waits.
-    stalled_since: Option<Instant>,
+    /// Since when the transport has taken nothing of what waits, and how much of what it had taken
+    /// before had not reached the peer then.
+    stalled_since: Option<(Instant, u32)>,
     scratch_used: usize,
     program_was_reset: bool,
     /// It has closed its end, or ended its receiving.
@@ -409,7 +410,7 @@ impl Connection {
                     self.engine.sent(count);
                     self.stalled_since = None;
                     if let Some(closing) = &mut self.closing {
-                        closing.sent();
+                        closing.sent(&self.transport);
                     }
                 }
                 Transfer::WouldBlock | Transfer::End => self.transport_ready.write = false,
@@ -436,7 +437,8 @@ impl Connection {
             let _ = shutdown(&*library, Shutdown::Both);
         }
         self.to_program.consume(self.to_program.len());
-        self.closing.get_or_insert(Closing::new(reset, self.options.close_timeout));
+        let (timeout, transport) = (self.options.close_timeout, &self.transport);
+        self.closing.get_or_insert_with(|| Closing::new(reset, timeout, transport));
     }
 
     /// Nothing more can be sent. What the peer had said before is still there to be received, so

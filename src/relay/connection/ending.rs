@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::{Connection, Finish, Inbound, Next, Outbound};
 use crate::error::{Code, Error};
 use crate::io::transport::{self, Transfer};
-use crate::relay::closing::{Closing, Step, UNDELIVERED_LIMIT};
+use crate::relay::closing::{Closing, Step, UNDELIVERED_LIMIT, unsent};
 use crate::relay::exit;
 use crate::relay::pair::PairKind;
 use crate::sys::socket_options;
@@ -119,9 +119,15 @@ impl Connection {
     /// it from being read.
     fn await_peer(&mut self) -> Next {
         let now = Instant::now();
-        let since = *self.stalled_since.get_or_insert(now);
+        let stalled = self.stalled_since.get_or_insert_with(|| (now, unsent(&self.transport)));
+        let (since, waiting) = *stalled;
         if now < since + UNDELIVERED_LIMIT {
             return Next::At(since + UNDELIVERED_LIMIT);
+        }
+        *stalled = (now, unsent(&self.transport));
+        if stalled.1 < waiting {
+            // It takes little, and makes room for more less often than that.
+            return Next::At(now + UNDELIVERED_LIMIT);
         }
         let has_gone = self.library_ready.hang_up
             || self.library.as_ref().is_none_or(|library| self.program.has_gone(library));
@@ -133,7 +139,6 @@ impl Connection {
             ));
             return Next::Done;
         }
-        self.stalled_since = Some(now);
         Next::At(now + UNDELIVERED_LIMIT)
     }
 
