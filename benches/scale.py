@@ -27,6 +27,8 @@ def main():
         return made.returncode
     counts = ["20"] if options.quick else ["1", "100", "1000", "6000"]
     runs = [["connections", count, mode] for mode in ("tcp_pair", "unix_pair") for count in counts]
+    # To compare with: there is no relay in it.
+    runs += [["connections", count, "explicit"] for count in (counts if options.quick else counts[1::2])]
     if not options.quick:
         runs.append(["churn", "500", "60"])
     status = 0

@@ -61,13 +61,17 @@ def many(summary, row):
     counts = sorted(entry["params"]["connections"] for entry in summary.find("scale", "echoes_failed", variant))
     most = counts[-1] if counts else 6000
 
-    def at(metric, count=most):
-        return summary.median("scale", metric, variant, connections=count)
+    def at(metric, count=most, mode=variant):
+        return summary.median("scale", metric, mode, connections=count)
 
     name = f"{most:,} transparent connections"
     row(f"{name}, echoes that failed", at("echoes_failed"), 0)
     less = 100 if 100 in counts else None
     row(f"{name}, CPU of an echo, of that with 100", ratio(at("echo_cpu_us"), at("echo_cpu_us", less)), 1.1)
+    # Without any relay: what the kernel's part of so many connections costs, and caches that are too small for them.
+    alone = ratio(at("echo_cpu_us", mode="explicit"), at("echo_cpu_us", less, "explicit"))
+    row(f"{most:,} explicit connections, CPU of an echo, of that with 100", alone)
+    row(f"{name}, CPU of bulk, of that with 100", ratio(at("bulk_cpu_s_per_gb"), at("bulk_cpu_s_per_gb", less)), 1.1)
     row(f"{name}, heap of each when idle", kib(at("heap_bytes_per_idle")), 10, " KiB")
     row(f"{name}, idle for 10 s, CPU", at("idle_cpu_us"), 0, " us")
     row(f"{name}, idle for 10 s, context switches", at("idle_context_switches"), 0)

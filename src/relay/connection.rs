@@ -157,8 +157,9 @@ impl Connection {
         self.library_ready.merge(event);
     }
 
-    /// Moves what can be moved. `scratch` is shared by the connections of one thread.
-    pub fn run(&mut self, scratch: &mut [u8]) -> Next {
+    /// Moves what can be moved. `scratch` is shared by the connections of one thread; in a `crowd` of
+    /// them each gives its buffers back at once, so that the next one finds them in the cache.
+    pub fn run(&mut self, scratch: &mut [u8], crowd: bool) -> Next {
         self.link.progress.begin();
         // One for each direction: neither is to keep the other from its turn.
         let (mut outward, mut inward) = (RUN_BUDGET, RUN_BUDGET);
@@ -174,7 +175,8 @@ impl Connection {
                 Finish::Nothing if (outward, inward) != before => {}
                 Finish::Nothing if outward == 0 || inward == 0 => break Next::Again,
                 Finish::Nothing => {
-                    break self.await_event((outward, inward) != (RUN_BUDGET, RUN_BUDGET));
+                    let moved = (outward, inward) != (RUN_BUDGET, RUN_BUDGET);
+                    break self.await_event(moved, crowd);
                 }
             }
         };

@@ -327,11 +327,12 @@ impl Worker<'_> {
     }
 
     fn run(&mut self, id: u64) {
+        let crowd = self.connections.len() > CROWD;
         let Some(slot) = self.connections.get_mut(&id) else { return };
         slot.queued = false;
         let scratch = &mut self.scratch;
         // One connection's bug must not end the others.
-        let next = panic::catch(|| slot.connection.run(scratch)).unwrap_or_else(|| {
+        let next = panic::catch(|| slot.connection.run(scratch, crowd)).unwrap_or_else(|| {
             slot.connection.give_up(Error::internal("the relay panicked"));
             Next::Done
         });
@@ -408,6 +409,8 @@ const LIBRARY_SIDE: u64 = 1;
 const EVENTS: usize = 256;
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 const CONNECTIONS_PER_THREAD: usize = 64;
+/// So many connections keep no buffers between their turns.
+const CROWD: usize = 64;
 /// For how long a thread that carries nothing waits for more before it ends.
 const LINGER: Duration = Duration::from_secs(1);
 /// Over how long it is measured how busy a thread is.

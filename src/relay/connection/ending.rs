@@ -93,7 +93,7 @@ impl Connection {
     }
 
     /// Nothing more can be done now.
-    pub(super) fn await_event(&mut self, moved: bool) -> Next {
+    pub(super) fn await_event(&mut self, moved: bool, crowd: bool) -> Next {
         let now = Instant::now();
         if moved {
             self.memory_held_since = Some(now);
@@ -106,7 +106,7 @@ impl Connection {
             // The program may take its time: it is looked at again when it has read.
             return Next::Event;
         }
-        if now < since + MEMORY_KEPT {
+        if now < since + MEMORY_KEPT && !crowd {
             return Next::At(since + MEMORY_KEPT);
         }
         self.engine.release_memory();
