@@ -70,7 +70,7 @@ def many(summary, row):
     row(f"{name}, CPU of an echo, of that with 100", ratio(at("echo_cpu_us"), at("echo_cpu_us", less)), 1.1)
     # Without any relay: what the kernel's part of so many connections costs, and caches that are too small for them.
     alone = ratio(at("echo_cpu_us", mode="explicit"), at("echo_cpu_us", less, "explicit"))
-    row(f"{most:,} explicit connections, CPU of an echo, of that with 100", alone)
+    row(f"{most:,} explicit connections, CPU of an echo, of that with 100", alone, None)
     row(f"{name}, CPU of bulk, of that with 100", ratio(at("bulk_cpu_s_per_gb"), at("bulk_cpu_s_per_gb", less)), 1.1)
     row(f"{name}, heap of each when idle", kib(at("heap_bytes_per_idle")), 10, " KiB")
     row(f"{name}, idle for 10 s, CPU", at("idle_cpu_us"), 0, " us")
