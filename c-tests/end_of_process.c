@@ -191,11 +191,12 @@ static void *send_for_ever(void *argument)
 {
     static unsigned char block[10 * 251];
     const int *fd = argument;
+    size_t sent = 0;
     ssize_t count;
 
     pattern_fill(block, sizeof block, 0);
-    while ((count = send(*fd, block + *shared_count() % 251, sizeof block - 251, 0)) > 0) {
-        *(volatile size_t *)shared_count() += (size_t)count;
+    while ((count = send(*fd, block + sent % 251, sizeof block - 251, 0)) > 0) {
+        sent = __atomic_add_fetch(shared_count(), (size_t)count, __ATOMIC_RELAXED);
     }
     while (pause() != 0) {
     }
@@ -210,7 +211,7 @@ static void exit_beside_a_sender(const struct way *way, int late)
     CHECK(signal(SIGPIPE, SIG_DFL) != SIG_ERR);
     CHECK(ssl_socket_free(upgrade_to_peer(fd, way, "sink %s %d", peer_ticket(), late)) == SSL_ERR_OKAY);
     CHECK(pthread_create(&thread, NULL, send_for_ever, &fd) == 0);
-    while (*(volatile size_t *)shared_count() < MEGABYTE) {
+    while (__atomic_load_n(shared_count(), __ATOMIC_RELAXED) < MEGABYTE) {
         sched_yield();
     }
     exit(EXIT_SUCCESS);

@@ -129,15 +129,16 @@ ASAN_PROGRAMS = (
     "loading/rounds",
 )
 # Programs, and which of their tests. Left out is what closes a descriptor under a thread that is inside a call on it,
-# which ThreadSanitizer takes for a race, and what is the same once more.
+# which ThreadSanitizer takes for a race, what is the same once more, and what its own thread or the end of the main
+# thread, which it does not know, makes into something else.
 TSAN_PROGRAMS = {
     "closing": (),
-    "end_of_process": (),
+    "end_of_process": ("exit_", "last_few", "explicit_session", "exit_handler", "locked_stream", "flush_all", "in_a_child"),
     "numbers": ("a_handle_leaves", "close_twice", "fifty_threads"),
-    "other_threads": (),
+    "other_threads": ("under_tls", "upgrade_dies", "in_a_call"),
     "process": (),
     "readiness": (),
-    "relay_threads": ("grow_to", "number_counts"),
+    "relay_threads": ("number_counts",),
     "slow_reader": (),
     "validation": (),
     "loading/rounds": (),
