@@ -94,7 +94,7 @@ static void close_connection(void *connection)
         newest.data = NULL;
         must("session", gnutls_session_get_data2(connection, &newest));
     }
-    gnutls_bye(connection, GNUTLS_SHUT_WR);
+    must("bye", gnutls_bye(connection, GNUTLS_SHUT_RDWR));
     gnutls_deinit(connection);
     close(fd);
 }

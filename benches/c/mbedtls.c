@@ -119,6 +119,7 @@ static size_t receive(void *connection, void *bytes, size_t capacity)
 static void close_connection(void *connection)
 {
     struct connection *c = connection;
+    unsigned char rest;
 
     if (resume) {
         mbedtls_ssl_session_free(&newest);
@@ -126,7 +127,10 @@ static void close_connection(void *connection)
         must("session", mbedtls_ssl_get_session(&c->ssl, &newest));
         has_newest = 1;
     }
-    mbedtls_ssl_close_notify(&c->ssl);
+    must("close_notify", mbedtls_ssl_close_notify(&c->ssl));
+    if (mbedtls_ssl_read(&c->ssl, &rest, 1) != MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY) {
+        die("close_notify", "the peer has sent something else");
+    }
     mbedtls_ssl_free(&c->ssl);
     mbedtls_net_free(&c->net);
     free(c);

@@ -98,7 +98,10 @@ static void close_connection(void *connection)
 {
     int fd = SSL_get_fd(connection);
 
-    SSL_shutdown(connection);
+    /* The second waits for the peer's. */
+    if (SSL_shutdown(connection) < 0 || SSL_shutdown(connection) != 1) {
+        failed("SSL_shutdown");
+    }
     SSL_free(connection);
     close(fd);
 }

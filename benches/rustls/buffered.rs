@@ -57,5 +57,6 @@ impl Connection for Buffered {
     fn close(&mut self) {
         self.tls.send_close_notify();
         self.flush();
+        assert_eq!(self.receive(&mut [0]), 0);
     }
 }

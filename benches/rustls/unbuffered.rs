@@ -33,6 +33,7 @@ enum Want<'a> {
     Read(&'a mut [u8]),
     Write(&'a [u8]),
     Close,
+    PeersClose,
 }
 
 impl Unbuffered {
@@ -110,6 +111,7 @@ impl Unbuffered {
                         }
                         is_done = true;
                     }
+                    Want::PeersClose => needs_input = true,
                     Want::Close => {
                         self.out =
                             traffic.queue_close_notify(&mut self.outgoing).expect("close_notify");
@@ -170,5 +172,6 @@ impl Connection for Unbuffered {
 
     fn close(&mut self) {
         self.drive(Want::Close);
+        self.drive(Want::PeersClose);
     }
 }
