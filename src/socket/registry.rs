@@ -1,6 +1,7 @@
 //! Which handles exist, and which belongs to which descriptor.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::os::fd::RawFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -188,7 +189,7 @@ impl Socket {
 }
 
 /// The handle is not the one of what it was for, if it has been: another may have come in its place.
-fn forget(descriptors: &mut HashMap<Identity, Token>, identity: Option<Identity>, token: Token) {
+fn forget(descriptors: &mut Descriptors, identity: Option<Identity>, token: Token) {
     if let Some(identity) = identity
         && descriptors.get(&identity) == Some(&token)
     {
@@ -216,8 +217,30 @@ fn inherited_settings() -> Arc<Settings> {
         .unwrap_or_default()
 }
 
-fn descriptors() -> MutexGuard<'static, HashMap<Identity, Token>> {
+fn descriptors() -> MutexGuard<'static, Descriptors> {
     lock(DESCRIPTORS.get_or_init(Mutex::default))
+}
+
+/// By numbers that the kernel gives out: nobody can choose them so that they collide.
+type Descriptors = HashMap<Identity, Token, BuildHasherDefault<Mix>>;
+
+#[derive(Default)]
+struct Mix(u64);
+
+impl Hasher for Mix {
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u64(u64::from(*byte)));
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        // Fibonacci hashing; the table looks at both ends of the result.
+        let product = (self.0.rotate_left(32) ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        self.0 = product ^ (product >> 32);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -225,5 +248,5 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 static SOCKETS: Table<Socket> = Table::new();
-static DESCRIPTORS: PerProcess<Mutex<HashMap<Identity, Token>>> = PerProcess::new();
+static DESCRIPTORS: PerProcess<Mutex<Descriptors>> = PerProcess::new();
 static DEFAULTS_HANDLE: PerProcess<Mutex<Option<Token>>> = PerProcess::new();

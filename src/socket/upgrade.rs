@@ -27,7 +27,7 @@ use crate::sys::address::Address;
 use crate::sys::identity::Identity;
 use crate::sys::private_fd::PrivateFd;
 use crate::sys::{socket_options, stream_socket};
-use crate::tls::config::{self, ClientInput, ClientSetup};
+use crate::tls::config::{ClientInput, ClientSetup};
 use crate::tls::context::Context;
 use crate::tls::engine::Engine;
 use crate::tls::program::Program;
@@ -236,7 +236,7 @@ impl Socket {
                 (Some(_), Some(_)) => Mode::Provisional,
                 (None, Some(_)) => Mode::Nameless,
             };
-            let setup = config::client(&ClientInput {
+            let setup = settings.setup.client(&ClientInput {
                 trust: &settings.trust,
                 mode,
                 strict: settings.has(SSL_FLAG_STRICT),
@@ -332,7 +332,8 @@ impl Socket {
         let session = engine.session();
         let resumable = client.map(|(setup, name)| Source::new(setup, &mut engine, name));
         let allow_truncation = settings.has(SSL_FLAG_ALLOW_TRUNCATION);
-        let note = format!("{} with {} established", session.protocol_name, session.suite_name);
+        let note = log::is_on(log::Level::Info)
+            .then(|| format!("{} with {} established", session.protocol_name, session.suite_name));
         {
             let mut state = self.next_step()?;
             let channel = match path {
@@ -359,7 +360,9 @@ impl Socket {
             state.session_from = None;
             state.phase = Phase::Open(channel);
         }
-        log::write(log::Level::Info, &note);
+        if let Some(note) = note {
+            log::write(log::Level::Info, &note);
+        }
         Ok(())
     }
 

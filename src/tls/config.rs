@@ -15,7 +15,8 @@ use super::kept::Kept;
 use super::parameters::Parameters;
 use super::sessions::ByContext;
 use crate::error::{Code, Error, Result};
-use crate::sys::process::PerProcess;
+use crate::sync::Mutex;
+use crate::sys::process::{self, PerProcess};
 use crate::verify::trust::Trust;
 use crate::verify::verifier::Mode;
 
@@ -46,6 +47,38 @@ pub struct ClientSetup {
     pub mode: Mode,
     /// Sessions are offered and kept.
     pub resumption: bool,
+}
+
+/// What [`client`] has answered for the rest of the settings that this is a part of. A copy remembers
+/// nothing: it is made to be changed.
+#[derive(Default)]
+pub struct Remembered(Mutex<Option<(usize, ClientSetup)>>);
+
+impl Remembered {
+    /// The same as [`client`] without looking everything up.
+    pub fn client(&self, input: &ClientInput<'_>) -> Result<ClientSetup> {
+        if input.same_as.is_some() {
+            return client(input);
+        }
+        // Never waited for: a forked child may find it held by a thread that does not exist there.
+        let Ok(mut remembered) = self.0.try_lock() else { return client(input) };
+        match &*remembered {
+            Some((epoch, setup)) if *epoch == process::epoch() && setup.mode == input.mode => {
+                Ok(setup.clone())
+            }
+            _ => {
+                let setup = client(input)?;
+                *remembered = Some((process::epoch(), setup.clone()));
+                Ok(setup)
+            }
+        }
+    }
+}
+
+impl Clone for Remembered {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
 }
 
 pub fn client(input: &ClientInput<'_>) -> Result<ClientSetup> {

@@ -30,6 +30,9 @@ impl PeerName {
                  because the peer's certificate is checked against it",
             ));
         }
+        if let Some(name) = Self::in_final_form(input) {
+            return Ok(name);
+        }
         if input.len() > INPUT_LIMIT {
             return Err(too_long(input, input.len()));
         }
@@ -48,6 +51,16 @@ impl PeerName {
             }),
             _ => Err(not_a_name(input, ascii)),
         }
+    }
+
+    /// Most names are given as they are used. Without a colon and with a letter at the end it is no
+    /// address.
+    fn in_final_form(input: &str) -> Option<Self> {
+        let is_fitting = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_');
+        let ends_in_letter = input.ends_with(|c: char| c.is_ascii_lowercase());
+        let dns = (ends_in_letter && input.bytes().all(is_fitting))
+            .then(|| DnsName::try_from_str(input).ok())??;
+        Some(Self { server_name: ServerName::DnsName(dns.to_owned()), text: input.to_owned() })
     }
 
     /// What TLS takes: a DNS name goes into SNI, an address does not.
