@@ -12,6 +12,7 @@ use super::domain::{Domain, DomainKey, Variant};
 use super::failure;
 use super::identity::Identity;
 use super::kept::Kept;
+use super::key_schedule;
 use super::parameters::Parameters;
 use super::sessions::ByContext;
 use crate::error::{Code, Error, Result};
@@ -135,7 +136,7 @@ pub(super) fn versions(parameters: &Parameters) -> Vec<&'static SupportedProtoco
 
 /// Suites and key exchanges, for rustls. An error if none of the suites is for a version that is on.
 pub(super) fn provider(parameters: &Parameters) -> Result<Arc<CryptoProvider>> {
-    let provider = PROVIDER.get_or_init(|| Arc::new(rustls::crypto::aws_lc_rs::default_provider()));
+    let provider = PROVIDER.get_or_init(|| Arc::new(key_schedule::provider()));
     let mut provider = parameters.suites.restrict(provider);
     let allowed = parameters.oldest..=parameters.newest;
     let is_usable =
