@@ -1,7 +1,6 @@
 //! Which handles exist, and which belongs to which descriptor.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
 use std::os::fd::RawFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -13,6 +12,7 @@ use crate::error::{Code, Error, Result};
 use crate::handle::{Table, Token};
 use crate::io::deadline::Deadline;
 use crate::io::ending;
+use crate::quick_hash::Quick;
 use crate::relay;
 use crate::sys::identity::Identity;
 use crate::sys::process::{self, PerProcess};
@@ -221,27 +221,8 @@ fn descriptors() -> MutexGuard<'static, Descriptors> {
     lock(DESCRIPTORS.get_or_init(Mutex::default))
 }
 
-/// By numbers that the kernel gives out: nobody can choose them so that they collide.
-type Descriptors = HashMap<Identity, Token, BuildHasherDefault<Mix>>;
-
-#[derive(Default)]
-struct Mix(u64);
-
-impl Hasher for Mix {
-    fn write(&mut self, bytes: &[u8]) {
-        bytes.iter().for_each(|byte| self.write_u64(u64::from(*byte)));
-    }
-
-    fn write_u64(&mut self, number: u64) {
-        // Fibonacci hashing; the table looks at both ends of the result.
-        let product = (self.0.rotate_left(32) ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        self.0 = product ^ (product >> 32);
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
-    }
-}
+/// By numbers that the kernel gives out.
+type Descriptors = HashMap<Identity, Token, Quick>;
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)

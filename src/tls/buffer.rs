@@ -133,7 +133,8 @@ mod spare {
     fn lock(size: usize) -> Option<MutexGuard<'static, Vec<Vec<u8>>>> {
         let spares = match size {
             LARGE..=LARGEST => &SPARES[0],
-            SMALL..LARGE => &SPARES[1],
+            MIDDLE..LARGE => &SPARES[1],
+            SMALL..MIDDLE => &SPARES[2],
             _ => return None,
         };
         match spares.try_lock() {
@@ -144,12 +145,13 @@ mod spare {
     }
 
     /// A handshake's.
-    const SMALL: usize = 4 * 1024;
+    const SMALL: usize = 2 * 1024;
+    const MIDDLE: usize = 8 * 1024;
     const LARGE: usize = 32 * 1024;
     const LARGEST: usize = 256 * 1024;
     const COUNT: usize = 4;
 
-    static SPARES: [Mutex<Vec<Vec<u8>>>; 2] = [const { Mutex::new(Vec::new()) }; 2];
+    static SPARES: [Mutex<Vec<Vec<u8>>>; 3] = [const { Mutex::new(Vec::new()) }; 3];
 }
 
 #[cfg(test)]

@@ -179,9 +179,9 @@ mod tests {
         time: i64,
     ) -> Arc<Report> {
         let chain: Vec<_> = chain.iter().map(|der| (*der).clone()).collect();
-        let name = PeerName::parse(name).unwrap().server_name();
+        let name = PeerName::parse(name).unwrap();
         let time = UnixTime::since_unix_epoch(Duration::from_secs(u64::try_from(time).unwrap()));
-        verifier.examine(&chain, Some(&name), time)
+        verifier.examine(&chain, Some(name.server_name()), time)
     }
 
     #[test]
