@@ -7,6 +7,7 @@
 #include <mbedtls/net_sockets.h>
 #include <mbedtls/ssl.h>
 #include <mbedtls/version.h>
+#include <sys/socket.h>
 
 struct connection {
     mbedtls_ssl_context ssl;
@@ -128,7 +129,8 @@ static void close_connection(void *connection)
         has_newest = 1;
     }
     must("close_notify", mbedtls_ssl_close_notify(&c->ssl));
-    if (mbedtls_ssl_read(&c->ssl, &rest, 1) != MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY) {
+    if (shutdown(c->net.fd, SHUT_WR) != 0 ||
+        mbedtls_ssl_read(&c->ssl, &rest, 1) != MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY) {
         die("close_notify", "the peer has sent something else");
     }
     mbedtls_ssl_free(&c->ssl);

@@ -1,6 +1,7 @@
 //! rustls without buffers of its own: decrypted where it was received, encrypted into one buffer per call.
 
 use std::io::{Read, Write};
+use std::net::Shutdown;
 use std::sync::Arc;
 
 use rustls::ClientConfig;
@@ -172,6 +173,7 @@ impl Connection for Unbuffered {
 
     fn close(&mut self) {
         self.drive(Want::Close);
+        self.transport.shutdown(Shutdown::Write).expect("shutdown");
         self.drive(Want::PeersClose);
     }
 }
