@@ -599,6 +599,7 @@ const PLAINTEXT_LIMIT: usize = 64 * 1024;
 const SEND_CHUNK: usize = 64 * 1024;
 /// How much of the peer's ciphertext is read in one go without any data in it.
 const FRUITLESS_LIMIT: usize = 1024 * 1024;
-/// So long a reader that waits for the first time cannot be woken.
-const MOMENT: Duration = Duration::from_millis(1);
+/// So long a reader that waits for the first time cannot be woken. For less than a tick of the
+/// kernel's clock it would set an alarm of its own, at the cost of a good part of a round trip.
+const MOMENT: Duration = Duration::from_millis(10);
 const BUSY_PAUSE: Duration = Duration::from_millis(1);

@@ -96,6 +96,9 @@ impl Buffer {
     }
 
     fn give_back(&mut self) {
+        if self.storage.is_empty() {
+            return;
+        }
         self.storage[..std::mem::take(&mut self.touched)].zeroize();
         spare::keep(std::mem::take(&mut self.storage));
     }
