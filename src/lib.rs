@@ -14,6 +14,7 @@ pub mod log;
 #[cfg(all(test, sslsock_model))]
 mod model;
 mod panic;
+mod quick_hash;
 pub mod relay;
 pub mod socket;
 mod sync;

@@ -21,6 +21,13 @@ pub fn set(target: Option<(Level, Callback)>) {
     *TARGET.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner) = target;
 }
 
+/// Whether a text of this level would reach anybody.
+pub fn is_on(level: Level) -> bool {
+    let Some(target) = TARGET.get() else { return false };
+    let target = target.lock().unwrap_or_else(PoisonError::into_inner);
+    target.as_ref().is_some_and(|(limit, _)| level <= *limit)
+}
+
 /// Calls back on the calling thread, which is always one of the program's, with no lock held.
 pub fn write(level: Level, text: &str) {
     let Some(target) = TARGET.get() else { return };

@@ -2,6 +2,7 @@
 #include "harness.h"
 
 #include <gnutls/gnutls.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 static gnutls_certificate_credentials_t credentials;
@@ -88,13 +89,17 @@ static size_t receive(void *connection, void *bytes, size_t capacity)
 static void close_connection(void *connection)
 {
     int fd = gnutls_transport_get_int(connection);
+    char rest;
 
     if (resume) {
         gnutls_free(newest.data);
         newest.data = NULL;
         must("session", gnutls_session_get_data2(connection, &newest));
     }
-    gnutls_bye(connection, GNUTLS_SHUT_WR);
+    must("bye", gnutls_bye(connection, GNUTLS_SHUT_WR));
+    if (shutdown(fd, SHUT_WR) != 0 || receive(connection, &rest, 1) != 0) {
+        die("close_notify", "the peer has sent something else");
+    }
     gnutls_deinit(connection);
     close(fd);
 }

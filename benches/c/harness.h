@@ -29,7 +29,8 @@ struct bench_client {
     void (*send)(void *connection, const void *bytes, size_t length);
     /* At least one byte, as few calls of the library as there can be; 0 at the end. */
     size_t (*receive)(void *connection, void *bytes, size_t capacity);
-    /* close_notify, the connection's memory, and the descriptor. */
+    /* close_notify, the end of this direction, the peer's close_notify; then the connection's memory and the
+     * descriptor. */
     void (*close)(void *connection);
     /* NULL but in that of bare rustls: seals (1) or opens (0) records of 16 KiB, this many bytes. */
     void (*records)(int seal, size_t bytes);

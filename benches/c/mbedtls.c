@@ -7,6 +7,7 @@
 #include <mbedtls/net_sockets.h>
 #include <mbedtls/ssl.h>
 #include <mbedtls/version.h>
+#include <sys/socket.h>
 
 struct connection {
     mbedtls_ssl_context ssl;
@@ -119,6 +120,7 @@ static size_t receive(void *connection, void *bytes, size_t capacity)
 static void close_connection(void *connection)
 {
     struct connection *c = connection;
+    unsigned char rest;
 
     if (resume) {
         mbedtls_ssl_session_free(&newest);
@@ -126,7 +128,11 @@ static void close_connection(void *connection)
         must("session", mbedtls_ssl_get_session(&c->ssl, &newest));
         has_newest = 1;
     }
-    mbedtls_ssl_close_notify(&c->ssl);
+    must("close_notify", mbedtls_ssl_close_notify(&c->ssl));
+    if (shutdown(c->net.fd, SHUT_WR) != 0 ||
+        mbedtls_ssl_read(&c->ssl, &rest, 1) != MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY) {
+        die("close_notify", "the peer has sent something else");
+    }
     mbedtls_ssl_free(&c->ssl);
     mbedtls_net_free(&c->net);
     free(c);

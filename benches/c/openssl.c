@@ -3,6 +3,7 @@
 
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 static SSL_CTX *context;
@@ -98,7 +99,10 @@ static void close_connection(void *connection)
 {
     int fd = SSL_get_fd(connection);
 
-    SSL_shutdown(connection);
+    /* The second waits for the peer's. */
+    if (SSL_shutdown(connection) < 0 || shutdown(fd, SHUT_WR) != 0 || SSL_shutdown(connection) != 1) {
+        failed("SSL_shutdown");
+    }
     SSL_free(connection);
     close(fd);
 }

@@ -1,6 +1,7 @@
 //! rustls with its own buffers, as `rustls::Stream` uses it.
 
 use std::io::{Read, Write};
+use std::net::Shutdown;
 use std::sync::Arc;
 
 use rustls::pki_types::ServerName;
@@ -57,5 +58,7 @@ impl Connection for Buffered {
     fn close(&mut self) {
         self.tls.send_close_notify();
         self.flush();
+        self.transport.shutdown(Shutdown::Write).expect("shutdown");
+        assert_eq!(self.receive(&mut [0]), 0);
     }
 }

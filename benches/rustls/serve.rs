@@ -56,6 +56,13 @@ fn answer(stream: TcpStream, config: Arc<ServerConfig>) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
     let connection = ServerConnection::new(config).map_err(std::io::Error::other)?;
     let mut tls = StreamOwned::new(connection, stream);
+    // The client may have had enough.
+    let _ = obey(&mut tls);
+    tls.conn.send_close_notify();
+    tls.flush()
+}
+
+fn obey(tls: &mut StreamOwned<ServerConnection, TcpStream>) -> std::io::Result<()> {
     while tls.conn.is_handshaking() {
         tls.conn.complete_io(&mut tls.sock)?;
     }

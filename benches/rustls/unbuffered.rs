@@ -1,6 +1,7 @@
 //! rustls without buffers of its own: decrypted where it was received, encrypted into one buffer per call.
 
 use std::io::{Read, Write};
+use std::net::Shutdown;
 use std::sync::Arc;
 
 use rustls::ClientConfig;
@@ -33,6 +34,7 @@ enum Want<'a> {
     Read(&'a mut [u8]),
     Write(&'a [u8]),
     Close,
+    PeersClose,
 }
 
 impl Unbuffered {
@@ -110,6 +112,7 @@ impl Unbuffered {
                         }
                         is_done = true;
                     }
+                    Want::PeersClose => needs_input = true,
                     Want::Close => {
                         self.out =
                             traffic.queue_close_notify(&mut self.outgoing).expect("close_notify");
@@ -170,5 +173,7 @@ impl Connection for Unbuffered {
 
     fn close(&mut self) {
         self.drive(Want::Close);
+        self.transport.shutdown(Shutdown::Write).expect("shutdown");
+        self.drive(Want::PeersClose);
     }
 }

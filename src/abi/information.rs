@@ -87,9 +87,9 @@ pub unsafe extern "C" fn ssl_get_session_info(
             resumed: session.resumed.into(),
             alpn_len: alpn_len as u8,
             alpn,
-            protocol_name: characters(&session.protocol_name),
+            protocol_name: characters(session.protocol_name),
             suite_name: characters(&session.suite_name),
-            group_name: characters(&session.group_name),
+            group_name: characters(session.group_name),
         };
         // SAFETY: writable for the `size` in it as the header demands.
         unsafe { memory::write_sized(info, value, "info") }

@@ -53,6 +53,10 @@ pub fn end_all(
         };
         let patience = left(started, limit).min(left(moved_at, stall));
         if patience.is_zero() {
+            // Some may have come to the peer's last words just now.
+            endings.iter_mut().for_each(|ending| {
+                ending.advance();
+            });
             return endings.iter().map(Ending::rest).max().unwrap_or(Rest::Nothing);
         }
         wait(endings.iter(), patience);
@@ -144,7 +148,7 @@ struct Draining {
     budget: usize,
     /// When the peer's system has last acknowledged something.
     since: Instant,
-    /// How much it has not.
+    /// How much it has not; everything, as long as nobody has asked.
     unsent: u32,
 }
 
@@ -171,11 +175,14 @@ impl<S: Deref<Target = ExplicitSession>> Ending<S> {
             match flushed {
                 Ok(Flush::Done) => {
                     self.session.end_transport();
+                    self.moved_at = Instant::now();
                     self.stage = Stage::Draining(Draining {
                         budget: DRAIN_LIMIT,
-                        since: Instant::now(),
+                        since: self.moved_at,
                         unsent: u32::MAX,
                     });
+                    // The answer cannot be there yet, nor can it be known what has arrived.
+                    return true;
                 }
                 Ok(flush) => {
                     *busy = flush == Flush::Busy;

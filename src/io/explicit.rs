@@ -43,6 +43,9 @@ pub struct ExplicitSession {
     options: SessionOptions,
     read_shut_down: AtomicBool,
     freed: AtomicBool,
+    /// What is sent now leaves with the end of our direction.
+    end_follows: AtomicBool,
+    transport_ended: AtomicBool,
 }
 
 /// What the program chose before the handshake.
@@ -76,6 +79,8 @@ impl ExplicitSession {
             options,
             read_shut_down: AtomicBool::new(false),
             freed: AtomicBool::new(false),
+            end_follows: AtomicBool::new(false),
+            transport_ended: AtomicBool::new(false),
         }
     }
 
@@ -254,13 +259,18 @@ impl ExplicitSession {
         self.wake_unwakeable_reader();
     }
 
+    /// To be followed by [`Self::end_transport`], with which it leaves.
     pub(super) fn queue_close_notify(&self) -> Result<()> {
-        self.core().engine.close_notify()
+        let queued = self.core().engine.close_notify();
+        self.end_follows.store(true, Ordering::Release);
+        queued
     }
 
     /// The end of our direction, as TCP sees it.
     pub(super) fn end_transport(&self) {
-        let _ = rustix::net::shutdown(&self.transport, rustix::net::Shutdown::Write);
+        if !self.transport_ended.swap(true, Ordering::AcqRel) {
+            let _ = rustix::net::shutdown(&self.transport, rustix::net::Shutdown::Write);
+        }
     }
 
     /// Then the transport shows an end of input that is not the peer's.
@@ -274,7 +284,6 @@ impl ExplicitSession {
         let mut core = self.core();
         let Core { engine, plaintext, .. } = &mut *core;
         plaintext.consume(plaintext.len());
-        let mut scrap = [0; 4096];
         // Others want their turn, too.
         let mut turn = FRUITLESS_LIMIT;
         while turn > 0 {
@@ -282,19 +291,19 @@ impl ExplicitSession {
             if is_readable && engine.peer_closed() {
                 return true;
             }
-            let space = match is_readable {
-                true => engine.receive_space().ok(),
-                false => None,
-            };
-            let (space, is_for_engine) = match space {
-                Some(space) => (space, true),
-                None => (&mut scrap[..], false),
-            };
-            match transport::receive(self.transport.as_fd(), space) {
-                Ok(Transfer::Bytes(count)) => {
-                    if is_for_engine {
-                        engine.received(count);
+            let transport = self.transport.as_fd();
+            let received = match is_readable.then(|| engine.receive_space()) {
+                Some(Ok(space)) => {
+                    let received = transport::receive(transport, space);
+                    if let Ok(Transfer::Bytes(count)) = &received {
+                        engine.received(*count);
                     }
+                    received
+                }
+                _ => transport::receive(transport, &mut [0; 4096]),
+            };
+            match received {
+                Ok(Transfer::Bytes(count)) => {
                     *budget = budget.saturating_sub(count);
                     turn = turn.saturating_sub(count);
                 }
@@ -530,7 +539,11 @@ impl Session for ExplicitSession {
 
     fn send_without_waiting(&self, bytes: &[u8]) -> Result<Transfer> {
         self.is_in_send.store(true, Ordering::SeqCst);
-        let sent = transport::send(self.transport.as_fd(), bytes);
+        let transport = self.transport.as_fd();
+        let sent = match self.end_follows.load(Ordering::Acquire) {
+            true => transport::send_before_end(transport, bytes),
+            false => transport::send(transport, bytes),
+        };
         if let Ok(Transfer::Bytes(count)) = &sent {
             self.bytes_sent.fetch_add(*count, Ordering::Relaxed);
         }
@@ -586,6 +599,7 @@ const PLAINTEXT_LIMIT: usize = 64 * 1024;
 const SEND_CHUNK: usize = 64 * 1024;
 /// How much of the peer's ciphertext is read in one go without any data in it.
 const FRUITLESS_LIMIT: usize = 1024 * 1024;
-/// So long a reader that waits for the first time cannot be woken.
-const MOMENT: Duration = Duration::from_millis(1);
+/// So long a reader that waits for the first time cannot be woken. For less than a tick of the
+/// kernel's clock it would set an alarm of its own, at the cost of a good part of a round trip.
+const MOMENT: Duration = Duration::from_millis(10);
 const BUSY_PAUSE: Duration = Duration::from_millis(1);

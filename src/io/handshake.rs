@@ -28,7 +28,8 @@ impl Handshake<'_> {
     /// was forgotten by the program.
     pub fn refuse_early_data(&self) -> Result<()> {
         let mut queued = [0; QUOTED];
-        match transport::peek(self.transport, &mut queued)? {
+        // What is there ends the connection, so that it need not stay.
+        match transport::receive(self.transport, &mut queued)? {
             Transfer::WouldBlock => Ok(()),
             Transfer::End => Err(Error::new(
                 Code::TRUNCATED,

@@ -20,17 +20,8 @@ pub enum Transfer {
 }
 
 pub fn receive(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<Transfer> {
-    receive_with(fd, buffer, RecvFlags::empty())
-}
-
-/// Looks at what is queued without taking it.
-pub fn peek(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<Transfer> {
-    receive_with(fd, buffer, RecvFlags::PEEK)
-}
-
-fn receive_with(fd: BorrowedFd<'_>, buffer: &mut [u8], flags: RecvFlags) -> Result<Transfer> {
     loop {
-        return match rustix::net::recv(fd, &mut *buffer, flags | RecvFlags::DONTWAIT) {
+        return match rustix::net::recv(fd, &mut *buffer, RecvFlags::DONTWAIT) {
             Ok((0, _)) => Ok(Transfer::End),
             Ok((count, _)) => Ok(Transfer::Bytes(count)),
             Err(Errno::INTR) => continue,
@@ -41,8 +32,19 @@ fn receive_with(fd: BorrowedFd<'_>, buffer: &mut [u8], flags: RecvFlags) -> Resu
 }
 
 pub fn send(fd: BorrowedFd<'_>, bytes: &[u8]) -> Result<Transfer> {
+    send_with(fd, bytes, SendFlags::empty())
+}
+
+/// The same for what a shutdown follows: TCP sends both in one segment. What the kernel keeps back
+/// for that leaves with the shutdown or the last close, and in any case soon.
+pub fn send_before_end(fd: BorrowedFd<'_>, bytes: &[u8]) -> Result<Transfer> {
+    send_with(fd, bytes, SendFlags::MORE)
+}
+
+fn send_with(fd: BorrowedFd<'_>, bytes: &[u8], flags: SendFlags) -> Result<Transfer> {
     loop {
-        return match rustix::net::send(fd, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
+        let flags = flags | SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+        return match rustix::net::send(fd, bytes, flags) {
             Ok(count) => Ok(Transfer::Bytes(count)),
             Err(Errno::INTR) => continue,
             Err(Errno::AGAIN) => Ok(Transfer::WouldBlock),

@@ -38,11 +38,11 @@ pub(super) enum Whose {
 
 impl Peer {
     fn examine(&self, chain: &[CertificateDer<'_>]) -> Arc<Report> {
-        let name = match &self.whose {
-            Whose::Server(name) => name.as_ref().map(PeerName::server_name),
-            Whose::Client(_) => return self.verifier.examine(chain, Subject::Any, UnixTime::now()),
+        let subject = match &self.whose {
+            Whose::Server(name) => name.as_ref().map(PeerName::server_name).into(),
+            Whose::Client(_) => Subject::Any,
         };
-        self.verifier.examine(chain, name.as_ref(), UnixTime::now())
+        self.verifier.examine(chain, subject, UnixTime::now())
     }
 }
 

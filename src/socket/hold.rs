@@ -4,9 +4,8 @@
 //! sending in clear after it. So the kernel does: see [`crate::sys::hold`].
 
 use std::os::fd::{AsFd, BorrowedFd, RawFd};
-use std::sync::Arc;
 
-use super::settings::{SSL_FLAG_DEFER_HANDSHAKE, SSL_FLAG_EXPLICIT_IO};
+use super::settings::{SSL_FLAG_DEFER_HANDSHAKE, SSL_FLAG_EXPLICIT_IO, Settings};
 use super::{Role, Socket, State, settings_only};
 use crate::error::{Code, Error, Result};
 use crate::sys::address::Address;
@@ -42,7 +41,7 @@ impl Socket {
         let fd = self.program_end()?;
         self.change_state(|state| {
             let before = state.settings.flags();
-            let settings = Arc::make_mut(&mut state.settings);
+            let settings = Settings::changeable(&mut state.settings);
             settings.set_flags(flags)?;
             let outcome = match state.settings.has(SSL_FLAG_DEFER_HANDSHAKE) {
                 true => state.let_go(fd.as_fd()),
@@ -52,7 +51,7 @@ impl Socket {
                 },
             };
             if outcome.is_err() {
-                Arc::make_mut(&mut state.settings).set_flags(before)?;
+                Settings::changeable(&mut state.settings).set_flags(before)?;
             }
             outcome
         })

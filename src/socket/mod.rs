@@ -182,7 +182,7 @@ impl Socket {
 
     /// Changes settings; refused once the handshake has begun.
     pub fn configure(&self, change: impl FnOnce(&mut Settings) -> Result<()>) -> Result<()> {
-        self.change_state(|state| change(Arc::make_mut(&mut state.settings)))
+        self.change_state(|state| change(Settings::changeable(&mut state.settings)))
     }
 
     fn change_state(&self, change: impl FnOnce(&mut State) -> Result<()>) -> Result<()> {

@@ -12,6 +12,7 @@ use crate::error::{Code, Error, Result};
 use crate::handle::{Table, Token};
 use crate::io::deadline::Deadline;
 use crate::io::ending;
+use crate::quick_hash::Quick;
 use crate::relay;
 use crate::sys::identity::Identity;
 use crate::sys::process::{self, PerProcess};
@@ -188,7 +189,7 @@ impl Socket {
 }
 
 /// The handle is not the one of what it was for, if it has been: another may have come in its place.
-fn forget(descriptors: &mut HashMap<Identity, Token>, identity: Option<Identity>, token: Token) {
+fn forget(descriptors: &mut Descriptors, identity: Option<Identity>, token: Token) {
     if let Some(identity) = identity
         && descriptors.get(&identity) == Some(&token)
     {
@@ -216,14 +217,17 @@ fn inherited_settings() -> Arc<Settings> {
         .unwrap_or_default()
 }
 
-fn descriptors() -> MutexGuard<'static, HashMap<Identity, Token>> {
+fn descriptors() -> MutexGuard<'static, Descriptors> {
     lock(DESCRIPTORS.get_or_init(Mutex::default))
 }
+
+/// By numbers that the kernel gives out.
+type Descriptors = HashMap<Identity, Token, Quick>;
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 static SOCKETS: Table<Socket> = Table::new();
-static DESCRIPTORS: PerProcess<Mutex<HashMap<Identity, Token>>> = PerProcess::new();
+static DESCRIPTORS: PerProcess<Mutex<Descriptors>> = PerProcess::new();
 static DEFAULTS_HANDLE: PerProcess<Mutex<Option<Token>>> = PerProcess::new();

@@ -108,7 +108,8 @@ pub(super) fn sessions(
         None => Offer::ByName,
     };
     let post_quantum = settings.parameters.post_quantum;
-    Some(Sessions::new(setup.domain.sessions.clone(), name?.server_name(), post_quantum, offer))
+    let name = name?.server_name().clone();
+    Some(Sessions::new(setup.domain.sessions.clone(), name, post_quantum, offer))
 }
 
 /// Fails if a session has to be resumed and none is offered. Nothing has been sent yet.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::{Code, Error, Result};
+use crate::tls::config::Remembered;
 use crate::tls::identity::Identity;
 use crate::tls::parameters::Parameters;
 use crate::tls::program::{AuthRequestHook, SignatureHook};
@@ -54,6 +55,8 @@ pub struct Settings {
     pub kept: Kept,
     /// dwRequestClientAuth of Windows CE's SSLCLIENTAUTHOPTS is set.
     pub requests_client_auth: bool,
+    /// What a client makes of all this.
+    pub setup: Remembered,
 }
 
 /// What Windows CE's codes have set, as it stood in their buffers, for a program that asks again.
@@ -81,11 +84,19 @@ impl Default for Settings {
             parameters: Parameters::default(),
             kept: Kept::default(),
             requests_client_auth: false,
+            setup: Remembered::default(),
         }
     }
 }
 
 impl Settings {
+    /// To be changed, by whoever shares them with others as well.
+    pub fn changeable(shared: &mut Arc<Self>) -> &mut Self {
+        let settings = Arc::make_mut(shared);
+        settings.setup = Remembered::default();
+        settings
+    }
+
     pub fn flags(&self) -> u32 {
         self.flags
     }

@@ -27,7 +27,7 @@ use crate::sys::address::Address;
 use crate::sys::identity::Identity;
 use crate::sys::private_fd::PrivateFd;
 use crate::sys::{socket_options, stream_socket};
-use crate::tls::config::{self, ClientInput, ClientSetup};
+use crate::tls::config::{ClientInput, ClientSetup};
 use crate::tls::context::Context;
 use crate::tls::engine::Engine;
 use crate::tls::program::Program;
@@ -44,6 +44,13 @@ pub enum Whom<'a> {
     /// This name, or else that of the settings, or else the derived one, or else whomever the hook
     /// accepts.
     WindowsCe(Option<&'a PeerName>),
+}
+
+/// A handshake that this thread makes.
+enum Begun {
+    /// On this duplicate of the descriptor.
+    New(Result<PrivateFd>),
+    Again(Box<Pending>),
 }
 
 /// A handshake under way.
@@ -69,10 +76,11 @@ enum Path {
 impl Socket {
     /// Makes the handshake, or goes on with a non-blocking one.
     pub fn perform_handshake(&self, whom: Whom<'_>) -> Result<()> {
-        let resumed = self.begin()?;
-        let outcome = match resumed {
-            Some(pending) => self.drive(*pending),
-            None => self.prepare(whom).and_then(|pending| self.drive(pending)),
+        let outcome = match self.begin()? {
+            Begun::Again(pending) => self.drive(*pending),
+            Begun::New(transport) => {
+                self.prepare(transport, whom).and_then(|pending| self.drive(pending))
+            }
         };
         match outcome {
             Ok(()) => Ok(()),
@@ -102,8 +110,8 @@ impl Socket {
     /// An upgrade was asked for with arguments that cannot be read: that ends the connection too.
     pub fn refuse_upgrade(&self, error: Error) -> Error {
         match self.begin() {
-            Ok(pending) => {
-                drop(pending);
+            Ok(begun) => {
+                drop(begun);
                 self.fail(&error)
             }
             Err(refusal) => refusal,
@@ -135,28 +143,30 @@ impl Socket {
     }
 
     /// Claims the handshake for this thread. What is refused here changes nothing.
-    fn begin(&self) -> Result<Option<Box<Pending>>> {
+    fn begin(&self) -> Result<Begun> {
         let Role::Descriptor(number) = self.role else { return Err(settings_only()) };
         let mut state = self.state();
         match &state.phase {
             Phase::Plain => {
-                // If the kernel does not tell, the upgrade begins, fails, and ends the connection.
-                let is_another = Identity::look_at(number)
-                    .is_ok_and(|found| found.is_none() || found != state.identity);
-                if is_another {
+                // If there is none to be had, the upgrade begins, fails, and ends the connection.
+                let transport = match state.identity {
+                    Some(identity) => PrivateFd::duplicate_if(number, identity).transpose(),
+                    None => None,
+                };
+                let Some(transport) = transport else {
                     return Err(Error::new(
                         Code::STATE,
                         format!("descriptor {number} was closed or now is something else"),
                     ));
-                }
+                };
                 state.phase = Phase::Handshaking(None);
-                Ok(None)
+                Ok(Begun::New(transport))
             }
             Phase::Paused(_) => match std::mem::replace(&mut state.phase, Phase::Handshaking(None))
             {
                 Phase::Paused(pending) => {
                     state.phase = Phase::Handshaking(Some(pending.transport()));
-                    Ok(Some(pending))
+                    Ok(Begun::Again(pending))
                 }
                 _ => Err(Error::internal("phase changed under its lock")),
             },
@@ -178,7 +188,7 @@ impl Socket {
         outcome::next_step(self.state(), &self.errors)
     }
 
-    fn prepare(&self, whom: Whom<'_>) -> Result<Pending> {
+    fn prepare(&self, transport: Result<PrivateFd>, whom: Whom<'_>) -> Result<Pending> {
         let Role::Descriptor(number) = self.role else { return Err(settings_only()) };
         let (settings, source) = {
             let state = self.state();
@@ -186,7 +196,7 @@ impl Socket {
         };
         let is_server = settings.has(SSL_FLAG_SERVER);
         // The descriptor is taken out of the program's reach before anything else can fail.
-        let transport = Arc::new(self.private_duplicate()?);
+        let transport = Arc::new(transport?);
         self.next_step()?.phase = Phase::Handshaking(Some(transport.clone()));
         let written = self.written_in_clear(&transport)?;
         // Only a connection has a peer. That it is a stream socket was seen before.
@@ -236,7 +246,7 @@ impl Socket {
                 (Some(_), Some(_)) => Mode::Provisional,
                 (None, Some(_)) => Mode::Nameless,
             };
-            let setup = config::client(&ClientInput {
+            let setup = settings.setup.client(&ClientInput {
                 trust: &settings.trust,
                 mode,
                 strict: settings.has(SSL_FLAG_STRICT),
@@ -255,7 +265,7 @@ impl Socket {
             })?;
             let sessions = resumption::sessions(&setup, &settings, source, name.as_ref());
             let context = Context { sessions, ..self.context(&settings) };
-            let name_for_tls = name.as_ref().map(PeerName::server_name);
+            let name_for_tls = name.as_ref().map(PeerName::server_name).cloned();
             let engine = Engine::client(&setup, name_for_tls, context)?;
             resumption::check_offer(&engine, &settings, source, name.as_ref())?;
             let verifier = setup.domain.verifier.clone();
@@ -332,7 +342,8 @@ impl Socket {
         let session = engine.session();
         let resumable = client.map(|(setup, name)| Source::new(setup, &mut engine, name));
         let allow_truncation = settings.has(SSL_FLAG_ALLOW_TRUNCATION);
-        let note = format!("{} with {} established", session.protocol_name, session.suite_name);
+        let note = log::is_on(log::Level::Info)
+            .then(|| format!("{} with {} established", session.protocol_name, session.suite_name));
         {
             let mut state = self.next_step()?;
             let channel = match path {
@@ -359,7 +370,9 @@ impl Socket {
             state.session_from = None;
             state.phase = Phase::Open(channel);
         }
-        log::write(log::Level::Info, &note);
+        if let Some(note) = note {
+            log::write(log::Level::Info, &note);
+        }
         Ok(())
     }
 
@@ -417,10 +430,6 @@ impl Socket {
         if matches!(state.phase, Phase::Plain) {
             kill_for_good(number, identity);
         }
-    }
-
-    fn private_duplicate(&self) -> Result<PrivateFd> {
-        self.duplicate_program_end(PrivateFd::duplicate_if)
     }
 }
 

@@ -34,8 +34,7 @@ impl Socket {
             true => Purpose::Client,
             false => Purpose::Server,
         };
-        let name = name.map(PeerName::server_name);
-        let subject = name.as_ref().map_or(Subject::Any, Subject::Named);
+        let subject = name.map_or(Subject::Any, |name| Subject::Named(name.server_name()));
         let verifier = Verifier::of(purpose, trust, Mode::Reject)?;
         Ok(verifier.examine_at(chain, subject, time.unwrap_or_else(now)))
     }

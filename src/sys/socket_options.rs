@@ -32,7 +32,8 @@ pub fn carry_over(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> Result<()> {
 /// Undoes on the real connection what the program had set to have the kernel wait for more bytes:
 /// the library's own transfers would wait, too. What is corked leaves now.
 pub fn hold_nothing_back(fd: BorrowedFd<'_>) {
-    for (level, option, neutral) in HOLDING {
+    // The library never peeks at it.
+    for (level, option, neutral) in HOLDING.into_iter().filter(|one| one.1 != libc::SO_PEEK_OFF) {
         // Not known to this kernel or kind of socket: nothing to undo.
         let _ = set(fd, level, option, &neutral);
     }

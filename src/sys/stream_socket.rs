@@ -196,7 +196,11 @@ fn look(fd: BorrowedFd<'_>, file: FileType) -> rustix::io::Result<Look> {
     if file != FileType::Socket {
         return Ok(Err((Code::INVALID, name_of_file(file).to_owned())));
     }
-    let family = sockopt::socket_domain(fd)?;
+    let peer = getpeername(fd);
+    let family = match &peer {
+        Ok(Some(peer)) => peer.address_family(),
+        _ => sockopt::socket_domain(fd)?,
+    };
     // These protocols are those of streams.
     let is_tcp = || {
         let protocol = sockopt::socket_protocol(fd)?.map_or(0, |number| number.as_raw().get());
@@ -208,7 +212,7 @@ fn look(fd: BorrowedFd<'_>, file: FileType) -> rustix::io::Result<Look> {
         AddressFamily::UNIX if sockopt::socket_type(fd)? == SocketType::STREAM => Family::Unix,
         _ => return Ok(Err((Code::INVALID, name_of_socket(family, sockopt::socket_type(fd)?)))),
     };
-    match getpeername(fd) {
+    match peer {
         Ok(_) => Ok(Ok(known)),
         // EINVAL: AF_INET after shutdown in both directions, on some systems.
         Err(Errno::NOTCONN | Errno::INVAL) => {

@@ -96,6 +96,9 @@ impl Buffer {
     }
 
     fn give_back(&mut self) {
+        if self.storage.is_empty() {
+            return;
+        }
         self.storage[..std::mem::take(&mut self.touched)].zeroize();
         spare::keep(std::mem::take(&mut self.storage));
     }
@@ -109,42 +112,49 @@ impl Drop for Buffer {
 
 const MINIMUM: usize = 1024;
 
-/// A few large storages, cleared, so that one that is given back after every call need not be made
-/// and cleared anew for the next.
+/// A few storages, cleared, so that one that is given back after every call or handshake need not be
+/// made and cleared anew for the next.
 mod spare {
-    use std::sync::{Mutex, TryLockError};
+    use std::sync::{Mutex, MutexGuard, TryLockError};
 
     /// One that has room for `size`, but not for much more.
     pub(super) fn take(size: usize) -> Option<Vec<u8>> {
-        let mut spares = lock().filter(|_| size >= LARGE)?;
+        let mut spares = lock(size)?;
         let fitting = spares.iter().position(|spare| (size..=2 * size).contains(&spare.len()))?;
         Some(spares.swap_remove(fitting))
     }
 
     pub(super) fn keep(storage: Vec<u8>) {
-        if storage.len() >= LARGE
-            && storage.len() <= LARGEST
-            && let Some(mut spares) = lock()
+        if let Some(mut spares) = lock(storage.len())
             && spares.len() < COUNT
         {
             spares.push(storage);
         }
     }
 
-    /// Nobody waits: in a forked child whoever had the lock may be no more.
-    fn lock() -> Option<std::sync::MutexGuard<'static, Vec<Vec<u8>>>> {
-        match SPARES.try_lock() {
+    /// Those of about this size. Nobody waits: in a forked child whoever had the lock may be no more.
+    fn lock(size: usize) -> Option<MutexGuard<'static, Vec<Vec<u8>>>> {
+        let spares = match size {
+            LARGE..=LARGEST => &SPARES[0],
+            MIDDLE..LARGE => &SPARES[1],
+            SMALL..MIDDLE => &SPARES[2],
+            _ => return None,
+        };
+        match spares.try_lock() {
             Ok(spares) => Some(spares),
             Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
             Err(TryLockError::WouldBlock) => None,
         }
     }
 
+    /// A handshake's.
+    const SMALL: usize = 2 * 1024;
+    const MIDDLE: usize = 8 * 1024;
     const LARGE: usize = 32 * 1024;
     const LARGEST: usize = 256 * 1024;
     const COUNT: usize = 4;
 
-    static SPARES: Mutex<Vec<Vec<u8>>> = Mutex::new(Vec::new());
+    static SPARES: [Mutex<Vec<Vec<u8>>>; 3] = [const { Mutex::new(Vec::new()) }; 3];
 }
 
 #[cfg(test)]

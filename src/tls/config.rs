@@ -12,10 +12,12 @@ use super::domain::{Domain, DomainKey, Variant};
 use super::failure;
 use super::identity::Identity;
 use super::kept::Kept;
+use super::key_schedule;
 use super::parameters::Parameters;
 use super::sessions::ByContext;
 use crate::error::{Code, Error, Result};
-use crate::sys::process::PerProcess;
+use crate::sync::Mutex;
+use crate::sys::process::{self, PerProcess};
 use crate::verify::trust::Trust;
 use crate::verify::verifier::Mode;
 
@@ -46,6 +48,38 @@ pub struct ClientSetup {
     pub mode: Mode,
     /// Sessions are offered and kept.
     pub resumption: bool,
+}
+
+/// What [`client`] has answered for the rest of the settings that this is a part of. A copy remembers
+/// nothing: it is made to be changed.
+#[derive(Default)]
+pub struct Remembered(Mutex<Option<(usize, ClientSetup)>>);
+
+impl Remembered {
+    /// The same as [`client`] without looking everything up.
+    pub fn client(&self, input: &ClientInput<'_>) -> Result<ClientSetup> {
+        if input.same_as.is_some() {
+            return client(input);
+        }
+        // Never waited for: a forked child may find it held by a thread that does not exist there.
+        let Ok(mut remembered) = self.0.try_lock() else { return client(input) };
+        match &*remembered {
+            Some((epoch, setup)) if *epoch == process::epoch() && setup.mode == input.mode => {
+                Ok(setup.clone())
+            }
+            _ => {
+                let setup = client(input)?;
+                *remembered = Some((process::epoch(), setup.clone()));
+                Ok(setup)
+            }
+        }
+    }
+}
+
+impl Clone for Remembered {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
 }
 
 pub fn client(input: &ClientInput<'_>) -> Result<ClientSetup> {
@@ -102,7 +136,7 @@ pub(super) fn versions(parameters: &Parameters) -> Vec<&'static SupportedProtoco
 
 /// Suites and key exchanges, for rustls. An error if none of the suites is for a version that is on.
 pub(super) fn provider(parameters: &Parameters) -> Result<Arc<CryptoProvider>> {
-    let provider = PROVIDER.get_or_init(|| Arc::new(rustls::crypto::aws_lc_rs::default_provider()));
+    let provider = PROVIDER.get_or_init(|| Arc::new(key_schedule::provider()));
     let mut provider = parameters.suites.restrict(provider);
     let allowed = parameters.oldest..=parameters.newest;
     let is_usable =

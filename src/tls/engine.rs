@@ -7,10 +7,10 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::HandshakeKind;
 use rustls::client::UnbufferedClientConnection;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::server::UnbufferedServerConnection;
+use rustls::{HandshakeKind, ProtocolVersion};
 
 use super::buffer::Buffer;
 use super::config::ClientSetup;
@@ -356,18 +356,18 @@ impl Engine {
         let group = common.negotiated_key_exchange_group().map(|group| group.name());
         Session {
             protocol: common.protocol_version().map_or(0, u16::from),
-            protocol_name: common
-                .protocol_version()
-                .and_then(|version| version.as_str())
-                .unwrap_or("")
-                .replace("TLSv1_", "TLSv1."),
+            protocol_name: match common.protocol_version() {
+                Some(ProtocolVersion::TLSv1_2) => "TLSv1.2",
+                Some(ProtocolVersion::TLSv1_3) => "TLSv1.3",
+                _ => "",
+            },
             suite: suite.map_or(0, u16::from),
-            suite_name: suite
-                .and_then(|suite| suite.as_str())
-                .unwrap_or("")
-                .replace("TLS13_", "TLS_"),
+            suite_name: match suite.and_then(|suite| suite.as_str()).unwrap_or("") {
+                name if name.starts_with("TLS13_") => ["TLS", &name["TLS13".len()..]].concat(),
+                name => name.to_owned(),
+            },
             group: group.map_or(0, u16::from),
-            group_name: group.and_then(|group| group.as_str()).unwrap_or("").to_owned(),
+            group_name: group.and_then(|group| group.as_str()).unwrap_or(""),
             resumed: self.has_resumed(),
             alpn: common.alpn_protocol().unwrap_or_default().to_vec(),
             server_name: match &self.connection {
@@ -385,7 +385,7 @@ impl Engine {
     /// its handshake signature has been checked until the decision.
     fn approval_is_due(&mut self) -> bool {
         let common = self.connection.common();
-        let is_tls12 = common.protocol_version() == Some(rustls::ProtocolVersion::TLSv1_2);
+        let is_tls12 = common.protocol_version() == Some(ProtocolVersion::TLSv1_2);
         // A server verifies the client's certificate before it has the signature.
         let is_verified =
             is_tls12 && self.report.is_some() && matches!(self.connection, Connection::Client(_));
@@ -556,11 +556,11 @@ impl Engine {
 pub struct Session {
     /// The version's number on the wire, 0x0304 for TLS 1.3.
     pub protocol: u16,
-    pub protocol_name: String,
+    pub protocol_name: &'static str,
     pub suite: u16,
     pub suite_name: String,
     pub group: u16,
-    pub group_name: String,
+    pub group_name: &'static str,
     pub resumed: bool,
     pub alpn: Vec<u8>,
     /// The name that the client has asked for, empty if it did not say; `None` in a client.

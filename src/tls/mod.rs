@@ -11,6 +11,7 @@ pub mod failure;
 pub mod identity;
 pub mod kept;
 pub mod key_log;
+mod key_schedule;
 pub mod parameters;
 pub mod program;
 pub mod server;

@@ -14,6 +14,7 @@ use rustls::client::{ClientSessionStore, Tls12ClientSessionValue, Tls13ClientSes
 use rustls::pki_types::ServerName;
 
 use super::context;
+use crate::quick_hash::Quick;
 
 /// The sessions of one domain, by the peer's name.
 #[derive(Default)]
@@ -335,7 +336,8 @@ impl Kept {
 
 #[derive(Default)]
 struct State {
-    peers: HashMap<ServerName<'static>, Peer>,
+    /// By names that the program gives, and not many.
+    peers: HashMap<ServerName<'static>, Peer, Quick>,
     /// Counts what is done, so that what was used last is known.
     clock: u64,
     size: usize,

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use idna::uts46::{AsciiDenyList, DnsLength, Hyphens, Uts46};
 use rustls::pki_types::{DnsName, ServerName};
@@ -11,7 +12,10 @@ use crate::error::{Code, Error, Result, quote};
 /// A peer name as given by the program: a DNS name or an IP literal, ready for SNI and
 /// verification.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct PeerName {
+pub struct PeerName(Arc<Name>);
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Name {
     text: String,
     server_name: ServerName<'static>,
 }
@@ -30,11 +34,14 @@ impl PeerName {
                  because the peer's certificate is checked against it",
             ));
         }
+        if let Some(name) = Self::in_final_form(input) {
+            return Ok(name);
+        }
         if input.len() > INPUT_LIMIT {
             return Err(too_long(input, input.len()));
         }
         if let Some(address) = address(undotted)? {
-            return Ok(Self { text: address.to_string(), server_name: ServerName::from(address) });
+            return Ok(Self::new(address.to_string(), ServerName::from(address)));
         }
         refuse_what_is_more_than_a_name(input)?;
 
@@ -42,27 +49,40 @@ impl PeerName {
         // An ideographic full stop at the end has become a dot only now.
         let ascii = ascii.strip_suffix('.').unwrap_or(&ascii);
         match DnsName::try_from_str(ascii) {
-            Ok(dns) if !ascii.ends_with('.') => Ok(Self {
-                server_name: ServerName::DnsName(dns.to_owned()),
-                text: ascii.to_owned(),
-            }),
+            Ok(dns) if !ascii.ends_with('.') => {
+                Ok(Self::new(ascii.to_owned(), ServerName::DnsName(dns.to_owned())))
+            }
             _ => Err(not_a_name(input, ascii)),
         }
     }
 
+    /// Most names are given as they are used. Without a colon and with a letter at the end it is no
+    /// address.
+    fn in_final_form(input: &str) -> Option<Self> {
+        let is_fitting = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_');
+        let ends_in_letter = input.ends_with(|c: char| c.is_ascii_lowercase());
+        let dns = (ends_in_letter && input.bytes().all(is_fitting))
+            .then(|| DnsName::try_from_str(input).ok())??;
+        Some(Self::new(input.to_owned(), ServerName::DnsName(dns.to_owned())))
+    }
+
+    fn new(text: String, server_name: ServerName<'static>) -> Self {
+        Self(Arc::new(Name { text, server_name }))
+    }
+
     /// What TLS takes: a DNS name goes into SNI, an address does not.
-    pub fn server_name(&self) -> ServerName<'static> {
-        self.server_name.clone()
+    pub fn server_name(&self) -> &ServerName<'static> {
+        &self.0.server_name
     }
 
     /// The ASCII form in lower case, as it is verified.
     pub fn as_str(&self) -> &str {
-        &self.text
+        &self.0.text
     }
 
     /// Whether this is an IP literal, which has to stand in the certificate as an IP address.
     pub fn is_ip(&self) -> bool {
-        matches!(self.server_name, ServerName::IpAddress(_))
+        matches!(self.0.server_name, ServerName::IpAddress(_))
     }
 }
 

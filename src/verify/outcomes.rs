@@ -11,10 +11,10 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::{CertificateDer, ServerName, SubjectPublicKeyInfoDer};
 
 use super::chain::Subject;
-use super::facts::Facts;
+use super::facts::{Facts, public_key};
 use super::report::Report;
 
 /// What one verifier has found in order.
@@ -29,6 +29,8 @@ struct Outcome {
     /// Whom the certificate was to be for; `None`: the names did not matter.
     name: Option<ServerName<'static>>,
     report: Arc<Report>,
+    /// The leaf's, which is not too weak: that would have been found.
+    key: SubjectPublicKeyInfoDer<'static>,
     period: Period,
 }
 
@@ -77,6 +79,18 @@ impl Outcomes {
         Some(report)
     }
 
+    /// The key of the leaf of any chain that was found in order, at whatever time.
+    pub(super) fn key_of(
+        &self,
+        leaf: &CertificateDer<'_>,
+    ) -> Option<SubjectPublicKeyInfoDer<'static>> {
+        let kept = self.lock();
+        let is_of = |outcome: &&Outcome| {
+            outcome.report.chain.first().is_some_and(|der| der[..] == *leaf.as_ref())
+        };
+        kept.iter().find(is_of).map(|outcome| outcome.key.clone())
+    }
+
     /// Keeps a report on a chain, if it is one of which nothing is wrong. `lists` is how long what
     /// revocation lists say stays the same.
     pub(super) fn keep(
@@ -104,10 +118,11 @@ impl Outcomes {
         if !period.contains(now) {
             return;
         }
+        let Some(key) = chain.first().and_then(public_key) else { return };
         let mut kept = self.lock();
         // Another thread may have come first.
         kept.retain(|outcome| !outcome.is_of(chain, subject));
-        kept.push_front(Outcome { name, report: report.clone(), period });
+        kept.push_front(Outcome { name, report: report.clone(), key, period });
         kept.truncate(LIMIT);
     }
 
@@ -164,9 +179,9 @@ mod tests {
         time: i64,
     ) -> Arc<Report> {
         let chain: Vec<_> = chain.iter().map(|der| (*der).clone()).collect();
-        let name = PeerName::parse(name).unwrap().server_name();
+        let name = PeerName::parse(name).unwrap();
         let time = UnixTime::since_unix_epoch(Duration::from_secs(u64::try_from(time).unwrap()));
-        verifier.examine(&chain, Some(&name), time)
+        verifier.examine(&chain, Some(name.server_name()), time)
     }
 
     #[test]

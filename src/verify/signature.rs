@@ -14,10 +14,10 @@ use super::facts::{Facts, Signed, public_key, rsa_bits_of};
 use super::strength;
 use crate::error::{Code, Error};
 
-/// Checks a TLS 1.2 ServerKeyExchange signature with the leaf's bare key.
+/// Checks a TLS 1.2 ServerKeyExchange signature with the leaf's bare key, see [`checkable_key`].
 pub(super) fn verify_tls12(
     message: &[u8],
-    leaf: &CertificateDer<'_>,
+    key: &SubjectPublicKeyInfoDer<'_>,
     signed: &DigitallySignedStruct,
     supported: &WebPkiSupportedAlgorithms,
 ) -> Result<HandshakeSignatureValid, rustls::Error> {
@@ -27,9 +27,8 @@ pub(super) fn verify_tls12(
         .find(|(scheme, _)| *scheme == signed.scheme && is_for_tls12(*scheme))
         .map(|(_, candidates)| *candidates)
         .ok_or(PeerMisbehaved::SignedHandshakeWithUnadvertisedSigScheme)?;
-    let key = checkable_key(leaf, supported)?;
     let key =
-        webpki::RawPublicKeyEntity::try_from(&key).map_err(|_| CertificateError::BadEncoding)?;
+        webpki::RawPublicKeyEntity::try_from(key).map_err(|_| CertificateError::BadEncoding)?;
 
     // A scheme of TLS 1.2 does not name the curve: only that the key is of another kind is a
     // reason to try the next.
@@ -49,16 +48,15 @@ pub(super) fn verify_tls12(
     Err(refusal.into())
 }
 
-/// Checks a TLS 1.3 CertificateVerify signature with the leaf's bare key.
+/// Checks a TLS 1.3 CertificateVerify signature in the same way.
 pub(super) fn verify_tls13(
     message: &[u8],
-    leaf: &CertificateDer<'_>,
+    key: &SubjectPublicKeyInfoDer<'_>,
     signed: &DigitallySignedStruct,
     supported: &WebPkiSupportedAlgorithms,
 ) -> Result<HandshakeSignatureValid, rustls::Error> {
-    let key = checkable_key(leaf, supported)?;
     // It also refuses the schemes that TLS 1.3 does not allow.
-    rustls::crypto::verify_tls13_signature_with_raw_key(message, &key, signed, supported)
+    rustls::crypto::verify_tls13_signature_with_raw_key(message, key, signed, supported)
 }
 
 /// Whether `key` has signed the certificate. Says nothing of whether it had the right to.
@@ -101,7 +99,7 @@ pub(super) fn names_algorithm(identifier: &[u8], object: &[u8]) -> bool {
 
 /// The leaf's key, if a signature by it proves anything. Said here, because one by a key that is too
 /// weak cannot be checked and would look like one that is wrong.
-fn checkable_key(
+pub(super) fn checkable_key(
     leaf: &CertificateDer<'_>,
     supported: &WebPkiSupportedAlgorithms,
 ) -> Result<SubjectPublicKeyInfoDer<'static>, CertificateError> {

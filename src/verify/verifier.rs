@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{WebPkiSupportedAlgorithms, aws_lc_rs};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, ServerName, SubjectPublicKeyInfoDer, UnixTime};
 use rustls::{
     CertificateError, DigitallySignedStruct, DistinguishedName, OtherError, RootCertStore,
     SignatureScheme,
@@ -23,7 +23,7 @@ use super::report::{
     PRESENTED_LIMIT, Report, conclude, main_cause,
 };
 use super::revocation::Lists;
-use super::signature::{verify_tls12, verify_tls13};
+use super::signature::{checkable_key, verify_tls12, verify_tls13};
 use super::strength::check_key;
 use super::trust::{Trust, digest};
 use crate::error::{Code, Error, Result};
@@ -208,7 +208,7 @@ impl Verifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12(message, cert, dss, &self.supported)
+        verify_tls12(message, &self.key_of(cert)?, dss, &self.supported)
     }
 
     pub(super) fn signature_of_tls13(
@@ -217,7 +217,18 @@ impl Verifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13(message, cert, dss, &self.supported)
+        verify_tls13(message, &self.key_of(cert)?, dss, &self.supported)
+    }
+
+    /// The key of a certificate, if a signature by it proves anything.
+    fn key_of(
+        &self,
+        leaf: &CertificateDer<'_>,
+    ) -> std::result::Result<SubjectPublicKeyInfoDer<'static>, CertificateError> {
+        match self.outcomes.key_of(leaf) {
+            Some(key) => Ok(key),
+            None => checkable_key(leaf, &self.supported),
+        }
     }
 
     pub(super) fn schemes(&self) -> Vec<SignatureScheme> {

@@ -128,7 +128,7 @@ impl Chain {
         let verifier = Verifier::new(&Trust::default(), Mode::Provisional)?;
         let leaf = self.elements.first().map(|element| element.certificate.der.as_slice().into());
         let chain: Vec<CertificateDer<'_>> = leaf.into_iter().collect();
-        let report = verifier.examine(&chain, Some(&host.server_name()), self.time);
+        let report = verifier.examine(&chain, Some(host.server_name()), self.time);
         Ok(report.causes & CAUSE_NAME == 0)
     }
 

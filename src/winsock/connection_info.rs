@@ -53,11 +53,11 @@ mod tests {
         let session = Session {
             server_name: None,
             protocol,
-            protocol_name: String::new(),
+            protocol_name: "",
             suite,
             suite_name: String::new(),
             group,
-            group_name: String::new(),
+            group_name: "",
             resumed: false,
             alpn: Vec::new(),
         };

@@ -254,10 +254,10 @@ pub fn examine_by_today(trust: &Trust, chain: &[&CertificateDer<'static>]) -> Re
 
 fn examine_by_at(now: UnixTime, trust: &Trust, chain: &[&CertificateDer<'static>]) -> Report {
     let chain: Vec<_> = chain.iter().map(|der| (*der).clone()).collect();
-    let name = PeerName::parse("a.test").unwrap().server_name();
+    let name = PeerName::parse("a.test").unwrap();
     Arc::unwrap_or_clone(Verifier::new(trust, Mode::Reject).unwrap().examine(
         &chain,
-        Some(&name),
+        Some(name.server_name()),
         now,
     ))
 }
@@ -299,8 +299,12 @@ fn examine_at(
     host: &str,
 ) -> Report {
     let chain: Vec<_> = chain.iter().map(|der| (*der).clone()).collect();
-    let name = PeerName::parse(host).unwrap().server_name();
-    Arc::unwrap_or_clone(verifier(trusted, Mode::Reject).examine(&chain, Some(&name), now))
+    let name = PeerName::parse(host).unwrap();
+    Arc::unwrap_or_clone(verifier(trusted, Mode::Reject).examine(
+        &chain,
+        Some(name.server_name()),
+        now,
+    ))
 }
 
 /// For a peer that nobody has named, at [`NOW`].

@@ -204,8 +204,8 @@ fn handshake(
         .unwrap()
         .with_no_client_auth()
         .with_cert_resolver(Arc::new(Always(Arc::new(certified))));
-    let name = PeerName::parse("a.test").unwrap().server_name();
-    let mut client = ClientConnection::new(Arc::new(client), name).unwrap();
+    let name = PeerName::parse("a.test").unwrap();
+    let mut client = ClientConnection::new(Arc::new(client), name.server_name().clone()).unwrap();
     let mut server = ServerConnection::new(Arc::new(server)).unwrap();
 
     while client.is_handshaking() || server.is_handshaking() {

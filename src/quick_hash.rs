@@ -1,0 +1,25 @@
+//! A hash for small tables whose keys no stranger can choose so that they collide. The standard
+//! library's is made for those that a stranger can.
+
+use std::hash::{BuildHasherDefault, Hasher};
+
+pub type Quick = BuildHasherDefault<Mix>;
+
+#[derive(Default)]
+pub struct Mix(u64);
+
+impl Hasher for Mix {
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u64(u64::from(*byte)));
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        // Fibonacci hashing; a table looks at both ends of the result.
+        let product = (self.0.rotate_left(5) ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        self.0 = product ^ (product >> 32);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
