@@ -1,13 +1,14 @@
-//! HKDF for the key schedule of TLS 1.3, which takes a third of what a resumed handshake hashes.
+//! The key schedule of TLS 1.3, which takes a third of what a resumed handshake hashes.
 //!
-//! The provider's own begins from the secret, and often from what that was extracted from, for every
-//! key that is derived. Here each secret is extracted once and prepared as a key of HMAC once.
+//! aws-lc-rs's own HKDF begins from the secret, and often from what that was extracted from, for every
+//! key that is derived. rustls's HKDF, here over aws-lc's HMAC, extracts each secret once and prepares
+//! it as a key once.
 
-use aws_lc_rs::hmac::{self, Key};
-use rustls::crypto::tls13::{Hkdf, HkdfExpander, OkmBlock, OutputLengthError};
+use aws_lc_rs::hmac::{self, Context, Key};
+use rustls::crypto::hmac::{Hmac, Tag};
+use rustls::crypto::tls13::{Hkdf, HkdfUsingHmac};
 use rustls::crypto::{CryptoProvider, aws_lc_rs as provider};
 use rustls::{CipherSuiteCommon, SupportedCipherSuite, Tls13CipherSuite};
-use zeroize::Zeroizing;
 
 use crate::sys::process::PerProcess;
 
@@ -27,9 +28,9 @@ pub(super) fn provider() -> CryptoProvider {
 fn ours(suite: &SupportedCipherSuite) -> Option<Tls13CipherSuite> {
     let SupportedCipherSuite::Tls13(suite) = suite else { return None };
     let common = &suite.common;
-    let hkdf_provider: &Hmac = match common.hash_provider.output_len() {
-        32 => &Hmac(hmac::HMAC_SHA256),
-        48 => &Hmac(hmac::HMAC_SHA384),
+    let hkdf_provider: &dyn Hkdf = match common.hash_provider.output_len() {
+        32 => &HkdfUsingHmac(&Digest(hmac::HMAC_SHA256)),
+        48 => &HkdfUsingHmac(&Digest(hmac::HMAC_SHA384)),
         _ => return None,
     };
     Some(Tls13CipherSuite {
@@ -44,96 +45,34 @@ fn ours(suite: &SupportedCipherSuite) -> Option<Tls13CipherSuite> {
     })
 }
 
-/// By the hash of a suite.
-struct Hmac(hmac::Algorithm);
+/// HMAC with the hash of a suite, as aws-lc has it.
+struct Digest(hmac::Algorithm);
 
-impl Hmac {
-    fn length(&self) -> usize {
+impl Hmac for Digest {
+    fn with_key(&self, key: &[u8]) -> Box<dyn rustls::crypto::hmac::Key> {
+        Box::new(Prepared(Key::new(self.0, key)))
+    }
+
+    fn hash_output_len(&self) -> usize {
         self.0.tag_len()
     }
-
-    /// HKDF-Extract.
-    fn extract(&self, salt: Option<&[u8]>, secret: &[u8]) -> Box<dyn HkdfExpander> {
-        let zeroes = &[0; OkmBlock::MAX_LEN][..self.length()];
-        let mut block = empty();
-        let secret = sign(&Key::new(self.0, salt.unwrap_or(zeroes)), secret, &mut block);
-        Box::new(Secret(Key::new(self.0, secret)))
-    }
 }
 
-impl Hkdf for Hmac {
-    fn extract_from_zero_ikm(&self, salt: Option<&[u8]>) -> Box<dyn HkdfExpander> {
-        self.extract(salt, &[0; OkmBlock::MAX_LEN][..self.length()])
+/// A key, prepared once.
+struct Prepared(Key);
+
+impl rustls::crypto::hmac::Key for Prepared {
+    fn sign_concat(&self, first: &[u8], middle: &[&[u8]], last: &[u8]) -> Tag {
+        let mut context = Context::with_key(&self.0);
+        context.update(first);
+        middle.iter().for_each(|part| context.update(part));
+        context.update(last);
+        Tag::new(context.sign().as_ref())
     }
 
-    fn extract_from_secret(&self, salt: Option<&[u8]>, secret: &[u8]) -> Box<dyn HkdfExpander> {
-        self.extract(salt, secret)
-    }
-
-    fn expander_for_okm(&self, okm: &OkmBlock) -> Box<dyn HkdfExpander> {
-        Box::new(Secret(Key::new(self.0, okm.as_ref())))
-    }
-
-    fn hmac_sign(&self, key: &OkmBlock, message: &[u8]) -> rustls::crypto::hmac::Tag {
-        let mut block = empty();
-        rustls::crypto::hmac::Tag::new(sign(&Key::new(self.0, key.as_ref()), message, &mut block))
-    }
-}
-
-/// What keys are derived from.
-struct Secret(Key);
-
-impl Secret {
-    /// One block of HKDF-Expand.
-    fn block<'block>(
-        &self,
-        previous: &[u8],
-        info: &[&[u8]],
-        number: u8,
-        block: &'block mut Block,
-    ) -> &'block [u8] {
-        let length = info.iter().map(|part| part.len()).sum::<usize>() + previous.len() + 1;
-        let mut message = Zeroizing::new(Vec::with_capacity(length));
-        message.extend_from_slice(previous);
-        info.iter().for_each(|part| message.extend_from_slice(part));
-        message.push(number);
-        sign(&self.0, &message, block)
-    }
-}
-
-impl HkdfExpander for Secret {
-    fn expand_slice(&self, info: &[&[u8]], output: &mut [u8]) -> Result<(), OutputLengthError> {
-        if output.len() > usize::from(u8::MAX) * self.hash_len() {
-            return Err(OutputLengthError);
-        }
-        let mut previous = Zeroizing::new(Vec::new());
-        for (number, part) in (1..=u8::MAX).zip(output.chunks_mut(self.hash_len())) {
-            let mut block = empty();
-            let made = self.block(&previous, info, number, &mut block);
-            part.copy_from_slice(&made[..part.len()]);
-            previous = Zeroizing::new(made.to_vec());
-        }
-        Ok(())
-    }
-
-    fn expand_block(&self, info: &[&[u8]]) -> OkmBlock {
-        OkmBlock::new(self.block(&[], info, 1, &mut empty()))
-    }
-
-    fn hash_len(&self) -> usize {
+    fn tag_len(&self) -> usize {
         self.0.algorithm().tag_len()
     }
-}
-
-type Block = Zeroizing<[u8; OkmBlock::MAX_LEN]>;
-
-fn empty() -> Block {
-    Zeroizing::new([0; OkmBlock::MAX_LEN])
-}
-
-fn sign<'block>(key: &Key, message: &[u8], block: &'block mut Block) -> &'block [u8] {
-    // There is room for any tag; nothing else can fail, and nothing may be made up instead.
-    hmac::sign_to_buffer(key, message, &mut block[..]).unwrap_or_else(|_| unreachable!("HMAC"))
 }
 
 /// A child may have been forked while another thread was making them.
@@ -141,6 +80,8 @@ static SUITES: PerProcess<Vec<Tls13CipherSuite>> = PerProcess::new();
 
 #[cfg(test)]
 mod tests {
+    use rustls::crypto::tls13::HkdfExpander;
+
     use super::*;
 
     /// The key schedules of a suite, the library's and that of rustls's provider.
