@@ -185,6 +185,8 @@ const KNOWN_FLAGS: u32 = SSL_FLAG_SERVER
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tls::config::ClientInput;
+    use crate::verify::verifier::Mode;
 
     #[test]
     fn a_demand_outweighs_asking_and_asking_outweighs_windows_ce() -> Result<()> {
@@ -221,6 +223,42 @@ mod tests {
         }
         settings.set_flags(SSL_FLAG_EXPLICIT_IO)?;
         assert!(!settings.has(SSL_FLAG_DEFER_HANDSHAKE), "set replaces");
+        Ok(())
+    }
+
+    #[test]
+    fn a_change_of_settings_is_a_change_of_what_a_client_makes_of_them() -> Result<()> {
+        let setup = |settings: &Settings, mode: Mode| {
+            settings.setup.client(&ClientInput {
+                trust: &settings.trust,
+                mode,
+                strict: settings.has(SSL_FLAG_STRICT),
+                identities: &settings.identities,
+                auth_hook: None,
+                signature_hook: None,
+                parameters: &settings.parameters,
+                resumption: !settings.has(SSL_FLAG_NO_RESUMPTION),
+                same_as: None,
+            })
+        };
+        let mut shared = Arc::new(Settings::default());
+        let first = setup(&shared, Mode::Reject)?;
+        assert!(Arc::ptr_eq(&first.config, &setup(&shared, Mode::Reject)?.config));
+        let other_mode = setup(&shared, Mode::Provisional)?;
+        assert_eq!(other_mode.mode, Mode::Provisional);
+        assert!(!Arc::ptr_eq(&first.domain, &other_mode.domain));
+        // By its only owner, then where others share it.
+        Settings::changeable(&mut shared).set_flags(SSL_FLAG_STRICT)?;
+        let strict = setup(&shared, Mode::Reject)?;
+        assert!(!Arc::ptr_eq(&first.domain, &strict.domain));
+        let sharing = shared.clone();
+        Settings::changeable(&mut shared).set_flags(SSL_FLAG_STRICT | SSL_FLAG_NO_RESUMPTION)?;
+        let single = setup(&shared, Mode::Reject)?;
+        assert!(strict.resumption && !single.resumption);
+        assert!(!Arc::ptr_eq(&strict.config, &single.config));
+        assert!(Arc::ptr_eq(&strict.config, &setup(&sharing, Mode::Reject)?.config));
+        Settings::changeable(&mut shared).set_flags(0)?;
+        assert!(Arc::ptr_eq(&first.config, &setup(&shared, Mode::Reject)?.config));
         Ok(())
     }
 }

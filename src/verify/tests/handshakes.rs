@@ -133,6 +133,30 @@ fn a_signature_by_another_key_is_refused_also_provisionally() {
 }
 
 #[test]
+fn whose_chain_is_known_has_to_sign_with_its_key_all_the_same() {
+    let stranger = rcgen::KeyPair::generate().unwrap();
+    for version in VERSIONS {
+        for mode in [Mode::Reject, Mode::Provisional] {
+            let root = Ca::root("Root");
+            let verifier = Arc::new(verifier(&[&root.der], mode));
+            let leaves = [(); 2].map(|()| root.leaf(&["a.test"], |_| {}));
+            let answer = |leaf: &Leaf, key: &rcgen::KeyPair| {
+                handshake(version, verifier.clone(), &[&leaf.der], key)
+            };
+            for _ in 0..2 {
+                for (leaf, other) in [(0, 1), (1, 0)] {
+                    assert_eq!(answer(&leaves[leaf], &leaves[leaf].key), Ok(()));
+                    for key in [&leaves[other].key, &stranger] {
+                        let refused = answer(&leaves[leaf], key).unwrap_err().0;
+                        assert_eq!(refused, CertificateError::BadSignature.into());
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn the_right_key_is_accepted_for_what_webpki_does_not_read() {
     for version in VERSIONS {
         let root = Ca::root("Root");
@@ -185,7 +209,7 @@ type Answer = Result<(), (Error, Option<AlertDescription>)>;
 
 fn handshake(
     version: &'static SupportedProtocolVersion,
-    verifier: Verifier,
+    verifier: impl Into<Arc<Verifier>>,
     chain: &[&CertificateDer<'static>],
     key: &rcgen::KeyPair,
 ) -> Answer {
@@ -194,7 +218,7 @@ fn handshake(
         .with_protocol_versions(&[version])
         .unwrap()
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(verifier))
+        .with_custom_certificate_verifier(verifier.into())
         .with_no_client_auth();
     let chain = chain.iter().map(|der| (*der).clone()).collect();
     let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
