@@ -167,7 +167,7 @@ mod tests {
     #[test]
     fn a_peer_that_takes_a_little_is_not_given_up() {
         let (transport, peer) = tcp_pair();
-        let transport = PrivateFd::adopt(transport.into()).unwrap();
+        let transport = PrivateFd::adopt(transport).unwrap();
         while let Ok(Transfer::Bytes(_)) = send(transport.as_fd(), &[7; 65536]) {}
         let mut closing = Closing::new(false, None, &transport);
         let mut after_the_limit = || {
