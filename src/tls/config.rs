@@ -1,6 +1,6 @@
 //! rustls configurations: one per distinct setting, shared by all sockets that have it.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use rustls::client::Resumption;
 use rustls::crypto::CryptoProvider;
@@ -16,7 +16,6 @@ use super::key_schedule;
 use super::parameters::Parameters;
 use super::sessions::ByContext;
 use crate::error::{Code, Error, Result};
-use crate::sync::Mutex;
 use crate::sys::process::{self, PerProcess};
 use crate::verify::trust::Trust;
 use crate::verify::verifier::Mode;
