@@ -8,16 +8,14 @@
 //! writer went away without getting rid of everything.
 
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::OnceLock;
 use std::time::{Duration, Instant};
-
-use rustix::event::{EventfdFlags, eventfd};
 
 use super::deadline::Deadline;
 use super::ending::{self, Rest};
 pub use super::outgoing::Flush;
 use super::outgoing::{Outgoing, Session, Turn, try_enter};
 use super::transport::{self, CallOptions, Interest, Transfer, Wake};
+use super::wake_up::WakeUp;
 use crate::error::{Code, Error, Result};
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -36,16 +34,13 @@ pub struct ExplicitSession {
     bytes_sent: AtomicUsize,
     /// Whoever sends is inside the system call, or has yet to say how it failed.
     is_in_send: AtomicBool,
-    /// Made when a reader waits for the first time.
-    wake_up: OnceLock<PrivateFd>,
-    /// There was no descriptor left for that once.
-    waits_unwakeable: AtomicBool,
+    wake_up: WakeUp,
     options: SessionOptions,
     read_shut_down: AtomicBool,
     freed: AtomicBool,
     /// What is sent now leaves with the end of our direction.
     end_follows: AtomicBool,
-    transport_ended: AtomicBool,
+    direction_ended: AtomicBool,
 }
 
 /// What the program chose before the handshake.
@@ -74,13 +69,12 @@ impl ExplicitSession {
             outgoing: Outgoing::default(),
             bytes_sent: AtomicUsize::new(0),
             is_in_send: AtomicBool::new(false),
-            wake_up: OnceLock::new(),
-            waits_unwakeable: AtomicBool::new(false),
+            wake_up: WakeUp::default(),
             options,
             read_shut_down: AtomicBool::new(false),
             freed: AtomicBool::new(false),
             end_follows: AtomicBool::new(false),
-            transport_ended: AtomicBool::new(false),
+            direction_ended: AtomicBool::new(false),
         }
     }
 
@@ -118,7 +112,7 @@ impl ExplicitSession {
             let deadline =
                 deadline.get_or_insert_with(|| self.call_deadline(Direction::Read, started));
             // Bytes that keep coming must not put off the end of the call.
-            if self.wake_up.get().is_none() && !deadline.is_over() {
+            if !self.wake_up.is_there() && !deadline.is_over() {
                 // An answer that is on its way needs no descriptor more.
                 let moment = Deadline::after(Some(MOMENT));
                 if transport::wait(self.transport.as_fd(), interest, None, &moment)? == Wake::Ready
@@ -126,17 +120,10 @@ impl ExplicitSession {
                     continue;
                 }
             }
-            let (wake_up, is_new) = self.wake_up();
-            if is_new {
-                // What happened before it was there could not wake anybody.
+            let (wake_up, is_new) = self.wake_up.get_or_make();
+            if is_new || (wake_up.is_none() && self.is_to_end()) {
+                // Whoever ended it may not have seen yet how the reader waits.
                 continue;
-            }
-            if wake_up.is_none() {
-                self.waits_unwakeable.store(true, Ordering::SeqCst);
-                if self.is_to_end() {
-                    // Whoever ended it may not have seen that yet.
-                    continue;
-                }
             }
             match transport::wait_or_wake(self.transport.as_fd(), interest, wake_up, deadline)? {
                 Wake::Ready | Wake::Cancelled => {}
@@ -268,7 +255,7 @@ impl ExplicitSession {
 
     /// The end of our direction, as TCP sees it.
     pub(super) fn end_transport(&self) {
-        if !self.transport_ended.swap(true, Ordering::AcqRel) {
+        if !self.direction_ended.swap(true, Ordering::AcqRel) {
             let _ = rustix::net::shutdown(&self.transport, rustix::net::Shutdown::Write);
         }
     }
@@ -498,18 +485,6 @@ impl ExplicitSession {
         Some(self.reader.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The waiting reader's descriptor, and whether this call made it.
-    fn wake_up(&self) -> (Option<BorrowedFd<'_>>, bool) {
-        let mut is_new = false;
-        if self.wake_up.get().is_none() {
-            let flags = EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK;
-            let made = eventfd(0, flags).ok().and_then(|fd| PrivateFd::adopt(fd).ok());
-            // Without one left, the reader waits for the peer alone.
-            is_new = made.is_some_and(|fd| self.wake_up.set(fd).is_ok());
-        }
-        (self.wake_up.get().map(PrivateFd::as_fd), is_new)
-    }
-
     /// Whether a reader has to look around instead of waiting.
     fn is_to_end(&self) -> bool {
         self.freed.load(Ordering::SeqCst) || self.read_shut_down.load(Ordering::SeqCst)
@@ -519,10 +494,7 @@ impl ExplicitSession {
     /// only comes round to it by itself: what the peer still says must not be answered with a reset
     /// for its sake.
     fn wake_unwakeable_reader(&self) {
-        if self.waits_unwakeable.load(Ordering::SeqCst)
-            && self.wake_up.get().is_none()
-            && try_enter(&self.reader).is_none()
-        {
+        if self.wake_up.is_missing() && try_enter(&self.reader).is_none() {
             let _ = rustix::net::shutdown(&self.transport, rustix::net::Shutdown::Read);
         }
     }
@@ -554,10 +526,7 @@ impl Session for ExplicitSession {
 
     /// Makes a waiting reader look around.
     fn wake_reader(&self) {
-        if let Some(fd) = self.wake_up.get() {
-            // It can only fail by being readable already.
-            let _ = rustix::io::write(fd, &1_u64.to_ne_bytes());
-        }
+        self.wake_up.signal();
     }
 }
 

@@ -7,3 +7,4 @@ pub mod explicit;
 pub mod handshake;
 mod outgoing;
 pub mod transport;
+mod wake_up;
