@@ -1,8 +1,8 @@
 //! Explicit mode: the program's thread does the TLS inside `ssl_send` and `ssl_recv`.
 //!
-//! Three locks, always taken in this order: `reader` or the turn to send (one call per direction at a
-//! time, held for the length of the call), then `core` (the engine, held for computing and for
-//! transfers that do not wait). So a blocked writer never holds up the reader, nor the reverse.
+//! The locks, always taken in this order: `reader` or the turn to send (one call per direction at a
+//! time, held for the length of the call), `in_send`, then `core` (the engine, held for computing and
+//! for transfers that do not wait). So a blocked writer never holds up the reader, nor the reverse.
 //!
 //! A waiting reader has a wake-up descriptor, by which it learns that the handle was freed, or that a
 //! writer went away without getting rid of everything.
@@ -32,8 +32,9 @@ pub struct ExplicitSession {
     outgoing: Outgoing,
     /// Only grows, and wraps around.
     bytes_sent: AtomicUsize,
-    /// Whoever sends is inside the system call, or has yet to say how it failed.
-    is_in_send: AtomicBool,
+    /// Held by whoever is inside the system call that sends, which does not wait, until it has said
+    /// how that failed.
+    in_send: Mutex<()>,
     wake_up: WakeUp,
     options: SessionOptions,
     read_shut_down: AtomicBool,
@@ -68,7 +69,7 @@ impl ExplicitSession {
             reader: Mutex::default(),
             outgoing: Outgoing::default(),
             bytes_sent: AtomicUsize::new(0),
-            is_in_send: AtomicBool::new(false),
+            in_send: Mutex::default(),
             wake_up: WakeUp::default(),
             options,
             read_shut_down: AtomicBool::new(false),
@@ -439,9 +440,7 @@ impl ExplicitSession {
     fn transport_ended(&self) -> Result<()> {
         // Of that the kernel tells once, and it may have told a sender that has not come round to
         // saying so.
-        while self.is_in_send.load(Ordering::SeqCst) {
-            std::thread::yield_now();
-        }
+        drop(self.in_send.lock());
         let mut core = self.core();
         match &core.broken {
             Some(error) => Err(error.clone()),
@@ -510,7 +509,7 @@ impl Session for ExplicitSession {
     }
 
     fn send_without_waiting(&self, bytes: &[u8]) -> Result<Transfer> {
-        self.is_in_send.store(true, Ordering::SeqCst);
+        let _in_send = self.in_send.lock();
         let transport = self.transport.as_fd();
         let sent = match self.end_follows.load(Ordering::Acquire) {
             true => transport::send_before_end(transport, bytes),
@@ -519,9 +518,7 @@ impl Session for ExplicitSession {
         if let Ok(Transfer::Bytes(count)) = &sent {
             self.bytes_sent.fetch_add(*count, Ordering::Relaxed);
         }
-        let sent = sent.map_err(|error| self.broke(error));
-        self.is_in_send.store(false, Ordering::SeqCst);
-        sent
+        sent.map_err(|error| self.broke(error))
     }
 
     /// Makes a waiting reader look around.
