@@ -32,8 +32,8 @@ MUTATIONS = [
         [
             (
                 "src/relay/mod.rs",
-                "    swap::swap(number, connection, pair.program.as_fd(), transport.as_fd())?;\n",
-                "    let _ = connection;\n    *LATE.lock().unwrap() = Some(pair.program);\n",
+                "    swap(number, connection, pair.program.as_fd(), transport.as_fd())?;\n",
+                "    let _ = (swap, connection);\n    *LATE.lock().unwrap() = Some(pair.program);\n",
             ),
             (
                 "src/relay/mod.rs",
@@ -57,8 +57,10 @@ MUTATIONS = [
         [
             (
                 "src/socket/upgrade.rs",
-                "        let phase = self.kill(&mut self.state());\n",
-                "        let phase = std::mem::replace(&mut self.state().phase, Phase::Failed);\n",
+                "        let kill = |state: &mut State| self.kill(state);\n"
+                "        let (error, phase) = outcome::fail(",
+                "        let kill = |state: &mut State| std::mem::replace(&mut state.phase, Phase::Failed);\n"
+                "        let (error, phase) = outcome::fail(",
             ),
             ("src/relay/mod.rs", "            self.program.cut_off(&library);\n", "            drop(library);\n"),
         ],
@@ -114,7 +116,7 @@ MUTATIONS = [
     ),
     Mutation(
         "a handshake that was cancelled goes on",
-        [("src/socket/upgrade.rs", "        self.errors.fatal().map_or(Ok(state), Err)\n", "        Ok(state)\n")],
+        [("src/socket/outcome.rs", "    errors.fatal().map_or(Ok(state), Err)\n", "    Ok(state)\n")],
         ["one_of_those_who_come_at_once", "a_hundred_handshakes"],
     ),
     Mutation(
