@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What the documents say of the sources is so: error codes, tests, functions, links."""
+"""What the documents say of the sources is so: error codes, tests, functions, links; and what the mutations break."""
 
 import pathlib
 import re
@@ -10,6 +10,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests" / "servers"))
 
 import harness  # noqa: E402
+import mutations  # noqa: E402
 
 DOCUMENTS = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "bindings").glob("*/*.md")]
 HEADER = (ROOT / "include" / "sslsock.h").read_text()
@@ -95,6 +96,15 @@ class Everywhere(unittest.TestCase):
             for target in re.findall(r"\]\(([^)#]+)[^)]*\)", document.read_text()):
                 if "://" not in target:
                     self.assertTrue((document.parent / target).exists(), f"{document.name}: {target}")
+
+
+class Mutations(unittest.TestCase):
+    """They run in the long run only, and would go stale unseen."""
+
+    def test_what_they_break_stands_once_in_the_sources(self):
+        for mutation in mutations.MUTATIONS:
+            for path, text, _ in mutation.edits:
+                self.assertEqual((ROOT / path).read_text().count(text), 1, f"{mutation.name}: {path}")
 
 
 if __name__ == "__main__":
