@@ -1,5 +1,5 @@
-//! A hash for small tables whose keys no stranger can choose so that they collide. The standard
-//! library's is made for those that a stranger can.
+//! A hash for tables whose keys no stranger can choose so that they collide, or that are kept so small
+//! that it would not matter. The standard library's is made for the others.
 
 use std::hash::{BuildHasherDefault, Hasher};
 

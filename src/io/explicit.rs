@@ -115,7 +115,8 @@ impl ExplicitSession {
             // Bytes that keep coming must not put off the end of the call.
             if !self.wake_up.is_there() && !deadline.is_over() {
                 // An answer that is on its way needs no descriptor more.
-                let moment = Deadline::after(Some(MOMENT));
+                let left = deadline.remaining().map_or(MOMENT, |left| left.min(MOMENT));
+                let moment = Deadline::after(Some(left));
                 if transport::wait(self.transport.as_fd(), interest, None, &moment)? == Wake::Ready
                 {
                     continue;
